@@ -1,0 +1,90 @@
+/* command.h - the table of commands: what can be typed, what --help says about it, and which function runs. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/config.h"
+#include "common/settings.h"
+
+struct cli;
+
+/* Flags of commands, for their tables of settings: --<name>, with the key <section><name>, as in FLAG_TEXT("cli.push.", "queue",
+ * ...). The keys of all commands stand under "cli" in the file. */
+#define FLAG_BOOL(section, name, short_name, text) \
+    {.key = section name, .kind = CONFIG_BOOL, .letter = short_name, .flag = name, .help = text}
+#define FLAG_TEXT(section, name, value, bytes_max, text) \
+    {.key = section name, .kind = CONFIG_STRING, .high = bytes_max, .flag = name, .argument = value, .help = text}
+#define FLAG_LIST(section, name, value, bytes_max, text) \
+    {.key = section name, .kind = CONFIG_LIST, .high = bytes_max, .flag = name, .argument = value, .help = text}
+#define FLAG_NUMBER(section, name, otherwise, least, most, text) \
+    {.key = section name,                                        \
+     .kind = CONFIG_INTEGER,                                     \
+     .fallback = otherwise,                                      \
+     .low = least,                                               \
+     .high = most,                                               \
+     .flag = name,                                               \
+     .argument = "N",                                            \
+     .help = text}
+#define FLAG_DURATION(section, name, otherwise, least_ms, most_ms, text) \
+    {.key = section name,                                                \
+     .kind = CONFIG_DURATION,                                            \
+     .fallback = otherwise,                                              \
+     .low = least_ms,                                                    \
+     .high = most_ms,                                                    \
+     .flag = name,                                                       \
+     .argument = "DURATION",                                             \
+     .help = text}
+
+/* What every command's table of settings begins with. */
+#define SETTINGS_CLI                                                                                                \
+    {.key = "cli.output",                                                                                           \
+     .kind = CONFIG_STRING,                                                                                         \
+     .fallback = "table",                                                                                           \
+     .high = 16,                                                                                                    \
+     .letter = 'o',                                                                                                 \
+     .flag = "output",                                                                                              \
+     .argument = "FORMAT",                                                                                          \
+     .help = "table, json or ndjson"},                                                                              \
+        FLAG_BOOL("cli.", "json", 0, "the same as -o json"), FLAG_BOOL("cli.", "quiet", 'q', "no notes on stderr"), \
+        SETTINGS_COMMON
+
+/* For commands that ask before they destroy. */
+#define SETTING_YES FLAG_BOOL("cli.", "yes", 'y', "do not ask")
+
+/* One command. A table of them ends with a zero entry. */
+struct command {
+    const char *name;                      /* one word or two: "push", "job list" */
+    const char *arguments;                 /* "ORG TYPE [PAYLOAD|-]" */
+    const char *help;                      /* one line */
+    const struct config_setting *settings; /* begins with SETTINGS_CLI, ends with a zero entry */
+    int arguments_min, arguments_max;      /* -1: any number */
+    /* Returns an exit status, or a negative error code with `err` filled (cli.h). */
+    int (*run)(struct cli *cli, struct error *err);
+    const char *details; /* more help, or NULL */
+};
+
+/* The tables, one for each noun. */
+extern const struct command dev_commands[], setup_commands[], push_commands[], job_commands[], job_change_commands[],
+    org_commands[], org_change_commands[], queue_commands[], dead_commands[], worker_commands[], audit_commands[],
+    version_commands[];
+
+/* What was typed. */
+struct invocation {
+    const struct command *command; /* NULL: help was asked for, or `noun` alone was given */
+    const char *noun;              /* first word; NULL if there is none */
+    bool help;
+    int argc;    /* the rest: the program's name, then flags and arguments of the command */
+    char **argv; /* owned (the list, not the words) */
+};
+
+/* Finds the command among the words of argv; flags that every command has may stand before and between them. ERR_INVALID, with
+ * the nearest known command, for one that is unknown. */
+int invocation_read(struct invocation *ret, int argc, char **argv, struct error *err) MUST_CHECK;
+
+/* The keys of the configuration file that belong to others than `command`: for config_new. Gives the list, not the words. */
+const char **command_known_elsewhere(const struct command *command);
+
+/* Help: of one command; of a noun, or of everything (NULL). */
+void command_print_help(const struct command *command, FILE *file);
+void command_print_noun(const char *noun, FILE *file);

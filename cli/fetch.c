@@ -1,0 +1,124 @@
+#include "cli/fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/connection.h"
+#include "common/memory.h"
+
+#define PAGE_JOBS 500 /* the most that `jobs` gives in one call */
+
+/* ---- one job ---- */
+
+/* A call of `job` and what came of it. */
+struct lookup {
+    struct fetched fetched;
+    bool found;
+    int rc;
+    struct error err;
+};
+
+static void on_job(const struct reply *reply, void *ctx)
+{
+    struct lookup *lookup = ctx;
+    struct job *job = &lookup->fetched.job;
+    size_t record_bytes, state_bytes;
+    const char *record = reply_bytes(reply_at(reply, 2), &record_bytes), *state = reply_bytes(reply_at(reply, 3), &state_bytes);
+
+    if (reply_count(reply) < 4)
+        return;
+    lookup->found = true;
+    snprintf(job->place, sizeof job->place, "%s", reply_string(reply_at(reply, 0)));
+    job->score = reply_int(reply_at(reply, 1));
+    job->cancelling = reply_int(reply_at(reply, 5)) != 0;
+    lookup->fetched.record = memory_copy(record, record_bytes);
+    lookup->rc = job_decode(job, lookup->fetched.record, record_bytes, state, state_bytes, &lookup->err);
+}
+
+int fetch_job(struct cli *cli, const char *org, const char *id, struct fetched *ret, struct error *err)
+{
+    struct lookup lookup = {.found = false};
+    struct call call = {0};
+    int rc;
+
+    call_function(&call, "job", cli_lane(cli, org));
+    call_add_string(&call, org);
+    call_add_string(&call, id);
+    rc = cli_call(cli, &call, on_job, &lookup, err);
+    call_clear(&call);
+    if (rc < 0)
+        return rc;
+    if (!lookup.found)
+        return error_set(err, ERR_NOT_FOUND, "there is no job %s/%s", org, id);
+    if (lookup.rc < 0) {
+        *err = lookup.err;
+        free(lookup.fetched.record);
+        return error_wrap(err, "job %s/%s", org, id);
+    }
+    snprintf(lookup.fetched.job.org, sizeof lookup.fetched.job.org, "%s", org);
+    snprintf(lookup.fetched.job.id, sizeof lookup.fetched.job.id, "%s", id);
+    *ret = lookup.fetched; /* gives */
+    return 0;
+}
+
+void fetched_clear(struct fetched *fetched)
+{
+    job_clear(&fetched->job);
+    free(fetched->record);
+    *fetched = (struct fetched){0};
+}
+
+/* ---- pages ---- */
+
+struct page {
+    const char *org, *place;
+    fetch_visit *visit;
+    void *ctx;
+    size_t jobs;
+    bool ended;
+};
+
+static void on_page(const struct reply *reply, void *ctx)
+{
+    struct page *page = ctx;
+
+    page->jobs = reply_count(reply) / 4;
+    for (size_t i = 0; i < page->jobs && !page->ended; i++) {
+        struct job job = {.score = reply_int(reply_at(reply, 4 * i + 1))};
+        size_t record_bytes, state_bytes;
+        const char *record = reply_bytes(reply_at(reply, 4 * i + 2), &record_bytes);
+        const char *state = reply_bytes(reply_at(reply, 4 * i + 3), &state_bytes);
+        struct error ignored;
+        snprintf(job.org, sizeof job.org, "%s", page->org);
+        snprintf(job.id, sizeof job.id, "%s", reply_string(reply_at(reply, 4 * i)));
+        snprintf(job.place, sizeof job.place, "%s", page->place);
+        if (job_decode(&job, record, record_bytes, state, state_bytes, &ignored) < 0)
+            snprintf(job.place, sizeof job.place, "unreadable"); /* a foreign record: what is known of it is shown */
+        page->ended = !page->visit(&job, page->ctx);
+        job_clear(&job);
+    }
+}
+
+int fetch_set(struct cli *cli, const char *org, const char *set, int64_t from, bool newest, fetch_visit *visit, void *ctx,
+              bool *ret_ended, struct error *err)
+{
+    struct page page = {.org = org, .place = strncmp(set, "ready:", 6) == 0 ? "ready" : set, .visit = visit, .ctx = ctx};
+    struct call call = {0};
+    int rc = 0;
+
+    do {
+        page.jobs = 0;
+        call_function(&call, "jobs", cli_lane(cli, org));
+        call_add_string(&call, org);
+        call_add_string(&call, set);
+        call_add_int(&call, from);
+        call_add_int(&call, PAGE_JOBS);
+        call_add_string(&call, newest ? "1" : "0");
+        rc = cli_call(cli, &call, on_page, &page, err);
+        from += PAGE_JOBS;
+    } while (rc == 0 && !page.ended && page.jobs == PAGE_JOBS);
+    call_clear(&call);
+    *ret_ended = page.ended;
+    return rc;
+}

@@ -1,0 +1,25 @@
+/* fetch.h - jobs as Redis tells them: one whole, or pages of a set. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "common/job.h"
+
+/* A job with the bytes that it borrows from. All zeroes is none. */
+struct fetched {
+    struct job job;
+    char *record;
+};
+
+/* Fetches one job. ERR_NOT_FOUND if there is none. Gives: fetched_clear. */
+int fetch_job(struct cli *cli, const char *org, const char *id, struct fetched *ret, struct error *err) MUST_CHECK;
+void fetched_clear(struct fetched *fetched);
+
+/* Told of each job of a page; `job` is borrowed for the call, without its payload. False ends the walk. May not call Redis. */
+typedef bool fetch_visit(const struct job *job, void *ctx);
+
+/* Visits the jobs of one set ("ready:<queue>", "scheduled", ...) in its order, or from its newest on, in pages, from the one that
+ * has `from` jobs before it. *ret_ended: the visitor ended it, there may be more. */
+int fetch_set(struct cli *cli, const char *org, const char *set, int64_t from, bool newest, fetch_visit *visit, void *ctx,
+              bool *ret_ended, struct error *err) MUST_CHECK;

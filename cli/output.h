@@ -1,0 +1,50 @@
+/* output.h - data on stdout: as a table for people, as JSON, or as JSON lines.
+ *
+ * Commands build one JSON object for each thing they list; what a table shows of it is said by its columns. */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NDJSON };
+
+/* "table", "json" or "ndjson". */
+int output_format_parse(enum output_format *ret, const char *name, struct error *err) MUST_CHECK;
+
+struct output {
+    enum output_format format;
+    int64_t now_ms; /* on the clock of Redis: ages are counted from here */
+};
+
+/* How a member of an object is shown in a table. */
+enum column_kind {
+    COLUMN_TEXT,   /* as it is */
+    COLUMN_NUMBER, /* on the right */
+    COLUMN_SINCE,  /* epoch ms, as the time since then ("3m20s"), or until then ("in 5m") */
+    COLUMN_TIME,   /* epoch ms, as the time of day, and how long ago */
+    COLUMN_FOR,    /* ms, as a duration */
+    COLUMN_CUT,    /* text, cut to 60 columns */
+};
+
+/* A table ends with a zero entry. */
+struct column {
+    const char *heading, *member;
+    enum column_kind kind;
+};
+
+/* A list: a table, or a JSON array with one object to a line, or JSON lines. Both arguments are borrowed until list_end. */
+struct list;
+struct list *list_new(const struct output *output, const struct column *columns);
+
+/* Adds an object; takes. */
+void list_add(struct list *list, json_t *object);
+size_t list_count(const struct list *list);
+void list_end(struct list *list);
+
+/* One object, a member to a line in a table; members that are null are left out there. Takes. */
+void output_object(const struct output *output, json_t *object, const struct column *columns);
+
+/* Bytes as a member: `name` as text if they are UTF-8, else null, and `name`_b64. No bytes (NULL): null. */
+void output_set_bytes(json_t *object, const char *name, const char *bytes, size_t length);

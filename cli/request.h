@@ -1,0 +1,29 @@
+/* request.h - a job that somebody wants pushed: from flags, or from a line of JSON. Pure. */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/job.h"
+
+#define REQUEST_LINE_BYTES_MAX (4 * 1024 * 1024) /* a payload of 1 MiB may be all escapes */
+
+/* All zeroes is an empty request; `record.payload` is `payload` where that is set. */
+struct request {
+    char org[NAME_BYTES_MAX + 1];
+    char id[JOB_ID_BYTES_MAX + 1]; /* "": one is drawn */
+    struct job_record record;
+    char *payload; /* owned */
+};
+
+/* Reads one line: {"org", "type", "payload": string, or any other JSON value: its text as it stands, or "payload_b64", or
+ * "payload_file": a path, "queue", "id", "key", "delay_ms" or "due_ms", "expires_ms", "priority", "max_attempts", "timeout_ms",
+ * "headers": {name: text}}. What the line does not say is taken from `defaults` (copied; no payload, id or key). ERR_INVALID
+ * names the member. Gives: request_clear. */
+int request_parse(struct request *ret, const char *line, size_t bytes, const struct request *defaults,
+                  struct error *err) MUST_CHECK;
+
+/* Adds a header to a record; copies. ERR_INVALID for a name that is empty or there already. */
+int request_add_header(struct job_record *record, const char *name, size_t name_bytes, const char *value,
+                       struct error *err) MUST_CHECK;
+
+void request_clear(struct request *request);

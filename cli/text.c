@@ -1,0 +1,89 @@
+#include "cli/text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* The character at `bytes`, and how many of the `length` bytes it takes; 0 bytes if they are not UTF-8. */
+static size_t decode(const char *bytes, size_t length, uint32_t *ret_character)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    size_t count = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+    uint32_t character;
+
+    if (count == 1) {
+        *ret_character = at[0];
+        return 1;
+    }
+    if (at[0] < 0xc2 || at[0] > 0xf4 || count > length)
+        return 0;
+    character = at[0] & (0xffU >> (count + 1));
+    for (size_t i = 1; i < count; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        character = character << 6 | (at[i] & 0x3fU);
+    }
+    if (character < lowest[count] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
+        return 0;
+    *ret_character = character;
+    return count;
+}
+
+bool text_is_utf8(const char *bytes, size_t length)
+{
+    uint32_t character;
+
+    for (size_t at = 0; at < length;) {
+        size_t count = decode(bytes + at, length - at, &character);
+        if (count == 0)
+            return false;
+        at += count;
+    }
+    return true;
+}
+
+static bool is_control(uint32_t character)
+{
+    return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x61c || character == 0xfeff ||
+           (character >= 0x200b && character <= 0x200f) || (character >= 0x2028 && character <= 0x202e) ||
+           (character >= 0x2060 && character <= 0x2069);
+}
+
+void text_add_plain(struct buffer *out, const char *bytes, size_t length)
+{
+    static const char escaped[] = "\n\r\t", letters[] = "nrt";
+    uint32_t character;
+
+    for (size_t at = 0; at < length;) {
+        size_t count = decode(bytes + at, length - at, &character);
+        const char *escape = count == 1 && character ? strchr(escaped, (int)character) : NULL;
+        if (count == 0)
+            buffer_add_format(out, "\\x%02x", (unsigned char)bytes[at]);
+        else if (escape)
+            buffer_add_format(out, "\\%c", letters[escape - escaped]);
+        else if (is_control(character))
+            buffer_add_format(out, "\\u%04x", character);
+        else
+            buffer_add(out, bytes + at, count);
+        at += count ? count : 1;
+    }
+}
+
+static bool is_combining(uint32_t character)
+{
+    return (character >= 0x300 && character <= 0x36f) || (character >= 0x1ab0 && character <= 0x1aff) ||
+           (character >= 0x20d0 && character <= 0x20ff) || (character >= 0xfe00 && character <= 0xfe0f);
+}
+
+size_t text_width(const char *text)
+{
+    size_t length = strlen(text), width = 0;
+    uint32_t character = 0;
+
+    for (size_t at = 0; at < length;) {
+        size_t count = decode(text + at, length - at, &character);
+        width += count == 0 || !is_combining(character);
+        at += count ? count : 1;
+    }
+    return width;
+}

@@ -1,0 +1,308 @@
+/* `rota worker`: who works, and who has worked. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/connection.h"
+#include "cli/orgs.h"
+#include "common/keys.h"
+#include "common/memory.h"
+
+#define RANGE_COUNT 500 /* sessions read at once */
+#define RECENT_MS   (60LL * 60 * 1000)
+
+/* ---- what is known of a session ---- */
+
+struct session_view {
+    char id[TYPE_BYTES_MAX + 1];
+    int64_t seen_ms;     /* its last beat, about */
+    int64_t deadline_ms; /* in the lane where it lives longest; 0: it lives nowhere */
+    int64_t running;     /* jobs that it holds */
+    json_t *card;        /* its hash; NULL if there is none */
+};
+
+static void on_card(const struct reply *reply, void *ctx)
+{
+    struct session_view *session = ctx;
+
+    if (reply_count(reply) == 0)
+        return;
+    session->card = json_object();
+    for (size_t i = 0; i + 1 < reply_count(reply); i += 2)
+        json_object_set_new(session->card, reply_string(reply_at(reply, i)), json_string(reply_string(reply_at(reply, i + 1))));
+}
+
+static void on_deadline(const struct reply *reply, void *ctx)
+{
+    struct session_view *session = ctx;
+    int64_t deadline_ms = reply_int(reply);
+
+    if (deadline_ms > session->deadline_ms)
+        session->deadline_ms = deadline_ms;
+}
+
+static void on_held(const struct reply *reply, void *ctx)
+{
+    struct session_view *session = ctx;
+
+    session->running += reply_int(reply);
+}
+
+static void ask_lane(struct cli *cli, uint32_t lane, struct session_view *session, struct call *call)
+{
+    char part[TYPE_BYTES_MAX + 8], key[KEY_BYTES_MAX];
+
+    call_command(call, "ZSCORE");
+    call_add_string(call, key_in_lane(key, lane, "sessions"));
+    call_add_string(call, session->id);
+    cli_send(cli, call, on_deadline, session);
+    snprintf(part, sizeof part, "held:%s", session->id);
+    call_command(call, "HLEN");
+    call_add_string(call, key_in_lane(key, lane, part));
+    cli_send(cli, call, on_held, session);
+}
+
+/* Asks for all that is kept of a session; cli_settle waits for it. */
+static void ask(struct cli *cli, struct session_view *session)
+{
+    char key[KEY_BYTES_MAX];
+    struct call call = {0};
+
+    call_command(&call, "HGETALL");
+    call_add_string(&call, key_worker(key, session->id));
+    cli_send(cli, &call, on_card, session);
+    for (uint32_t lane = 0; lane < cli->deployment.lanes; lane++)
+        ask_lane(cli, lane, session, &call);
+    call_clear(&call);
+}
+
+static const char *card_field(const struct session_view *session, const char *name)
+{
+    return json_string_value(json_object_get(session->card, name));
+}
+
+static bool is_alive(const struct session_view *session, int64_t now_ms)
+{
+    return session->deadline_ms >= now_ms;
+}
+
+/* "alive", "suspect" (its deadline has passed, nobody has taken its jobs yet), or how it ended: "stopped", "lost", "gone". */
+static const char *state_of(const struct session_view *session, int64_t now_ms)
+{
+    const char *why = card_field(session, "why");
+
+    if (session->deadline_ms)
+        return is_alive(session, now_ms) ? "alive" : "suspect";
+    return why ? why : "gone";
+}
+
+static json_t *number_or_null(const char *text)
+{
+    return text && text[0] ? json_integer(strtoll(text, NULL, 10)) : json_null();
+}
+
+static json_t *string_or_null(const char *text)
+{
+    return text && text[0] ? json_string(text) : json_null();
+}
+
+static json_t *session_to_json(const struct session_view *session, int64_t now_ms)
+{
+    static const char *const texts[] = {"kind", "host", "version", "queues", "types", "why"};
+    static const char *const numbers[] = {"pid", "slots", "started_ms", "stopped_ms"};
+    json_t *object = json_object();
+
+    json_object_set_new(object, "worker", json_string(session->id));
+    json_object_set_new(object, "state", json_string(state_of(session, now_ms)));
+    json_object_set_new(object, "running", json_integer(session->running));
+    json_object_set_new(object, "seen_ms", session->seen_ms ? json_integer(session->seen_ms) : json_null());
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        json_object_set_new(object, texts[i], string_or_null(card_field(session, texts[i])));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(object, numbers[i], number_or_null(card_field(session, numbers[i])));
+    return object;
+}
+
+/* ---- list ---- */
+
+static const struct column worker_columns[] = {
+    {"WORKER", "worker", COLUMN_TEXT},       {"KIND", "kind", COLUMN_TEXT},     {"STATE", "state", COLUMN_TEXT},
+    {"HOST", "host", COLUMN_TEXT},           {"PID", "pid", COLUMN_NUMBER},     {"RUNNING", "running", COLUMN_NUMBER},
+    {"SLOTS", "slots", COLUMN_NUMBER},       {"QUEUES", "queues", COLUMN_TEXT}, {"TYPES", "types", COLUMN_CUT},
+    {"STARTED", "started_ms", COLUMN_SINCE}, {"SEEN", "seen_ms", COLUMN_SINCE}, {0},
+};
+
+/* A page of the register of sessions, the newest first. */
+struct page {
+    struct session_view sessions[RANGE_COUNT];
+    size_t count;
+};
+
+static void on_range(const struct reply *reply, void *ctx)
+{
+    struct page *page = ctx;
+
+    for (size_t i = 0; i + 1 < reply_count(reply) && page->count < RANGE_COUNT; i += 2) {
+        struct session_view *session = &page->sessions[page->count++];
+        *session = (struct session_view){.seen_ms = reply_int(reply_at(reply, i + 1))};
+        snprintf(session->id, sizeof session->id, "%s", reply_string(reply_at(reply, i)));
+    }
+}
+
+static int read_page(struct cli *cli, struct page *page, int64_t from, struct error *err)
+{
+    struct call call = {0};
+    int rc;
+
+    page->count = 0;
+    call_command(&call, "ZREVRANGE");
+    call_add_string(&call, KEY_WORKERS);
+    call_add_int(&call, from);
+    call_add_int(&call, from + RANGE_COUNT - 1);
+    call_add_string(&call, "WITHSCORES");
+    rc = cli_call(cli, &call, on_range, page, err);
+    call_clear(&call);
+    for (size_t i = 0; i < page->count && rc == 0; i++)
+        ask(cli, &page->sessions[i]);
+    return rc == 0 ? cli_settle(cli, err) : rc;
+}
+
+/* Adds those of a page that are to be shown; how many were left out. */
+static size_t list_page(struct cli *cli, struct page *page, struct list *list)
+{
+    int64_t now_ms = cli_now_ms(cli);
+    bool all = config_bool(cli->config, "cli.worker.all");
+    size_t left_out = 0;
+
+    for (size_t i = 0; i < page->count; i++) {
+        struct session_view *session = &page->sessions[i];
+        if (all || session->deadline_ms || session->seen_ms > now_ms - RECENT_MS)
+            list_add(list, session_to_json(session, now_ms));
+        else
+            left_out++;
+        json_decref(session->card);
+    }
+    return left_out;
+}
+
+static int worker_list(struct cli *cli, struct error *err)
+{
+    struct page *page;
+    struct list *list;
+    size_t left_out = 0;
+    int64_t from = 0;
+    int rc = cli_connect(cli, false, NULL, err);
+
+    if (rc < 0)
+        return rc;
+    page = memory_new(sizeof *page);
+    list = list_new(&cli->output, worker_columns);
+    do {
+        rc = read_page(cli, page, from, err);
+        left_out += list_page(cli, page, list);
+        from += RANGE_COUNT;
+    } while (rc == 0 && page->count == RANGE_COUNT);
+    list_end(list);
+    free(page);
+    if (rc == 0 && left_out)
+        cli_note(cli, "%zu that ended more than an hour ago are not shown: --all shows them", left_out);
+    return rc;
+}
+
+/* ---- show ---- */
+
+static const struct column show_columns[] = {
+    {"worker", "worker", COLUMN_TEXT},   {"kind", "kind", COLUMN_TEXT},          {"state", "state", COLUMN_TEXT},
+    {"why", "why", COLUMN_TEXT},         {"host", "host", COLUMN_TEXT},          {"pid", "pid", COLUMN_TEXT},
+    {"version", "version", COLUMN_TEXT}, {"slots", "slots", COLUMN_TEXT},        {"queues", "queues", COLUMN_TEXT},
+    {"types", "types", COLUMN_TEXT},     {"started", "started_ms", COLUMN_TIME}, {"stopped", "stopped_ms", COLUMN_TIME},
+    {"seen", "seen_ms", COLUMN_TIME},    {"running", "running", COLUMN_TEXT},    {0},
+};
+
+static void on_names(const struct reply *reply, void *ctx)
+{
+    for (size_t i = 0; i < reply_count(reply); i++)
+        names_add(ctx, reply_string(reply_at(reply, i)));
+}
+
+static void on_seen(const struct reply *reply, void *ctx)
+{
+    struct session_view *session = ctx;
+
+    session->seen_ms = reply_int(reply);
+}
+
+/* All that is kept of a session, and the jobs that it holds. */
+static int look(struct cli *cli, struct session_view *session, struct names *held, struct error *err)
+{
+    char part[TYPE_BYTES_MAX + 8], key[KEY_BYTES_MAX];
+    struct call call = {0};
+
+    ask(cli, session);
+    call_command(&call, "ZSCORE");
+    call_add_string(&call, KEY_WORKERS);
+    call_add_string(&call, session->id);
+    cli_send(cli, &call, on_seen, session);
+    snprintf(part, sizeof part, "held:%s", session->id);
+    for (uint32_t lane = 0; lane < cli->deployment.lanes; lane++) {
+        call_command(&call, "HKEYS");
+        call_add_string(&call, key_in_lane(key, lane, part));
+        cli_send(cli, &call, on_names, held);
+    }
+    call_clear(&call);
+    return cli_settle(cli, err);
+}
+
+static void show(struct cli *cli, const struct session_view *session, const struct names *held)
+{
+    json_t *object = session_to_json(session, cli_now_ms(cli)), *jobs = json_array();
+
+    for (size_t i = 0; i < held->count; i++)
+        json_array_append_new(jobs, json_string(held->items[i]));
+    json_object_set_new(object, "jobs", jobs);
+    output_object(&cli->output, object, show_columns);
+    for (size_t i = 0; i < held->count && cli->output.format == OUTPUT_TABLE; i++)
+        printf("%-18s %s\n", i ? "" : "jobs", held->items[i]);
+}
+
+static int worker_show(struct cli *cli, struct error *err)
+{
+    struct session_view session = {0};
+    struct names held = {0};
+    int rc;
+
+    if (strspn(cli_argument(cli, 0), "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(cli_argument(cli, 0)) ||
+        strlen(cli_argument(cli, 0)) > TYPE_BYTES_MAX)
+        return cli_usage(cli, err, "worker \"%.80s\" must match [a-z0-9]{1,64}", cli_argument(cli, 0));
+    snprintf(session.id, sizeof session.id, "%s", cli_argument(cli, 0));
+    rc = cli_connect(cli, false, NULL, err);
+    if (rc == 0)
+        rc = look(cli, &session, &held, err);
+    if (rc == 0 && !session.card && !session.deadline_ms && !session.seen_ms)
+        rc = error_set(err, ERR_NOT_FOUND, "there is no worker %s: either there never was, or it ended more than 30 days ago",
+                       session.id);
+    if (rc == 0) {
+        names_sort(&held);
+        show(cli, &session, &held);
+    }
+    names_clear(&held);
+    json_decref(session.card);
+    return rc;
+}
+
+static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
+static const struct config_setting list_settings[] = {
+    SETTINGS_CLI,
+    FLAG_BOOL("cli.worker.", "all", 'a', "also those that ended long ago"),
+    {0},
+};
+
+const struct command worker_commands[] = {
+    {"worker list", "", "List workers and schedulers, the last seen first", list_settings, 0, 0, worker_list,
+     "States: alive; suspect (no beat for its time-out, its jobs are about to be recovered); stopped; lost (its jobs were "
+     "recovered);\n"
+     "gone (nothing tells how it ended)."},
+    {"worker show", "WORKER", "Show a worker, also one that is long gone, and what it runs", plain_settings, 1, 1, worker_show,
+     NULL},
+    {0},
+};

@@ -1,0 +1,89 @@
+#include "common/card.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/keys.h"
+#include "common/log.h"
+
+#define CARD_TIMEOUT_MS 5000
+
+static void on_written(const struct reply *reply, const struct error *err, void *ctx)
+{
+    (void)reply, (void)ctx;
+    if (err)
+        log_debug("worker card not written", "err=%s", err->message);
+}
+
+static void send(struct redis *redis, struct call *call)
+{
+    redis_send(redis, call, CARD_TIMEOUT_MS, on_written, NULL);
+    call_clear(call);
+}
+
+static void add_field(struct call *call, const char *name, const char *value)
+{
+    call_add_string(call, name);
+    call_add_string(call, value);
+}
+
+static void keep(struct redis *redis, const char *session)
+{
+    struct call call = {0};
+    char key[KEY_BYTES_MAX];
+
+    call_command(&call, "EXPIRE");
+    call_add_string(&call, key_worker(key, session));
+    call_add_int(&call, CARD_KEEP_S);
+    send(redis, &call);
+}
+
+void card_write(struct redis *redis, const struct card *card)
+{
+    struct call call = {0};
+    char key[KEY_BYTES_MAX], host[256] = "?";
+
+    gethostname(host, sizeof host - 1);
+    call_command(&call, "HSET");
+    call_add_string(&call, key_worker(key, card->session));
+    add_field(&call, "kind", card->kind);
+    add_field(&call, "host", host);
+    call_add_string(&call, "pid");
+    call_add_int(&call, getpid());
+    add_field(&call, "version", ROTA_VERSION);
+    add_field(&call, "queues", card->queues);
+    add_field(&call, "types", card->types);
+    call_add_string(&call, "slots");
+    call_add_int(&call, card->slots);
+    call_add_string(&call, "started_ms");
+    call_add_int(&call, card->started_ms);
+    send(redis, &call);
+    keep(redis, card->session);
+    card_touch(redis, card->session);
+}
+
+void card_touch(struct redis *redis, const char *session)
+{
+    struct call call = {0};
+
+    call_command(&call, "ZADD");
+    call_add_string(&call, KEY_WORKERS);
+    call_add_int(&call, clock_wall_ms());
+    call_add_string(&call, session);
+    send(redis, &call);
+}
+
+void card_end(struct redis *redis, const char *session, const char *why)
+{
+    struct call call = {0};
+    char key[KEY_BYTES_MAX];
+
+    call_command(&call, "HSET");
+    call_add_string(&call, key_worker(key, session));
+    call_add_string(&call, "stopped_ms");
+    call_add_int(&call, clock_wall_ms());
+    add_field(&call, "why", why);
+    send(redis, &call);
+    keep(redis, session);
+}

@@ -1,0 +1,25 @@
+/* card.h - what is kept of a process when it is gone: `rota:worker:<session>` (hash, 30 days) and its line in `rota:workers`.
+ *
+ * Only for people and for `rota worker`; nothing is decided by it. Written with plain commands, without waiting for answers. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/redis.h"
+
+#define CARD_KEEP_S (30 * 24 * 3600)
+
+struct card {
+    const char *session, *kind, *queues, *types; /* queues and types: space-separated */
+    int slots;
+    int64_t started_ms;
+};
+
+/* Writes the card of a session that has begun. */
+void card_write(struct redis *redis, const struct card *card);
+
+/* Notes that it lives. Every few seconds is enough. */
+void card_touch(struct redis *redis, const char *session);
+
+/* Notes that it has ended and why: "stopped", "lost". */
+void card_end(struct redis *redis, const char *session, const char *why);

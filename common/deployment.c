@@ -1,0 +1,423 @@
+#include "common/deployment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/call.h"
+#include "common/clock.h"
+#include "common/keys.h"
+#include "common/library.h"
+#include "common/memory.h"
+#include "common/readme.h"
+#include "common/server_check.h"
+#include "common/server_facts.h"
+
+#define CALL_TIMEOUT_MS 5000
+#define UP_TIMEOUT_MS   10000
+
+/* One check: fetch, judge, and then, if asked to, load, fix_lanes, set_up_lanes, write_meta. Each step sends its calls; when all
+ * of them are answered `next` runs, or the check ends with the first error. */
+struct check {
+    struct redis *redis;
+    struct deployment_options options;
+    deployment_cb *cb;
+    void *ctx;
+    struct call call;
+    unsigned waiting;
+    void (*next)(struct check *check);
+    struct error err;
+    bool failed;
+    struct server_facts facts;
+    struct error load_err; /* why FUNCTION LOAD did not work */
+    bool made_anew;        /* something was set up that was not there */
+    struct deployment found;
+};
+
+/* ---- steps ---- */
+
+static void fail(struct check *check, const struct error *err, const char *context)
+{
+    if (check->failed)
+        return;
+    check->failed = true;
+    check->err = *err;
+    if (context)
+        error_wrap(&check->err, "%s", context);
+}
+
+static void finish(struct check *check)
+{
+    check->cb(check->failed ? NULL : &check->found, check->failed ? &check->err : NULL, check->ctx);
+    server_facts_clear(&check->facts);
+    call_clear(&check->call);
+    free(check);
+}
+
+/* Sends check->call; `on_answer` ends with answered(). */
+static void ask(struct check *check, redis_cb *on_answer)
+{
+    check->waiting++;
+    redis_send(check->redis, &check->call, CALL_TIMEOUT_MS, on_answer, check);
+}
+
+static void answered(struct check *check)
+{
+    if (--check->waiting > 0)
+        return;
+    if (check->failed)
+        finish(check);
+    else
+        check->next(check);
+}
+
+static void on_facts(struct server_facts *facts, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+
+    server_facts_clear(&check->facts);
+    if (facts)
+        check->facts = *facts; /* takes */
+    if (err)
+        fail(check, err, NULL);
+    answered(check);
+}
+
+static void fetch(struct check *check, void (*next)(struct check *check))
+{
+    check->next = next;
+    check->waiting++;
+    server_facts_fetch(check->redis, check->options.may_read_config, on_facts, check);
+}
+
+/* ---- judging ---- */
+
+static int check_access(struct check *check, struct error *err)
+{
+    bool remote = !redis_is_local(check->redis), plain = remote && !redis_is_encrypted(check->redis);
+    bool is_default = strcmp(redis_user(check->redis), "default") == 0;
+
+    if (plain && check->options.require_tls)
+        return error_set(err, ERR_INVALID, "%s is plain TCP to another host, and TLS is required: use rediss://",
+                         redis_address(check->redis));
+    if (is_default && check->options.require_acl)
+        return error_set(err, ERR_INVALID, "we are the user \"default\", and a user of our own is required: name one in the url");
+    if (plain)
+        server_check_warn(&check->found,
+                          "%s is plain TCP to another host: whoever is on the way can read and change jobs; use rediss://",
+                          redis_address(check->redis));
+    if (is_default && remote)
+        server_check_warn(&check->found, "we are the user \"default\", who may do everything: name a user of our own in the url");
+    return 0;
+}
+
+static int check_lanes(const struct check *check, struct error *err)
+{
+    if (check->facts.lanes >= 1 && check->facts.lanes <= DEPLOYMENT_LANES_MAX)
+        return 0;
+    return error_set(err, ERR_SETUP, "%s has lanes %lld, it must be 1..%d", KEY_META, (long long)check->facts.lanes,
+                     DEPLOYMENT_LANES_MAX);
+}
+
+static int check_setup(const struct check *check, struct error *err)
+{
+    const struct server_facts *facts = &check->facts;
+
+    if (facts->schema > DEPLOYMENT_SCHEMA)
+        return error_set(err, ERR_SETUP, "%s has schema %lld, this build knows %d: use a newer Rota", KEY_META,
+                         (long long)facts->schema, DEPLOYMENT_SCHEMA);
+    if (check->options.set_up && check->options.lanes > 0 && facts->lanes > 0 && check->options.lanes != facts->lanes)
+        return error_set(err, ERR_SETUP, "this deployment has %lld lanes, not %u: the number is chosen once",
+                         (long long)facts->lanes, check->options.lanes);
+    if (!check->options.set_up && facts->schema < 1)
+        return error_set(err, ERR_SETUP, "this Redis is not set up yet: start rota-scheduler, or run `rota setup`");
+    return facts->lanes == 0 && check->options.set_up ? 0 : check_lanes(check, err);
+}
+
+/* One that is absent can be loaded if we set up; one that we may not look at is known by what rota:meta says. */
+static int check_library(const struct check *check, struct error *err)
+{
+    const char *seen = check->facts.library_sha256;
+    enum library_state library = check->facts.library;
+
+    if (library == LIBRARY_HIDDEN && check->options.set_up)
+        return error_set(err, ERR_DENIED, "FUNCTION LIST is forbidden to user \"%s\", who is to set up: allow \"+function\"",
+                         redis_user(check->redis));
+    if (library == LIBRARY_HIDDEN)
+        library = !*seen ? LIBRARY_ABSENT : strcmp(seen, library_sha256()) == 0 ? LIBRARY_SAME : LIBRARY_OTHER;
+    if (library == LIBRARY_OTHER)
+        return error_set(err, ERR_LIBRARY,
+                         "the function library %s on this Redis has another text than this build: use the same build "
+                         "everywhere, or, when no program runs, `redis-cli FUNCTION DELETE %s`",
+                         library_name(), library_name());
+    if (library == LIBRARY_ABSENT && !check->options.set_up)
+        return error_set(err, ERR_LIBRARY,
+                         "the function library %s is not loaded: start rota-scheduler of this version, or run `rota setup`",
+                         library_name());
+    return 0;
+}
+
+/* Lowers the level to what the one who could read it has written down, where we cannot read it ourselves. */
+static int check_level(struct check *check, struct error *err)
+{
+    struct deployment *found = &check->found;
+    const struct server_facts *facts = &check->facts;
+
+    if (check->facts.config_pairs)
+        return 0;
+    if (!facts->has_level && found->level > check->options.durability)
+        found->level = check->options.durability; /* the operator's word is all there is */
+    if (facts->has_level && found->level > facts->level)
+        found->level = facts->level;
+    if (check->options.may_read_config)
+        server_check_warn(found,
+                          "CONFIG GET is forbidden: whether \"appendfsync always\" is set cannot be checked; taken as \"%s\"",
+                          durability_name(found->level));
+    else if (strcmp(facts->run_id, found->run_id) != 0)
+        server_check_warn(found,
+                          "Redis was started again after the last check of a scheduler; it is taken to be as durable as before");
+    return server_check_level(found->level, check->options.durability,
+                              "the last check of a scheduler (level in " KEY_META ") said so", err);
+}
+
+static void load(struct check *check);
+static void fix_lanes(struct check *check);
+
+static void judge(struct check *check)
+{
+    const char *const *pairs = (const char *const *)check->facts.config_pairs;
+    struct error err;
+
+    check->found.lanes = (uint32_t)check->facts.lanes;
+    check->found.clock_offset_ms = check->facts.clock_offset_ms;
+    if (server_check(check->facts.info, pairs, &check->options, &check->found, &err) < 0 || check_access(check, &err) < 0 ||
+        check_setup(check, &err) < 0 || check_library(check, &err) < 0 || check_level(check, &err) < 0) {
+        fail(check, &err, NULL);
+        finish(check);
+        return;
+    }
+    if (!check->options.set_up)
+        finish(check);
+    else if (check->facts.library == LIBRARY_ABSENT)
+        load(check);
+    else
+        fix_lanes(check);
+}
+
+/* ---- setting up ---- */
+
+static void on_loaded(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+
+    (void)reply;
+    check->made_anew = true;
+    if (err && err->code != ERR_PROTOCOL)
+        fail(check, err, "FUNCTION LOAD");
+    else if (err)
+        check->load_err = *err; /* perhaps somebody else was faster: looking again decides */
+    answered(check);
+}
+
+static void after_load(struct check *check)
+{
+    struct error err;
+
+    if (check->facts.library == LIBRARY_SAME) {
+        fix_lanes(check);
+        return;
+    }
+    if (check_library(check, &err) == 0)
+        error_set(&err, ERR_LIBRARY, "the function library %s cannot be loaded: %s", library_name(), check->load_err.message);
+    fail(check, &err, NULL);
+    finish(check);
+}
+
+/* Loads the library, which never replaces one, and looks what is there afterwards. */
+static void load(struct check *check)
+{
+    call_command(&check->call, "FUNCTION");
+    call_add_string(&check->call, "LOAD");
+    call_add_string(&check->call, library_text());
+    ask(check, on_loaded);
+    fetch(check, after_load);
+}
+
+static void on_written(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+
+    (void)reply;
+    if (err)
+        fail(check, err, KEY_META);
+    answered(check);
+}
+
+static void on_lanes(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+    struct error setup_err;
+
+    if (err) {
+        fail(check, err, KEY_META);
+    } else {
+        check->facts.lanes = reply_int(reply);
+        check->found.lanes = (uint32_t)check->facts.lanes;
+        if (check_setup(check, &setup_err) < 0 || check_lanes(check, &setup_err) < 0)
+            fail(check, &setup_err, NULL);
+    }
+    answered(check);
+}
+
+static void set_up_lanes(struct check *check);
+
+/* The first one to write the number of lanes decides it. */
+static void fix_lanes(struct check *check)
+{
+    struct call *call = &check->call;
+    int64_t lanes = check->facts.lanes > 0 ? check->facts.lanes : check->options.lanes > 0 ? check->options.lanes : 1;
+
+    check->next = set_up_lanes;
+    call_command(call, "HSETNX");
+    call_add_string(call, KEY_META);
+    call_add_string(call, "lanes");
+    call_add_int(call, lanes);
+    ask(check, on_written);
+    call_command(call, "HGET");
+    call_add_string(call, KEY_META);
+    call_add_string(call, "lanes");
+    ask(check, on_lanes);
+}
+
+static void on_lane(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+    struct error setup_err;
+
+    if (err && err->code == ERR_INVALID)
+        error_set(&setup_err, ERR_SETUP, "%s", err->message);
+    if (err)
+        fail(check, err->code == ERR_INVALID ? &setup_err : err, "set up a lane");
+    else if (reply_is(reply, "new"))
+        check->made_anew = true;
+    answered(check);
+}
+
+static void write_meta(struct check *check);
+
+static void set_up_lanes(struct check *check)
+{
+    check->next = write_meta;
+    for (uint32_t lane = 0; lane < check->found.lanes; lane++) {
+        call_function(&check->call, "setup", lane);
+        call_add_int(&check->call, check->found.lanes);
+        call_add_int(&check->call, lane);
+        ask(check, on_lane);
+    }
+}
+
+static void add_field(struct call *call, const char *name, const char *value)
+{
+    call_add_string(call, name);
+    call_add_string(call, value);
+}
+
+static void write_meta(struct check *check)
+{
+    struct call *call = &check->call;
+    int64_t now_ms = clock_wall_ms() + check->found.clock_offset_ms;
+    char library_field[64];
+
+    snprintf(library_field, sizeof library_field, "library:%s", library_name());
+    check->next = finish;
+    if (check->made_anew || check->facts.schema < 1) {
+        call_command(call, "SET");
+        call_add_string(call, KEY_README);
+        call_add_string(call, readme_text());
+        ask(check, on_written);
+    }
+    call_command(call, "HSETNX");
+    call_add_string(call, KEY_META);
+    call_add_string(call, "created_ms");
+    call_add_int(call, now_ms);
+    ask(check, on_written);
+    call_command(call, "HSET");
+    call_add_string(call, KEY_META);
+    add_field(call, "abi", library_abi());
+    add_field(call, library_field, library_sha256());
+    add_field(call, "durability", durability_name(check->options.durability));
+    add_field(call, "level", durability_name(check->found.level));
+    add_field(call, "run_id", check->found.run_id);
+    call_add_string(call, "checked_ms");
+    call_add_int(call, now_ms);
+    call_add_string(call, "schema");
+    call_add_int(call, DEPLOYMENT_SCHEMA);
+    ask(check, on_written);
+}
+
+/* ---- for everybody ---- */
+
+static const char *const durability_names[] = {
+    [DURABILITY_MEMORY] = "memory", [DURABILITY_EVERYSEC] = "everysec", [DURABILITY_DISK] = "disk"};
+
+const char *durability_name(enum durability durability)
+{
+    return durability_names[durability];
+}
+
+int durability_parse(enum durability *ret, const char *name, struct error *err)
+{
+    for (unsigned i = 0; i < sizeof durability_names / sizeof *durability_names; i++)
+        if (strcmp(durability_names[i], name) == 0) {
+            *ret = (enum durability)i;
+            return 0;
+        }
+    return error_set(err, ERR_INVALID, "durability \"%.40s\" must be disk, everysec or memory", name);
+}
+
+void deployment_check(struct redis *redis, const struct deployment_options *options, deployment_cb *cb, void *ctx)
+{
+    struct check *check = memory_new(sizeof *check);
+
+    check->redis = redis;
+    check->options = *options;
+    check->cb = cb;
+    check->ctx = ctx;
+    fetch(check, judge);
+}
+
+/* An outcome that somebody waits for. */
+struct wait {
+    struct deployment found;
+    struct error err;
+    bool done, failed;
+};
+
+static void on_outcome(const struct deployment *found, const struct error *err, void *ctx)
+{
+    struct wait *wait = ctx;
+
+    wait->done = true;
+    wait->failed = err != NULL;
+    if (err)
+        wait->err = *err;
+    else
+        wait->found = *found;
+}
+
+int deployment_check_wait(struct redis *redis, const struct deployment_options *options, struct deployment *ret,
+                          struct error *err)
+{
+    struct wait wait = {.done = false};
+
+    if (redis_wait_up(redis, UP_TIMEOUT_MS, err) < 0)
+        return err->code;
+    deployment_check(redis, options, on_outcome, &wait);
+    redis_run_until(redis, &wait.done);
+    if (wait.failed) {
+        *err = wait.err;
+        return err->code;
+    }
+    *ret = wait.found;
+    return 0;
+}

@@ -1,0 +1,30 @@
+#include "common/readme.h"
+
+const char *readme_text(void)
+{
+    return "This Redis holds the jobs of Rota: rota-worker runs them, rota-scheduler watches over them.\n"
+           "\n"
+           "Look, but do not write here by hand: functions change these keys together. To add or change jobs use the\n"
+           "program rota, FCALL, or XADD to rota:inbox.\n"
+           "\n"
+           "  rota:meta                         hash    number of lanes, schema, the last check of this server\n"
+           "  rota:leader                       string  which scheduler leads\n"
+           "  rota:workers                      zset    sessions of workers and schedulers, by last beat (ms)\n"
+           "  rota:inbox, rota:rejected         stream  jobs on their way in; those that were refused, and why\n"
+           "  rota:{k}:active:<queue>           zset    organizations that can be served now, fairest first\n"
+           "  rota:{k}:beat:<session>           string  heartbeat: a session whose beat is gone is dead\n"
+           "  rota:{k}:org:<org>                hash    settings of an organization\n"
+           "  rota:{k}:org:<org>:ready:<queue>  zset    its jobs that wait for a worker, first one first\n"
+           "  rota:{k}:org:<org>:<state>        zset    its scheduled, running, done, dead and cancelled jobs\n"
+           "\n"
+           "k is the lane of an organization: CRC-32 of its name modulo the number of lanes; 0 if there is one lane.\n"
+           "\n"
+           "  redis-cli HGETALL rota:meta\n"
+           "  redis-cli ZREVRANGE rota:workers 0 9 WITHSCORES\n"
+           "  redis-cli ZRANGE rota:{0}:active:default 0 9 WITHSCORES\n"
+           "  redis-cli ZCARD rota:{0}:org:acme:ready:default\n"
+           "  redis-cli ZRANGE rota:{0}:org:acme:running 0 9 WITHSCORES\n"
+           "  redis-cli XREVRANGE rota:rejected + - COUNT 9\n"
+           "\n"
+           "docs/PROTOCOL.md names every key and every function.\n";
+}

@@ -1,0 +1,21 @@
+/* server_check.h - judges a Redis server by what it says about itself. Pure: deployment.c fetches the texts. */
+#pragma once
+
+#include "common/deployment.h"
+
+/* Judges the text of INFO and the pairs of CONFIG GET (name, value, ..., NULL; or NULL where CONFIG was not read), and fills
+ * run_id, redis_version, level and warnings of `ret` (what else is in it stays).
+ *
+ * Without CONFIG, INFO tells only whether there is an AOF, not how often it is synced: then `level` is the best it can be, and
+ * the caller lowers it to what it knows (server_check_level).
+ *
+ * ERR_INVALID for a server that is refused (too old, a replica, evicts keys, keeps less than declared), ERR_UNAVAILABLE while it
+ * loads, ERR_FULL while it cannot write to its disk. The message names the setting, its value and the line to change. */
+int server_check(const char *info, const char *const *config_pairs, const struct deployment_options *options,
+                 struct deployment *ret, struct error *err) MUST_CHECK;
+
+/* Refuses (ERR_INVALID) a level below the declared one. `why`: the setting that makes it so, "" if it is not known. */
+int server_check_level(enum durability level, enum durability declared, const char *why, struct error *err) MUST_CHECK;
+
+/* Adds a warning; those beyond DEPLOYMENT_WARNINGS_MAX are dropped, longer ones are cut. */
+void server_check_warn(struct deployment *ret, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,203 @@
+#include "common/server_facts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/call.h"
+#include "common/clock.h"
+#include "common/keys.h"
+#include "common/library.h"
+#include "common/memory.h"
+
+#define CALL_TIMEOUT_MS 5000
+
+/* One fetch: all calls at once; the last answer ends it. */
+struct fetch {
+    struct redis *redis;
+    server_facts_cb *cb;
+    void *ctx;
+    unsigned waiting;
+    struct error err;
+    bool failed;
+    int64_t lanes_of_lane_0;
+    struct server_facts facts;
+};
+
+static void ask(struct fetch *fetch, const struct call *call, redis_cb *on_answer)
+{
+    fetch->waiting++;
+    redis_send(fetch->redis, call, CALL_TIMEOUT_MS, on_answer, fetch);
+}
+
+/* The first failure counts. */
+static void fail(struct fetch *fetch, const struct error *err, const char *command)
+{
+    if (fetch->failed)
+        return;
+    fetch->failed = true;
+    fetch->err = *err;
+    error_wrap(&fetch->err, "%s", command);
+}
+
+static void answered(struct fetch *fetch)
+{
+    if (--fetch->waiting > 0)
+        return;
+    if (fetch->facts.lanes == 0)
+        fetch->facts.lanes = fetch->lanes_of_lane_0;
+    if (fetch->failed)
+        server_facts_clear(&fetch->facts);
+    fetch->cb(fetch->failed ? NULL : &fetch->facts, fetch->failed ? &fetch->err : NULL, fetch->ctx);
+    free(fetch);
+}
+
+static void on_info(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+
+    if (err)
+        fail(fetch, err, "INFO");
+    else
+        fetch->facts.info = memory_string(reply_string(reply));
+    answered(fetch);
+}
+
+static void on_time(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+
+    if (err)
+        fail(fetch, err, "TIME");
+    else
+        fetch->facts.clock_offset_ms =
+            reply_int(reply_at(reply, 0)) * 1000 + reply_int(reply_at(reply, 1)) / 1000 - clock_wall_ms();
+    answered(fetch);
+}
+
+static void copy_text(char *ret, size_t size, const struct reply *reply)
+{
+    size_t length;
+    const char *bytes = reply_bytes(reply, &length);
+
+    length = length < size ? length : size - 1;
+    memcpy(ret, bytes, length);
+    ret[length] = '\0';
+}
+
+static void on_meta(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+    struct server_facts *facts = &fetch->facts;
+    struct error no_level;
+
+    if (err) {
+        fail(fetch, err, "HMGET " KEY_META);
+    } else {
+        facts->schema = reply_int(reply_at(reply, 0));
+        facts->lanes = reply_int(reply_at(reply, 1));
+        copy_text(facts->run_id, sizeof facts->run_id, reply_at(reply, 2));
+        facts->has_level = durability_parse(&facts->level, reply_string(reply_at(reply, 3)), &no_level) == 0;
+        copy_text(facts->library_sha256, sizeof facts->library_sha256, reply_at(reply, 4));
+    }
+    answered(fetch);
+}
+
+static void on_lane_0(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+
+    if (err)
+        fail(fetch, err, "HGET rota:{0}:clock");
+    else
+        fetch->lanes_of_lane_0 = reply_int(reply);
+    answered(fetch);
+}
+
+/* True for an error that says no more than that this command is not for us: forbidden, renamed away, or unknown to an old server.
+ */
+static bool is_hidden(const struct error *err)
+{
+    return err->code == ERR_DENIED || err->code == ERR_PROTOCOL;
+}
+
+/* The reply to FUNCTION LIST: one entry of names and values, or none. */
+static enum library_state read_library(const struct reply *list)
+{
+    const struct reply *entry = reply_at(list, 0);
+
+    if (reply_count(list) == 0)
+        return LIBRARY_ABSENT;
+    for (size_t i = 0; i + 1 < reply_count(entry); i += 2)
+        if (reply_is(reply_at(entry, i), "library_code"))
+            return reply_is(reply_at(entry, i + 1), library_text()) ? LIBRARY_SAME : LIBRARY_OTHER;
+    return LIBRARY_OTHER;
+}
+
+static void on_library(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+
+    if (!err)
+        fetch->facts.library = read_library(reply);
+    else if (is_hidden(err))
+        fetch->facts.library = LIBRARY_HIDDEN;
+    else
+        fail(fetch, err, "FUNCTION LIST");
+    answered(fetch);
+}
+
+static void on_config(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+
+    if (!err) {
+        fetch->facts.config_pairs = memory_new((reply_count(reply) + 1) * sizeof *fetch->facts.config_pairs);
+        for (size_t i = 0; i < reply_count(reply); i++)
+            fetch->facts.config_pairs[i] = memory_string(reply_string(reply_at(reply, i)));
+    } else if (!is_hidden(err)) {
+        fail(fetch, err, "CONFIG GET");
+    }
+    answered(fetch);
+}
+
+static void ask_words(struct fetch *fetch, struct call *call, const char *const *words, redis_cb *on_answer)
+{
+    call_command(call, *words);
+    while (*++words)
+        call_add_string(call, *words);
+    ask(fetch, call, on_answer);
+}
+
+void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *cb, void *ctx)
+{
+    struct fetch *fetch = memory_new(sizeof *fetch);
+    char library_field[64], clock_key[KEY_BYTES_MAX];
+    struct call call = {0};
+
+    *fetch = (struct fetch){.redis = redis, .cb = cb, .ctx = ctx};
+    snprintf(library_field, sizeof library_field, "library:%s", library_name());
+    key_in_lane(clock_key, 0, "clock");
+    ask_words(fetch, &call, (const char *const[]){"INFO", NULL}, on_info);
+    ask_words(fetch, &call, (const char *const[]){"TIME", NULL}, on_time);
+    ask_words(fetch, &call, (const char *const[]){"HMGET", KEY_META, "schema", "lanes", "run_id", "level", library_field, NULL},
+              on_meta);
+    ask_words(fetch, &call, (const char *const[]){"HGET", clock_key, "lanes", NULL}, on_lane_0);
+    ask_words(fetch, &call, (const char *const[]){"FUNCTION", "LIST", "LIBRARYNAME", library_name(), "WITHCODE", NULL},
+              on_library);
+    if (read_config)
+        ask_words(fetch, &call,
+                  (const char *const[]){"CONFIG", "GET", "appendfsync", "no-appendfsync-on-rewrite", "save",
+                                        "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write", NULL},
+                  on_config);
+    call_clear(&call);
+}
+
+void server_facts_clear(struct server_facts *facts)
+{
+    free(facts->info);
+    for (char **text = facts->config_pairs; text && *text; text++)
+        free(*text);
+    free(facts->config_pairs);
+    *facts = (struct server_facts){0};
+}

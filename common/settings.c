@@ -1,0 +1,67 @@
+#include "common/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "common/library.h"
+
+int settings_log(const struct config *config, const char *program, struct error *err)
+{
+    const char *level_name = config_string(config, "log.level"), *format = config_string(config, "log.format");
+    enum log_level level;
+
+    if (!log_level_parse(&level, level_name))
+        return error_set(err, ERR_INVALID, "log level \"%s\" (%s) must be debug, info, warn or error", level_name,
+                         config_origin(config, "log.level"));
+    if (format[0] && strcmp(format, "logfmt") != 0 && strcmp(format, "json") != 0)
+        return error_set(err, ERR_INVALID, "log format \"%s\" (%s) must be logfmt or json", format,
+                         config_origin(config, "log.format"));
+    log_setup(program, level, format[0] ? format : NULL);
+    return 0;
+}
+
+int settings_deployment(const struct config *config, struct deployment_options *ret, struct error *err)
+{
+    *ret = (struct deployment_options){
+        .require_tls = config_bool(config, "redis.require-tls"),
+        .require_acl = config_bool(config, "redis.require-acl"),
+    };
+    if (durability_parse(&ret->durability, config_string(config, "redis.durability"), err) < 0)
+        return error_wrap(err, "%s", config_origin(config, "redis.durability"));
+    return 0;
+}
+
+struct config *settings_begin(const struct config_setting *settings, const char *const *known_elsewhere, const char *program,
+                              const char *usage, int argc, char **argv, int *ret_status)
+{
+    struct error err;
+    struct config *config = config_new(settings, known_elsewhere, argc, argv, &err);
+
+    *ret_status = EX_CONFIG;
+    if (!config) {
+        fprintf(stderr, "%s: %s\n", program, err.message);
+        return NULL;
+    }
+    if (config_wants_help(config)) {
+        printf("%s\n\nOptions:\n", usage);
+        config_print_help(settings, stdout);
+        *ret_status = 0;
+    } else if (config_wants_version(config)) {
+        printf("%s %s (functions %s)\n", program, ROTA_VERSION, library_name());
+        *ret_status = 0;
+    } else if (settings_log(config, program, &err) < 0) {
+        fprintf(stderr, "%s: %s\n", program, err.message);
+    } else {
+        return config;
+    }
+    config_free(config);
+    return NULL;
+}
+
+const char *settings_password_file(const struct config *config)
+{
+    const char *file = config_string(config, "redis.password-file");
+
+    return file[0] ? file : NULL;
+}

@@ -1,0 +1,74 @@
+/* settings.h - the settings that all programs of Rota have, for their config tables, and what follows from them.
+ *
+ * A table begins with SETTINGS_COMMON and ends with a zero entry. Keys that belong to another program are passed over: one file
+ * serves all. */
+#pragma once
+
+#include "common/config.h"
+#include "common/deployment.h"
+#include "common/log.h"
+
+#define SETTINGS_COMMON                                                                               \
+    {.key = "redis.url",                                                                              \
+     .kind = CONFIG_STRING,                                                                           \
+     .fallback = "redis://127.0.0.1:6379/0",                                                          \
+     .high = 1024,                                                                                    \
+     .flag = "redis",                                                                                 \
+     .variable = "REDIS_URL",                                                                         \
+     .argument = "URL",                                                                               \
+     .help = "redis://[user[:password]@]host[:port][/db] or unix:///path"},                           \
+        {.key = "redis.password-file",                                                                \
+         .kind = CONFIG_STRING,                                                                       \
+         .high = 1024,                                                                                \
+         .argument = "FILE",                                                                          \
+         .help = "the password, instead of one in the URL"},                                          \
+        {.key = "redis.durability",                                                                   \
+         .kind = CONFIG_STRING,                                                                       \
+         .fallback = "disk",                                                                          \
+         .high = 16,                                                                                  \
+         .flag = "durability",                                                                        \
+         .argument = "LEVEL",                                                                         \
+         .help = "disk (AOF always), everysec or memory: a weaker server is refused"},                \
+        {.key = "redis.require-tls", .kind = CONFIG_BOOL, .help = "refuse plain TCP to other hosts"}, \
+        {.key = "redis.require-acl", .kind = CONFIG_BOOL, .help = "refuse the default user"},         \
+        {.key = "log.level",                                                                          \
+         .kind = CONFIG_STRING,                                                                       \
+         .fallback = "info",                                                                          \
+         .high = 16,                                                                                  \
+         .argument = "LEVEL",                                                                         \
+         .help = "debug, info, warn or error"},                                                       \
+        {.key = "log.format",                                                                         \
+         .kind = CONFIG_STRING,                                                                       \
+         .high = 16,                                                                                  \
+         .argument = "FORMAT",                                                                        \
+         .help = "logfmt or json; by default logfmt on a terminal, else json"}
+
+#define SETTINGS_SESSION(timeout, beat)                                    \
+    {.key = "session.timeout",                                             \
+     .kind = CONFIG_DURATION,                                              \
+     .fallback = timeout,                                                  \
+     .low = 1000,                                                          \
+     .high = 60 * 60 * 1000,                                               \
+     .argument = "DURATION",                                               \
+     .help = "without a beat for so long this process is taken for dead"}, \
+        {.key = "session.beat",                                            \
+         .kind = CONFIG_DURATION,                                          \
+         .fallback = beat,                                                 \
+         .low = 1,                                                         \
+         .high = 20 * 60 * 1000,                                           \
+         .argument = "DURATION",                                           \
+         .help = "between two beats; a third of the time-out at most"}
+
+/* Sets up logging as `config` says, for `program` (borrowed). */
+int settings_log(const struct config *config, const char *program, struct error *err) MUST_CHECK;
+
+/* The file with the password, or NULL. */
+const char *settings_password_file(const struct config *config);
+
+/* What the deployment is asked to be. */
+int settings_deployment(const struct config *config, struct deployment_options *ret, struct error *err) MUST_CHECK;
+
+/* The start of a program's main: reads the settings and sets up logging. Answers --help (`usage`, then the options) and --version
+ * itself. Returns the config (gives), or NULL with the exit status in *ret_status. */
+struct config *settings_begin(const struct config_setting *settings, const char *const *known_elsewhere, const char *program,
+                              const char *usage, int argc, char **argv, int *ret_status);

@@ -1,0 +1,144 @@
+--[[ audit - walks the organizations of the lane and compares their indexes with their sets.
+  ARGV  1 cursor  '0' to begin; the walk is over when it answers '0'
+        2 limit   int 1..100 organizations (about)
+        3 mend    '1': put right what is wrong, else '0'
+  Returns {next cursor, organizations seen, {what, org, ...}} - what is wrong, two each:
+          'active' | 'quiet' | 'parked' | 'due' | 'expiring'
+  Calls <= 4 + 14 + 6 per queue for each organization; mending as reindex ]]
+local function audit_org(lane, org, wrong)
+  local running = call('ZCARD', org_key(org, 'running'))
+  local limit = setting(org, 'max_running')
+  local function report(what) wrong[#wrong + 1], wrong[#wrong + 2] = what, org.name end
+  for _, queue in ipairs(org_queues(org)) do
+    local ready = call('ZCARD', org_key(org, 'ready:' .. queue))
+    local servable = ready > 0 and not org.fields.paused and not (limit and running >= limit)
+    local active = tag_of(lane, org, queue)
+    local parked = call('ZSCORE', lane.prefix .. 'parked:' .. queue, org.name)
+    local quiet = call('ZSCORE', lane.prefix .. 'quiet:' .. queue, org.name)
+    local _, token_us = rate_tokens(lane, org)
+    if servable ~= (active ~= false or parked ~= false) or (active and (parked or token_us > lane.now_us)) then report('active')
+    elseif parked and (not org.fields.rate or tonumber(parked) > max(lane.now_ms, math.ceil(token_us / 1000))) then report('parked') end
+    if (quiet ~= false) ~= (active ~= false and running == 0) or (quiet and tonumber(quiet) ~= active) then report('quiet') end
+  end
+  local head = call('ZRANGE', org_key(org, 'scheduled'), 0, 0, 'WITHSCORES')[2]
+  local due = call('ZSCORE', lane.prefix .. 'due', org.name)
+  if (head == nil) ~= (due == false) or (due and tonumber(due) ~= tonumber(head) and (tonumber(due) > lane.now_ms or tonumber(due) < tonumber(head))) then
+    report('due')
+  end
+  local first, expiring = first_to_trim(org), call('ZSCORE', lane.prefix .. 'expiring', org.name)
+  if first and (not expiring or tonumber(expiring) > first) then report('expiring') end
+end
+
+local function audit(keys, args)
+  local lane, limit = open_lane(keys), to_int(args[2], 'limit', 1, 100)
+  local page = call('ZSCAN', lane.prefix .. 'orgs', args[1], 'COUNT', limit)
+  local all = {}
+  for i = 1, #page[2], 2 do
+    local org, wrong = load_org(lane, page[2][i]), {}
+    audit_org(lane, org, wrong)
+    for _, word in ipairs(wrong) do all[#all + 1] = word end
+    if #wrong > 0 and args[3] == '1' then reindex(lane, org) end
+  end
+  save_lane(lane)
+  return { page[1], #page[2] / 2, all }
+end
+register('audit', audit, { 'allow-oom' })
+
+--[[ audit_jobs - walks the jobs of one organization: each must be in exactly one place, and each running one must be held.
+  ARGV  1 org, 2 cursor ('0' to begin; over at '0'), 3 limit int 1..100 jobs (about), 4 mend '1' | '0'
+  Returns {next cursor, jobs seen, {what, id, ...}} - two each:
+          'nowhere'  a record in no set           mended: to running if it is held, to where it ended if it has, else back to its queue
+          'twice'    in more than one set         mended: stays in the one that its lease, its record and its state speak for; if it
+                                                  waits, in scheduled rather than in ready
+          'unheld'   running, but no session holds it   mended: back to its queue, as a crash of its worker
+          'orphan'   held by a session that is unknown    mended: the session is given to recovery
+  Calls <= 8 + 16 and its organization's queues for each job, 40 more for each that is unheld; mending as reindex ]]
+local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled' }
+
+-- Where a job belongs by its lease (returned too), its record and its state: a job that ended must not run again. nil: it waits.
+local function home_of(lane, org, job)
+  local _, _, lease = find_lease(lane, org, job)
+  local reason = job.state[REASON]
+  if lease then return 'running', lease end
+  if byte(job.record, 1) == 0x93 then return 'done' end
+  if reason then return (reason == 'operator' or reason == 'expired') and 'cancelled' or 'dead' end
+end
+
+local function mend_nowhere(lane, org, job)
+  local id, state, moves = job.id, job.state, new_moves(org)
+  local home, lease = home_of(lane, org, job)
+  if home == 'running' then
+    move_to(moves, 'running', int_text(lease[DEADLINE_MS]), id)
+  elseif home == 'done' then
+    move_to_done(moves, lane, id, state)
+  elseif home then
+    move_to_end(moves, home, lane, id, state, state[REASON])
+  else
+    if state[ORDER] == 0 then state[ORDER] = lane.now_ms end
+    move_to_ready(moves, id, state)
+    use_queue(org, job.queue)
+  end
+  write_moves(lane, moves)
+end
+
+local function mend_twice(lane, org, job, places)
+  local home, keep = home_of(lane, org, job), nil
+  for _, place in ipairs(places) do
+    local waits = place == 'scheduled' or sub(place, 1, 6) == 'ready:'
+    if place == home or (waits and not home and not keep) then keep = place end
+  end
+  keep = keep or places[1]
+  for _, place in ipairs(places) do
+    if place ~= keep then call('ZREM', org_key(org, place), job.id) end
+  end
+end
+
+local function mend_unheld(lane, org, job)
+  local batch = new_batch({ '', lane.now_ms, 0, 0, job.queue, 0, job.options.key }, 'lost')
+  batch.ids[1], batch.reports[1] = job.id, ''
+  end_leases(lane, org, { batch })
+end
+
+local function audit_job(lane, org, id, mend)
+  local places, job = {}, find_job(org, id)
+  if not job then return nil end
+  for _, place in ipairs(AUDIT_PLACES) do
+    if call('ZSCORE', org_key(org, place), id) then places[#places + 1] = place end
+  end
+  for _, queue in ipairs(org_queues(org)) do
+    if call('ZSCORE', org_key(org, 'ready:' .. queue), id) then places[#places + 1] = 'ready:' .. queue end
+  end
+  if #places == 0 then
+    if mend then mend_nowhere(lane, org, job) end
+    return 'nowhere'
+  elseif #places > 1 then
+    if mend then mend_twice(lane, org, job, places) end
+    return 'twice'
+  elseif places[1] == 'running' then
+    if not find_lease(lane, org, job) then
+      if mend then mend_unheld(lane, org, job) end
+      return 'unheld'
+    end
+    local session = job.state[SESSION]
+    if not call('ZSCORE', lane.prefix .. 'sessions', session) then
+      if mend then call('ZADD', lane.prefix .. 'sessions', lane.now_text, session) end
+      return 'orphan'
+    end
+  end
+  return nil
+end
+
+local function audit_jobs(keys, args)
+  local lane = open_lane(keys)
+  local org, limit, mend = load_org(lane, check_org(args[1])), to_int(args[3], 'limit', 1, 100), args[4] == '1'
+  local page = call('HSCAN', org_key(org, 'jobs'), args[2], 'COUNT', limit)
+  local wrong = {}
+  for i = 1, #page[2], 2 do
+    local what = audit_job(lane, org, page[2][i], mend)
+    if what then wrong[#wrong + 1], wrong[#wrong + 2] = what, page[2][i] end
+  end
+  if #wrong > 0 and mend then reindex(lane, org) end
+  save_lane(lane)
+  return { page[1], #page[2] / 2, wrong }
+end
+register('audit_jobs', audit_jobs, { 'allow-oom' })

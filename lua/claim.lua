@@ -1,0 +1,22 @@
+--[[ claim - takes up to 32 ready jobs across the organizations of the lane, fairest first, and beats.
+  ARGV  1 session   an open one
+        2 token     16 random bytes, drawn for this call: the leases' token. Repeating a call with its token (lost reply)
+                    changes nothing and gives the same answer; a worker has one such call under way per lane
+        3 want      int 0..32, at most the worker's free slots
+        4 quiet     '1': only organizations that have nothing running (slots kept for them), else '0'
+        5 q         int 1..16, queues, then q pairs: queue, floor (lowest V among the lanes that have work; '0')
+        .. t        int 1..64, types, then t pairs: type or '*', time-out ms of its handler (a job's own wins)
+  Returns {'ok', now_ms, V, active, next_ms, {}, {name, record, state, ...}} - V (text), organizations left in active and the
+          ms at which the next rate-limited one comes back (0: none), all of the first queue; then the jobs: org/id, record, new state
+          {'lost'}: the session is over; nothing was claimed
+  Calls <= 24 + 9 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for each of
+        at most 32 organizations per queue that come back from parked (10 more for each further queue of it) ]]
+
+local function claim(keys, args)
+  local lane, wanted = open_lane(keys), claim_args(args)
+  local session = load_session(lane, wanted.id)
+  if not session then return { 'lost' } end
+  if session.call == wanted.token then return answer_again(lane, session, wanted) end
+  return claim_and_answer(lane, session, wanted, {})
+end
+register('claim', claim, { 'allow-oom' })

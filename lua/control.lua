@@ -1,0 +1,174 @@
+--[[ cancel - ends a job before its time, whatever it is doing.
+  ARGV  1 org, 2 id
+  Returns 'cancelled'   it was waiting and is in cancelled now
+          'cancelling'  it is running: its worker is told at its next beat; unless it is done first, it ends in cancelled
+          'ended'       it is done, dead or cancelled already
+          'gone'        there is no such job, or it runs under no lease (the audit mends that)
+  Calls <= 40 ]]
+local function cancel(keys, args)
+  local lane = open_lane(keys)
+  local org, id = load_org(lane, check_org(args[1])), check_job_id(args[2])
+  local job = find_job(org, id)
+  if not job or not job.place then return 'gone' end
+  if job.place == 'running' then
+    local held, name, lease = find_lease(lane, org, job)
+    if not held then return 'gone' end
+    lease[CANCEL] = 1
+    call('HSET', held, name, pack_lease(lease))
+    return 'cancelling'
+  end
+  if job.place ~= 'ready' and job.place ~= 'scheduled' then return 'ended' end
+  local moves = new_moves(org)
+  move_to_end(moves, 'cancelled', lane, id, job.state, 'operator')
+  if job.options.key then end_key(moves, job.options.key, id) end
+  write_moves(lane, moves)
+  leave_place(lane, org, job, moves)
+  after_all_ends(lane, org, moves)
+  save_lane(lane)
+  return 'cancelled'
+end
+register('cancel', cancel, { 'allow-oom' })
+
+--[[ reschedule - gives a waiting job another due time; run-now is a due time of 0.
+  ARGV  1 org, 2 id, 3 due_ms int: epoch on the server's clock; 0 or past: ready at once
+  Returns 'ready' | 'scheduled' | 'running' | 'ended' (nothing changed) | 'gone'
+  Calls <= 40 ]]
+local function reschedule(keys, args)
+  local lane = open_lane(keys)
+  local org, id, due_ms = load_org(lane, check_org(args[1])), check_job_id(args[2]), to_int(args[3], 'due_ms', 0, 2 ^ 46)
+  local job = find_job(org, id)
+  if not job or not job.place then return 'gone' end
+  if job.place == 'running' then return 'running' end
+  if job.place ~= 'ready' and job.place ~= 'scheduled' then return 'ended' end
+  local moves, later = new_moves(org), due_ms > lane.now_ms
+  job.state[ENQUEUED_MS] = job.state[ENQUEUED_MS] or job.state[ORDER] + (job.state[PRIORITY] or 0) * PRIORITY_MS
+  if later then
+    move_to_scheduled(moves, id, job.state, due_ms)
+  else
+    job.state[ORDER] = lane.now_ms - (job.state[PRIORITY] or 0) * PRIORITY_MS
+    move_to_ready(moves, id, job.state)
+  end
+  write_moves(lane, moves)
+  if (later and job.place == 'ready') or (not later and job.place == 'scheduled') then
+    leave_place(lane, org, job, moves)
+  elseif later then
+    reindex_due(lane, org)
+  end
+  save_lane(lane)
+  return later and 'scheduled' or 'ready'
+end
+register('reschedule', reschedule, { 'allow-oom' })
+
+-- Checks the ids args[2..] before anything is written.
+local function check_ids(args)
+  to_int(#args - 1, 'number of jobs', 1, 128)
+  for i = 2, #args do check_job_id(args[i]) end
+end
+
+--[[ redrive - dead or cancelled jobs become ready again, with all their attempts before them.
+  ARGV  1 org, 2.. ids, 1..128
+  Returns for each 'ready' | 'not_dead' (nothing changed) | 'gone'
+  Calls <= 16 + 26 for each job ]]
+local function redrive(keys, args)
+  local lane = open_lane(keys)
+  local org, answers = load_org(lane, check_org(args[1])), {}
+  check_ids(args)
+  for i = 2, #args do
+    local job = find_job(org, args[i])
+    if not job or not job.place then
+      answers[i - 1] = 'gone'
+    elseif job.place ~= 'dead' and job.place ~= 'cancelled' then
+      answers[i - 1] = 'not_dead'
+    else
+      local moves, s = new_moves(org), job.state
+      s[ENQUEUED_MS] = s[ENQUEUED_MS] or s[ORDER] + (s[PRIORITY] or 0) * PRIORITY_MS
+      s[ORDER], s[ATTEMPT], s[CRASHES], s[REASON] = lane.now_ms - (s[PRIORITY] or 0) * PRIORITY_MS, 0, 0, nil
+      move_to_ready(moves, job.id, s)
+      write_moves(lane, moves)
+      local key = job.options.key
+      if key and owns_key(call('HGET', org_key(org, 'unique'), key), job.id) then call('ZREM', org_key(org, 'unique_until'), key) end
+      leave_place(lane, org, job, moves)
+      answers[i - 1] = 'ready'
+    end
+  end
+  reindex_expiring(lane, org)
+  save_lane(lane)
+  return answers
+end
+register('redrive', redrive, { 'allow-oom' })
+
+--[[ delete - forgets jobs that are not running, with their results; an idempotency key lives on for its time.
+  ARGV  1 org, 2.. ids, 1..128
+  Returns for each 'deleted' | 'running' (nothing changed) | 'gone'
+  Calls <= 16 + 26 for each job ]]
+local function delete(keys, args)
+  local lane = open_lane(keys)
+  local org, answers = load_org(lane, check_org(args[1])), {}
+  check_ids(args)
+  for i = 2, #args do
+    local job = find_job(org, args[i])
+    if not job or not job.place then
+      answers[i - 1] = 'gone'
+    elseif job.place == 'running' then
+      answers[i - 1] = 'running'
+    else
+      if job.options.key and (job.place == 'ready' or job.place == 'scheduled') then
+        local moves = new_moves(org)
+        end_key(moves, job.options.key, job.id)
+        write_moves(lane, moves)
+      end
+      leave_place(lane, org, job)
+      forget_jobs(org, { job.id })
+      answers[i - 1] = 'deleted'
+    end
+  end
+  reindex_expiring(lane, org)
+  save_lane(lane)
+  return answers
+end
+register('delete', delete, { 'allow-oom' })
+
+--[[ pause - stops or resumes claims of a queue, or of the whole lane; jobs go on being accepted.
+  ARGV  1 queue (registered by this, if it is new to the lane and there is room) or '*', 2 'pause' | 'resume', 3 who, 1..128 bytes
+  Returns 'paused' | 'running', what it was before
+  Calls <= 7, 3 more for each queue woken ]]
+local function pause(keys, args)
+  local lane = open_lane(keys)
+  local field, queues = 'paused', lane.queues
+  if args[1] ~= '*' then
+    local queue = check_name(args[1], 'queue')
+    check_queue(lane, queue)
+    field, queues = 'paused:' .. queue, queue
+  end
+  if not args[3] or #args[3] < 1 or #args[3] > 128 then refuse('INVALID', 'who pauses must have 1..128 bytes') end
+  local before = call('HGET', lane.clock, field)
+  if args[2] == 'pause' then
+    if lane.new_queues then call('HSET', lane.clock, 'queues', lane.queues) end
+    if not before then call('HSET', lane.clock, field, lane.now_text .. ' ' .. args[3]) end
+  elseif args[2] == 'resume' then
+    call('HDEL', lane.clock, field)
+    for queue in string.gmatch(queues, '%S+') do wake(lane, queue, WAKE_TOKENS_MAX) end
+  else
+    refuse('INVALID', format('"%s" is neither pause nor resume', sub(tostring(args[2]), 1, 40)))
+  end
+  return before and 'paused' or 'running'
+end
+register('pause', pause, { 'allow-oom' })
+
+--[[ intake - stops or resumes taking new jobs, never completions: the scheduler's word on a server weaker than declared.
+  ARGV  1 'stop' | 'resume', 2 why, 1..256 bytes
+  Returns 'stopped' | 'open', what it was before
+  Calls <= 4 ]]
+local function intake(keys, args)
+  local lane = open_lane(keys)
+  if not args[2] or #args[2] < 1 or #args[2] > 256 then refuse('INVALID', 'why must have 1..256 bytes') end
+  if args[1] == 'stop' then
+    if lane.intake ~= args[2] then call('HSET', lane.clock, 'intake', args[2]) end
+  elseif args[1] == 'resume' then
+    call('HDEL', lane.clock, 'intake')
+  else
+    refuse('INVALID', format('"%s" is neither stop nor resume', sub(tostring(args[1]), 1, 40)))
+  end
+  return lane.intake and 'stopped' or 'open'
+end
+register('intake', intake, { 'allow-oom' })

@@ -1,0 +1,48 @@
+--[[ find.lua - where a job is, and taking it out of there. ]]
+
+local PLACES = { 'scheduled', 'running', 'done', 'dead', 'cancelled' }
+
+-- Where job `id` is: {id, record, options, state (a table), place ('ready', 'scheduled', ...), set (key part), score}, or nil.
+-- A job that is in no set although it has a record has place nil. Calls: <= 8.
+local function find_job(org, id)
+  local record = call('HGET', org_key(org, 'jobs'), id)
+  if not record then return nil end
+  local job = { id = id, record = record, options = record_options(record) }
+  job.queue = job.options.queue or QUEUE_DEFAULT
+  local set = 'ready:' .. job.queue
+  local score = call('ZSCORE', org_key(org, set), id)
+  if score then
+    job.place, job.set, job.score = 'ready', set, tonumber(score)
+  else
+    for _, place in ipairs(PLACES) do
+      score = call('ZSCORE', org_key(org, place), id)
+      if score then
+        job.place, job.set, job.score = place, place, tonumber(score)
+        break
+      end
+    end
+  end
+  local text = call('HGET', org_key(org, 'state'), id)
+  job.state = text and cmsgpack.unpack(text) or new_state(job.score or 0, job.options)
+  job.state_text = text or ''
+  return job
+end
+
+-- The lease of a running job: the key of its session's `held`, the field, and the unpacked lease; nil if nobody holds it. Calls: 1.
+local function find_lease(lane, org, job)
+  local session = job.state[SESSION]
+  if not session then return nil end
+  local held, name = lane.prefix .. 'held:' .. session, org.name .. '/' .. job.id
+  local value = call('HGET', held, name)
+  if not value then return nil end
+  return held, name, cmsgpack.unpack(value)
+end
+
+-- Leaves the set the job was found in, after its new place was written; indexes follow. Calls: <= 18.
+local function leave_place(lane, org, job, moves)
+  call('ZREM', org_key(org, job.set), job.id)
+  local queues = moves and moves.queues or {}
+  if job.place == 'ready' then queues[job.queue] = true end
+  if next(queues) then place_after(lane, org, queues, 0) end
+  if job.place == 'scheduled' or (moves and moves.due) then reindex_due(lane, org) end
+end

@@ -1,0 +1,144 @@
+--[[ lane.lua - what every function of the library stands on: the lane it was called for, its clock, refusals.
+
+  A lane is a set of organizations whose keys share one hash tag, so that one call may change them together. Every
+  function is called with two keys, `rota:{k}` and `rota:{k}:clock`; all other keys of the lane are built here and in
+  org_key() from the first one. Reads the server's time once, so that one call has one "now".
+
+  Errors  NOTREADY  the lane has not been set up (`rota setup`)
+          SCHEMA    the lane was written by a newer Rota
+          INVALID   an argument is out of its grammar or range; nothing was changed ]]
+
+-- Redis gives a library its globals only while a function runs: use_globals() sets these at the first call.
+local call, byte, find, floor, format, max, min, sub
+
+local function use_globals()
+  call = redis.call
+  byte, find, format, sub = string.byte, string.find, string.format, string.sub
+  floor, max, min = math.floor, math.max, math.min
+end
+
+local SCHEMA = 1
+local QUEUE_DEFAULT = 'default'
+local QUEUES_MAX = 16
+local ORGS_PATTERN = '^[a-z0-9][a-z0-9_-]*$'
+local NAME_BYTES_MAX = 63
+local TYPE_BYTES_MAX = 64
+local JOB_PATTERN = '^[A-Za-z0-9._:@-]+$'
+local JOB_BYTES_MAX = 64
+local RECORDS_BYTES_MAX = 1048576 -- that one enqueue or claim may carry
+
+local function refuse(code, text)
+  error(redis.error_reply(code .. ' ' .. text))
+end
+
+-- An integer as text: `..` and tostring() keep only 14 digits.
+local function int_text(number)
+  return format('%.0f', number)
+end
+
+-- Argument `value` as an integer in low..high, or INVALID naming it.
+local function to_int(value, name, low, high)
+  local number = tonumber(value)
+  if not number or number ~= floor(number) or number < low or number > high then
+    refuse('INVALID', format('%s is "%s", it must be an integer in %.0f..%.0f', name, sub(tostring(value), 1, 40), low, high))
+  end
+  return number
+end
+
+local function check_name(value, what)
+  if not value or #value > NAME_BYTES_MAX or not find(value, ORGS_PATTERN) then
+    refuse('INVALID', format('%s "%s" must match [a-z0-9][a-z0-9_-]{0,62}', what, sub(tostring(value), 1, 80)))
+  end
+  return value
+end
+
+local function check_org(value)
+  return check_name(value, 'organization')
+end
+
+local function is_job_id(value)
+  return value and #value <= JOB_BYTES_MAX and find(value, JOB_PATTERN) ~= nil
+end
+
+local function check_job_id(value)
+  if not is_job_id(value) then
+    refuse('INVALID', format('job id "%s" must match [A-Za-z0-9._:@-]{1,64}', sub(tostring(value), 1, 80)))
+  end
+  return value
+end
+
+local function check_session(value)
+  if not value or #value > 64 or not find(value, '^[a-z0-9]+$') then
+    refuse('INVALID', format('session "%s" must match [a-z0-9]{1,64}', sub(tostring(value), 1, 80)))
+  end
+  return value
+end
+
+-- The lane of this call: {prefix, clock (key), paused, intake, queues, now_us, now_ms, now_text, orgs and queue states read so far}.
+-- Calls: 2.
+local function open_lane(keys)
+  local prefix = (keys[1] or '') .. ':'
+  if keys[2] ~= prefix .. 'clock' then refuse('INVALID', 'the keys of a call are rota:{k} and rota:{k}:clock') end
+  local clock = call('HMGET', keys[2], 'schema', 'queues', 'paused', 'intake')
+  if not clock[1] then refuse('NOTREADY', 'lane ' .. keys[1] .. ' is not set up: run `rota setup`') end
+  if tonumber(clock[1]) > SCHEMA then
+    refuse('SCHEMA', format('lane %s has schema %s, this library knows %d', keys[1], clock[1], SCHEMA))
+  end
+  local time = call('TIME')
+  local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  local now_ms = floor(now_us / 1000)
+  return {
+    prefix = prefix, clock = keys[2], paused = clock[3], intake = clock[4], queues = clock[2] or QUEUE_DEFAULT, new_queues = false,
+    now_us = now_us, now_ms = now_ms, now_text = int_text(now_ms), orgs = {}, order = {}, virtual = {},
+  }
+end
+
+-- An empty list with room for `length` elements, or for 96 at once: to grow one step by step costs more than to fill it.
+local function new_list(length)
+  if length <= 2 then return { nil, nil } end
+  if length <= 16 then return { nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil } end
+  return {
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+  }
+end
+
+-- Turns a list of pairs round. A small sorted set takes in what comes before all others of a score soonest.
+local function turn_round(flat, length)
+  for i = 1, length / 2, 2 do
+    local j = length - i
+    flat[i], flat[i + 1], flat[j], flat[j + 1] = flat[j], flat[j + 1], flat[i], flat[i + 1]
+  end
+end
+
+-- True if the space-separated `list` has `word`.
+local function has_word(list, word)
+  return find(' ' .. list .. ' ', ' ' .. word .. ' ', 1, true) ~= nil
+end
+
+-- The fair-queueing state of a queue in this lane: v (virtual time, in tag units), picks and entries (counters of organizations
+-- picked, and of those that came without debt), paused, dirty (to be saved), parked (false: nobody is there). Calls: 1, once.
+local function virtual_time(lane, queue)
+  local state = lane.virtual[queue]
+  if not state then
+    local found = call('HMGET', lane.clock, 'v:' .. queue, 'picks:' .. queue, 'entries:' .. queue, 'paused:' .. queue)
+    state = {
+      v = tonumber(found[1] or 0), picks = tonumber(found[2] or 0), entries = tonumber(found[3] or 0), paused = found[4], dirty = false,
+      parked = nil,
+    }
+    lane.virtual[queue] = state
+  end
+  return state
+end
+
+local function register(name, callback, flags)
+  local function run(keys, args)
+    if not call then use_globals() end
+    return callback(keys, args)
+  end
+  redis.register_function { function_name = 'rota_@ABI@_' .. name, callback = run, flags = flags or {} }
+end

@@ -1,0 +1,186 @@
+--[[ lease.lua - a claim makes a lease; here is what a lease is, and the one function that ends leases.
+
+  Hash `rota:{k}:held:<session>`: field `org/job`, value msgpack array of 7:
+    1 token        str16  drawn by the worker for the call that claimed the job; whoever names it owns the job
+    2 started_ms   int    when it was claimed
+    3 deadline_ms  int    hard deadline: start + time-out + grace; also its score in `running`
+    4 charged_ms   number worker-ms charged to the organization so far
+    5 queue        str
+    6 cancel       0 | 1  an operator has cancelled the job
+    7 key          str | nil  its idempotency key ]]
+
+local TOKEN, LEASE_STARTED_MS, DEADLINE_MS, CHARGED_MS, LEASE_QUEUE, CANCEL, LEASE_KEY = 1, 2, 3, 4, 5, 6, 7
+local TOKEN_BYTES = 16
+local ESTIMATE_WEIGHT = 0.1 -- of one new duration in the moving average
+
+local function pack_lease(l)
+  return '\151' .. cmsgpack.pack(l[1], l[2], l[3], l[4], l[5], l[6], l[7])
+end
+
+local function split_name(name)
+  local slash = find(name, '/', 1, true)
+  if not slash then refuse('INVALID', format('job "%s" must be named org/id', sub(name, 1, 80))) end
+  return sub(name, 1, slash - 1), sub(name, slash + 1)
+end
+
+-- Settles what the organization owes: `delta_ms` worker-ms more (or less) in `queue`. Never down to V: no credit is kept, and the valve
+-- must tell it from a newcomer.
+local function settle(lane, org, queue, delta_ms)
+  local delta = floor(delta_ms * TAG_UNITS_PER_MS * 100 / setting(org, 'weight') + 0.5)
+  local tag = tag_of(lane, org, queue)
+  if tag then
+    tag = max(tag + delta, virtual_time(lane, queue).v + 1)
+    org.settled[queue] = tag
+  else
+    local vt = tonumber(org.fields['vt:' .. queue] or 0) + delta
+    set_field(org, 'vt:' .. queue, max(vt, 0))
+  end
+end
+
+-- Moves the estimate of a job's duration towards `mean_ms`, as `jobs` single steps would.
+local function learn_duration(org, queue, mean_ms, jobs)
+  local name = 'est:' .. queue
+  local old = tonumber(org.fields[name] or ESTIMATE_MS)
+  local new = mean_ms + (old - mean_ms) * (1 - ESTIMATE_WEIGHT) ^ jobs
+  set_field(org, name, format('%.4f', min(max(new, COST_MS_MIN), COST_MS_MAX)))
+end
+
+-- A batch of leases of one organization that end alike: {lease, verdict, delay_ms, limit, ids, reports, run_ms}: one of the leases
+-- (they differ in nothing that matters), the verdict, when to try again and how many attempts there are, the jobs' ids and the
+-- reports of their attempts, and the worker-ms they took together. Verdicts:
+--   done, discard       ended well; a discarded one is kept as such (its worker reports no result)
+--   retry, timeout      used an attempt: after delay_ms again, or dead when `limit` attempts are used up
+--   crash               the same, and counts a crash: dead from max_crashes on
+--   dead                used an attempt, dead at once
+--   release             handed back: uses no attempt, keeps its order (after delay_ms, if any)
+--   lost                its worker died: counts a crash, uses no attempt, keeps its order
+local OUTCOMES = { done = 'done', discard = 'discarded', retry = 'failed', timeout = 'timed_out', crash = 'crashed', dead = 'failed', release = 'released', lost = 'lost' }
+
+local function new_batch(lease, verdict, delay_ms, limit)
+  return { lease = lease, verdict = verdict, delay_ms = delay_ms or 0, limit = limit or 1, ids = {}, reports = {}, run_ms = 0 }
+end
+
+-- The worker-ms that one job may have taken: the time since its claim.
+local function worker_ms_max(lane, lease)
+  return max(lane.now_ms - lease[LEASE_STARTED_MS] + 1, COST_MS_MIN)
+end
+
+-- Sends a job of a batch that ended without success where the verdict says.
+local function route_failure(moves, lane, batch, id, state, report)
+  local org, verdict, lease = moves.org, batch.verdict, batch.lease
+  local crashed, uses_attempt = verdict == 'crash' or verdict == 'lost', verdict ~= 'release' and verdict ~= 'lost'
+  add_attempt(state, lane.now_ms, OUTCOMES[verdict], report)
+  if uses_attempt then state[ATTEMPT] = state[ATTEMPT] + 1 end
+  if crashed then state[CRASHES] = state[CRASHES] + 1 end
+  local reason
+  if lease[CANCEL] == 1 then reason = 'operator'
+  elseif verdict == 'dead' then reason = 'handler'
+  elseif crashed and state[CRASHES] >= setting(org, 'max_crashes') then reason = 'crashes'
+  elseif uses_attempt and state[ATTEMPT] >= batch.limit then reason = 'attempts' end
+  if reason then
+    move_to_end(moves, reason == 'operator' and 'cancelled' or 'dead', lane, id, state, reason)
+    if lease[LEASE_KEY] then end_key(moves, lease[LEASE_KEY], id) end
+  elseif verdict == 'lost' or (verdict == 'release' and batch.delay_ms == 0) then
+    move_to_ready(moves, id, state)
+  else
+    move_to_scheduled(moves, id, state, lane.now_ms + batch.delay_ms, verdict == 'release')
+  end
+end
+
+-- Ends the jobs of a batch in memory. Calls: <= 2.
+local function route_batch(moves, lane, batch, keep)
+  local org, ids, verdict, key = moves.org, batch.ids, batch.verdict, batch.lease[LEASE_KEY]
+  local success = verdict == 'done' or verdict == 'discard'
+  if success and key then end_key(moves, key, ids[1]) end
+  if success and not keep then
+    moves.forget[#moves.forget + 1] = ids
+    return
+  end
+  local states = call('HMGET', org_key(org, 'state'), unpack(ids))
+  local records = success and call('HMGET', org_key(org, 'jobs'), unpack(ids))
+  for i = 1, #ids do
+    local state = states[i] and cmsgpack.unpack(states[i]) or new_state(batch.lease[LEASE_STARTED_MS], NONE)
+    if success then
+      add_attempt(state, lane.now_ms, OUTCOMES[verdict], batch.reports[i])
+      state[ATTEMPT] = state[ATTEMPT] + 1
+      move_to_done(moves, lane, ids[i], state, records[i])
+    else
+      route_failure(moves, lane, batch, ids[i], state, batch.reports[i])
+    end
+  end
+end
+
+-- Sees to it that what was just put into ended sets will be trimmed. Calls: <= 15.
+local function after_all_ends(lane, org, moves)
+  local keep_ms, keep_most, add = setting(org, 'keep_done_ms'), setting(org, 'keep_done_max'), moves.add
+  if add.done then after_ends(lane, org, 'done', keep_most, keep_ms) end
+  if add.cancelled then after_ends(lane, org, 'cancelled', keep_most, keep_ms) end
+  if add.dead then after_ends(lane, org, 'dead', setting(org, 'keep_dead_max'), setting(org, 'keep_dead_ms')) end
+end
+
+-- Settles the ended leases with the organization and learns from their durations. Calls: <= 2 for each queue.
+local function settle_batches(lane, org, batches, queues)
+  local totals = {}
+  for _, batch in ipairs(batches) do
+    local lease, jobs = batch.lease, #batch.ids
+    local total = totals[lease[LEASE_QUEUE]]
+    if not total then
+      total = { owed = 0, ran = 0, jobs = 0 }
+      totals[lease[LEASE_QUEUE]] = total
+    end
+    total.owed = total.owed + batch.run_ms - jobs * lease[CHARGED_MS]
+    if batch.verdict ~= 'release' and batch.verdict ~= 'lost' then
+      total.ran, total.jobs = total.ran + batch.run_ms, total.jobs + jobs
+    end
+  end
+  for queue, total in pairs(totals) do
+    settle(lane, org, queue, total.owed)
+    if total.jobs > 0 then learn_duration(org, queue, total.ran / total.jobs, total.jobs) end
+    queues[queue] = true
+  end
+end
+
+-- Ends leases of one organization, in batches: the only way out of `running`. Each job is in `running`, and its field in `held` is
+-- deleted by the caller afterwards. Calls: <= 40, 2 for each batch, 12 for each further queue.
+local function end_leases(lane, org, batches)
+  local moves, keep = new_moves(org), setting(org, 'keep_done_ms') > 0 and setting(org, 'keep_done_max') > 0
+  local ended = 0
+  for _, batch in ipairs(batches) do route_batch(moves, lane, batch, keep) end
+  write_moves(lane, moves)
+  for _, batch in ipairs(batches) do
+    call('ZREM', org_key(org, 'running'), unpack(batch.ids))
+    ended = ended + #batch.ids
+  end
+  for _, ids in ipairs(moves.forget) do forget_jobs(org, ids) end
+  settle_batches(lane, org, batches, moves.queues)
+  after_all_ends(lane, org, moves)
+  if moves.due then reindex_due(lane, org) end
+  place_after(lane, org, moves.queues, ended)
+end
+
+-- The batches that a call ends, by organization.
+local function new_ends()
+  return { names = {}, batches = {} }
+end
+
+local function add_batch(ends, name, batch)
+  local batches = ends.batches[name]
+  if not batches then
+    batches = {}
+    ends.batches[name] = batches
+    ends.names[#ends.names + 1] = name
+  end
+  batches[#batches + 1] = batch
+end
+
+-- Adds a single lease to `ends`, for which nothing was measured: its organization pays for the time since the claim.
+local function add_single(lane, ends, name, lease, verdict, delay_ms, limit)
+  local org, id = split_name(name)
+  local batch = new_batch(lease, verdict, delay_ms, limit)
+  batch.ids[1], batch.reports[1], batch.run_ms = id, '', worker_ms_max(lane, lease)
+  add_batch(ends, org, batch)
+end
+
+local function end_all(lane, ends)
+  for _, name in ipairs(ends.names) do end_leases(lane, load_org(lane, name), ends.batches[name]) end
+end

@@ -1,0 +1,110 @@
+--[[ moves.lua - a job changes its place. A job is in exactly one of ready:<queue>, scheduled, running, done, dead, cancelled.
+  The new place is always written before the old one is left, so that nothing could leave a job nowhere. ]]
+
+-- A batch of changes to one organization's jobs, written by write_moves(): the table of the sets to add to.
+local function new_moves(org)
+  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, key_owners = {} }
+end
+
+local function move_to(moves, set, score, id)
+  local pairs_of = moves.add[set]
+  if not pairs_of then
+    pairs_of = {}
+    moves.add[set] = pairs_of
+  end
+  pairs_of[#pairs_of + 1] = score
+  pairs_of[#pairs_of + 1] = id
+end
+
+local function set_state(moves, id, state)
+  moves.state[#moves.state + 1] = id
+  moves.state[#moves.state + 1] = pack_state(state)
+end
+
+-- Back to its queue, at the order in its state.
+local function move_to_ready(moves, id, state)
+  local queue = state[QUEUE] or QUEUE_DEFAULT
+  state[SESSION], state[STARTED_MS] = nil, nil
+  move_to(moves, 'ready:' .. queue, state[ORDER], id)
+  set_state(moves, id, state)
+  moves.queues[queue] = true
+end
+
+-- To scheduled, until `due_ms`. `keep_order`: it rests, and takes its old place in the queue afterwards.
+local function move_to_scheduled(moves, id, state, due_ms, keep_order)
+  if not keep_order then state[ORDER] = due_ms - (state[PRIORITY] or 0) * PRIORITY_MS end
+  state[SESSION], state[STARTED_MS] = nil, nil
+  move_to(moves, 'scheduled', due_ms, id)
+  set_state(moves, id, state)
+  moves.due = true
+end
+
+-- To dead or cancelled, with the reason and all of its record.
+local function move_to_end(moves, set, lane, id, state, reason)
+  state[SESSION], state[STARTED_MS], state[REASON] = nil, nil, reason
+  move_to(moves, set, lane.now_text, id)
+  set_state(moves, id, state)
+end
+
+-- To done, without its payload.
+local function move_to_done(moves, lane, id, state, record)
+  state[SESSION], state[STARTED_MS] = nil, nil
+  move_to(moves, 'done', lane.now_text, id)
+  set_state(moves, id, state)
+  if record then
+    local n = #moves.record
+    moves.record[n + 1], moves.record[n + 2] = id, record_without_payload(record)
+  end
+end
+
+-- The idempotency key of an ended job is kept for keep_unique_ms more. (Written by write_moves, if it still stands for that job: a job that was
+-- redriven after its key had been forgotten has none.)
+local function end_key(moves, key, id)
+  local keys = moves.keys or {}
+  moves.keys = keys
+  keys[#keys + 1], moves.key_owners[key] = key, id
+end
+
+-- True if `owner`, a value of the hash `unique`, names job `id`.
+local function owns_key(owner, id)
+  return owner and sub(owner, 1, #id + 1) == id .. ' '
+end
+
+-- Calls: <= 2.
+local function end_keys(lane, moves)
+  local org, until_ms = moves.org, lane.now_ms + setting(moves.org, 'keep_unique_ms')
+  local owners, text = call('HMGET', org_key(org, 'unique'), unpack(moves.keys)), int_text(until_ms)
+  for i, key in ipairs(moves.keys) do
+    if owns_key(owners[i], moves.key_owners[key]) then move_to(moves, 'unique_until', text, key) end
+  end
+  if moves.add.unique_until then call('ZADD', lane.prefix .. 'expiring', 'LT', text, org.name) end
+end
+
+-- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14.
+local function write_moves(lane, moves)
+  local org = moves.org
+  if moves.keys then end_keys(lane, moves) end
+  if #moves.state > 0 then call('HSET', org_key(org, 'state'), unpack(moves.state)) end
+  if #moves.record > 0 then call('HSET', org_key(org, 'jobs'), unpack(moves.record)) end
+  for set, flat in pairs(moves.add) do call('ZADD', org_key(org, set), unpack(flat)) end
+end
+
+-- Forgets jobs that have left all sets. Calls: 2 for at most 500 ids.
+local function forget_jobs(org, ids)
+  if #ids > 0 then
+    call('HDEL', org_key(org, 'jobs'), unpack(ids))
+    call('HDEL', org_key(org, 'state'), unpack(ids))
+  end
+end
+
+-- What an end may leave to trim: keeps `set` within its limit by forgetting its oldest, `excess` at most, and sees to it that
+-- the organization is in `expiring`. Calls: <= 6.
+local function after_ends(lane, org, set, most, keep_ms)
+  local excess = min(call('ZCARD', org_key(org, set)) - most, 500)
+  if excess > 0 then
+    local oldest = call('ZRANGE', org_key(org, set), 0, excess - 1)
+    call('ZREM', org_key(org, set), unpack(oldest))
+    forget_jobs(org, oldest)
+  end
+  call('ZADD', lane.prefix .. 'expiring', 'LT', int_text(lane.now_ms + keep_ms), org.name)
+end

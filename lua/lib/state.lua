@@ -1,0 +1,41 @@
+--[[ state.lua - the part of a job that changes, field of the hash `state`. Absent while a job waits for its first claim in `ready`.
+
+  msgpack array of 11:
+    1 order        number  its score in ready, kept by release and recover
+    2 enqueued_ms  int | nil (nil: order + priority * 60000)
+    3 queue        str | nil (nil: default)
+    4 priority     int | nil (nil: 0)
+    5 attempt      int     tries that ran to a verdict
+    6 deliveries   int     times handed to any worker
+    7 crashes      int     times its worker or handler process died
+    8 session      str | nil  who runs it now
+    9 started_ms   int | nil  since when
+   10 attempts     array of [n, worker, started_ms, ended_ms, outcome, report]; the newest 100. report: msgpack map
+                   {exit, signal, error, result}, opaque here, '' for none
+   11 reason       str | nil  why it is dead or cancelled ]]
+
+local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local ATTEMPTS_MAX = 100
+local PRIORITY_MS = 60000 -- head start of one point of priority
+
+local function pack_state(s)
+  return '\155' .. cmsgpack.pack(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11])
+end
+
+-- The end of the packed state of a job at its first claim, if it has no options: all but the order, so that the jobs of a call share it.
+local function pack_first_claim(session, now_ms)
+  return cmsgpack.pack(nil, nil, nil, 0, 1, 0, session, now_ms, {}, nil)
+end
+
+-- A job that was never claimed has no state: this is what it stands for.
+local function new_state(order, options, enqueued_ms)
+  local queue = options.queue
+  if queue == QUEUE_DEFAULT then queue = nil end
+  return { order, enqueued_ms, queue, options.priority, 0, 0, 0, nil, nil, {}, nil }
+end
+
+local function add_attempt(s, now_ms, outcome, report)
+  local attempts = s[ATTEMPTS]
+  attempts[#attempts + 1] = { s[ATTEMPT] + 1, s[SESSION] or '', s[STARTED_MS] or now_ms, now_ms, outcome, report or '' }
+  if #attempts > ATTEMPTS_MAX then table.remove(attempts, 1) end
+end

@@ -1,0 +1,266 @@
+--[[ take.lua - the claim: which organizations are next, and which of their jobs.
+
+  On each pick the organization with the lowest start tag S in active:<queue> is visited; V = max(V, S); it pays by
+  tag = max(S, V) + cost. Newcomers start at V or a little before it; who has been served is always above it. So every 16th
+  pick, the valve, takes the lowest tag above V and leaves V alone: a flood of newcomers cannot starve those who have been
+  served. A visit takes as many jobs as fit into a quantum of worker time at the organization's estimate: long jobs
+  alternate one by one, short ones move in batches. ]]
+
+local QUANTUM_MS = 5
+local VALVE_PICKS = 16
+local VISITS_EXTRA = 16
+local RESTS_MAX = 64 -- jobs of unknown types looked at in one call
+local REST_MS = 5000
+local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
+local CLAIM_MAX = 32
+local PARKED_MAX = 32
+
+-- The ms at which the next organization leaves parked, or 0: nobody is there. Notes that, since nearly always nobody is. Calls: <= 1.
+local function next_parked_ms(lane, queue)
+  local state = virtual_time(lane, queue)
+  if state.parked == false then return 0 end
+  local head = call('ZRANGE', lane.prefix .. 'parked:' .. queue, '0', '0', 'WITHSCORES')
+  state.parked = head[1] ~= nil
+  return tonumber(head[2] or 0)
+end
+
+-- Organizations whose rate limit has a token again come back from parked. Calls: 2, and 12 for each that comes (<= 32).
+local function unpark(lane, queue)
+  local next_ms = next_parked_ms(lane, queue)
+  if next_ms == 0 or next_ms > lane.now_ms then return end
+  local back = call('ZRANGEBYSCORE', lane.prefix .. 'parked:' .. queue, '-inf', lane.now_text, 'LIMIT', '0', PARKED_MAX)
+  for _, name in ipairs(back) do reindex(lane, load_org(lane, name)) end
+end
+
+-- The next organization of `queue` and its start tag, or nil. Calls: <= 2.
+local function pick(lane, queue, quiet)
+  local state = virtual_time(lane, queue)
+  state.picks, state.dirty = state.picks + 1, true
+  local found
+  if quiet then
+    found = call('ZRANGE', lane.prefix .. 'quiet:' .. queue, '0', '0', 'WITHSCORES')
+    return found[1], tonumber(found[2])
+  end
+  local active = lane.prefix .. 'active:' .. queue
+  if state.picks % VALVE_PICKS == 0 then
+    found = call('ZRANGEBYSCORE', active, '(' .. int_text(state.v), '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
+    if found[1] then return found[1], tonumber(found[2]) end
+  end
+  found = call('ZRANGE', active, '0', '0', 'WITHSCORES')
+  if found[1] then state.v = max(state.v, tonumber(found[2])) end
+  return found[1], tonumber(found[2])
+end
+
+-- What does not become a lease although it was next: expired, of a type this worker does not know, or without a record.
+local function set_aside(lane, moves, claim, queue_entry, record, state_text, options)
+  local id, order = queue_entry[1], queue_entry[2]
+  claim.rests = claim.rests + 1
+  if not record then return end -- an entry without a job must not stop the queue; it just leaves
+  local state = state_text and cmsgpack.unpack(state_text) or new_state(tonumber(order), options)
+  if options.expires_ms and options.expires_ms <= lane.now_ms then
+    move_to_end(moves, 'cancelled', lane, id, state, 'expired')
+    if options.key then end_key(moves, options.key, id) end
+  else
+    move_to_scheduled(moves, id, state, lane.now_ms + REST_MS, true)
+  end
+end
+
+-- The packed state of a job that is claimed now.
+local function claimed_state(lane, claim, order, state_text, options)
+  if not state_text and options == NONE then
+    claim.first = claim.first or pack_first_claim(claim.session.id, lane.now_ms)
+    return '\155' .. cmsgpack.pack(tonumber(order)) .. claim.first
+  end
+  local state = state_text and cmsgpack.unpack(state_text) or new_state(tonumber(order), options)
+  state[DELIVERIES], state[SESSION], state[STARTED_MS] = state[DELIVERIES] + 1, claim.session.id, lane.now_ms
+  return pack_state(state)
+end
+
+-- The packed lease of a job that is claimed now, and its hard deadline as text. Most jobs of a call have the lease of the one before.
+local function new_lease(lane, claim, queue, charge_ms, timeout_ms, key)
+  local last = claim.last_lease
+  if last and not key and last.queue == queue and last.charge_ms == charge_ms and last.timeout_ms == timeout_ms then
+    return last.packed, last.deadline
+  end
+  local deadline_ms = lane.now_ms + timeout_ms + GRACE_MS
+  local packed, deadline = pack_lease({ claim.token, lane.now_ms, deadline_ms, charge_ms, queue, 0, key }), int_text(deadline_ms)
+  if not key then
+    claim.last_lease = { queue = queue, charge_ms = charge_ms, timeout_ms = timeout_ms, packed = packed, deadline = deadline }
+  end
+  return packed, deadline
+end
+
+-- Takes the first job of a ready set, as most visits do. False, and nothing was changed, if that does not become a lease. Calls: 7.
+local function take_one(lane, org, queue, ready, claim, charge_ms)
+  local jobs_key, state_key, head = org_key(org, 'jobs'), org_key(org, 'state'), call('ZRANGE', ready, '0', '0', 'WITHSCORES')
+  local id = head[1]
+  local record = id and call('HGET', jobs_key, id)
+  if not record or (claim.bytes > 0 and claim.bytes + #record > RECORDS_BYTES_MAX) then return false end
+  local kind, at = record_type(record)
+  local options, timeout_ms = byte(record, at + 5) == 0xc0 and NONE or record_options(record), claim.types[kind] or claim.types['*']
+  if not timeout_ms or (options.expires_ms and options.expires_ms <= lane.now_ms) then return false end
+  local state = claimed_state(lane, claim, head[2], call('HGET', state_key, id), options)
+  local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key)
+  local name, jobs, n = org.name .. '/' .. id, claim.jobs, 3 * claim.taken
+  call('ZADD', org_key(org, 'running'), deadline, id)
+  call('HSET', claim.session.held, name, lease)
+  call('HSET', state_key, id, state)
+  call('ZREM', ready, id)
+  jobs[n + 1], jobs[n + 2], jobs[n + 3] = name, record, state
+  claim.bytes = claim.bytes + #record
+  return true
+end
+
+-- The first `count` jobs of a ready set: ids, and their order if they have one in common, else a list of orders. Jobs that were
+-- enqueued together have, and most of what a score costs is its way to text and back. Calls: <= 4.
+local function head_of(ready, count)
+  local ids = call('ZRANGE', ready, '0', count - 1)
+  if not ids[1] then return ids end
+  local first = call('ZSCORE', ready, ids[1])
+  if call('ZSCORE', ready, ids[#ids]) == first then return ids, first end
+  return ids, nil, call('ZMSCORE', ready, unpack(ids))
+end
+
+-- Looks at the first `count` jobs of a ready set, decides about each, and moves them. Appends to claim.jobs (name, record, state).
+-- Returns jobs taken and jobs that left the set. Calls: <= 16 and those of the rests and ends.
+local function take_from(lane, org, queue, ready, count, claim, charge_ms)
+  if count == 1 and take_one(lane, org, queue, ready, claim, charge_ms) then return 1, 1 end
+  local running_key, state_key = org_key(org, 'running'), org_key(org, 'state')
+  local ids, common_order, orders = head_of(ready, count)
+  if not ids[1] then return 0, 0 end
+  local records = call('HMGET', org_key(org, 'jobs'), unpack(ids))
+  local states = call('HMGET', state_key, unpack(ids))
+
+  local moves, left = nil, #ids
+  local running, held, kept = new_list(2 * left), new_list(2 * left), new_list(2 * left)
+  local jobs, job_words, types, any, words, prefix, bytes = claim.jobs, 3 * claim.taken, claim.types, claim.types['*'], 0, org.name .. '/', claim.bytes
+  local state, plain_order, lease, deadline, plain_timeout_ms
+  for i = 1, left do
+    local id, record, state_text, order = ids[i], records[i], states[i], common_order or orders[i]
+    local options, timeout_ms = NONE, nil
+    if record then
+      if bytes + #record > RECORDS_BYTES_MAX and bytes > 0 then
+        claim.full, left = true, i - 1
+        break
+      end
+      local kind, at = record_type(record)
+      if byte(record, at + 5) ~= 0xc0 then options = record_options(record) end
+      timeout_ms = types[kind] or any
+    end
+    if timeout_ms and not (options.expires_ms and options.expires_ms <= lane.now_ms) then
+      local plain, name = options == NONE, prefix .. id
+      if not plain or state_text or order ~= plain_order then -- what neighbours have in common is made once
+        state = claimed_state(lane, claim, order, state_text, options)
+        plain_order = plain and not state_text and order
+      end
+      if not plain or timeout_ms ~= plain_timeout_ms then
+        lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key)
+        plain_timeout_ms = plain and timeout_ms
+      end
+      running[words + 1], running[words + 2] = deadline, id
+      held[words + 1], held[words + 2] = name, lease
+      kept[words + 1], kept[words + 2] = id, state
+      words = words + 2
+      jobs[job_words + 1], jobs[job_words + 2], jobs[job_words + 3] = name, record, state
+      job_words = job_words + 3
+      bytes = bytes + #record
+    else
+      moves = moves or new_moves(org)
+      set_aside(lane, moves, claim, { id, order }, record, state_text, options)
+    end
+  end
+  claim.bytes = bytes
+
+  if words > 0 then
+    if words > 2 then turn_round(running, words) end
+    call('ZADD', running_key, unpack(running, 1, words))
+    call('HSET', claim.session.held, unpack(held, 1, words))
+    call('HSET', state_key, unpack(kept, 1, words))
+  end
+  if moves then
+    write_moves(lane, moves)
+    after_all_ends(lane, org, moves)
+    if moves.due then reindex_due(lane, org) end
+  end
+  if left > 0 then call('ZREMRANGEBYRANK', ready, '0', left == 1 and '0' or left - 1) end
+  return words / 2, left
+end
+
+-- A claim in one queue may put the organization out of quiet, at its cap, or out of rate tokens in its other queues. Calls: <= 11
+-- for each of them.
+local function place_elsewhere(lane, org, queue, running, taken, limit, tokens)
+  if org.fields.queues == queue or (running > 0 and running + taken < limit and taken < tokens) then return end
+  for _, other in ipairs(org_queues(org)) do
+    if other ~= queue then
+      place_org(lane, org, other, call('ZCARD', org_key(org, 'ready:' .. other)), running + taken, nil, running == 0)
+    end
+  end
+end
+
+-- One visit. Calls: <= 32, 11 more for each further queue of the organization.
+local function visit(lane, queue, name, tag, claim)
+  local org = load_org(lane, name)
+  if claim.quiet then tag_of(lane, org, queue) else org.tags[queue] = tag end
+  local ready_key = org_key(org, 'ready:' .. queue)
+  local running, ready = call('ZCARD', org_key(org, 'running')), call('ZCARD', ready_key)
+  local limit, tokens = setting(org, 'max_running') or math.huge, (rate_tokens(lane, org))
+  local estimate_ms = tonumber(org.fields['est:' .. queue] or ESTIMATE_MS)
+  local count = min(claim.want - claim.taken, limit - running, tokens, max(1, floor(QUANTUM_MS / estimate_ms)))
+  if org.fields.large then count = min(count, 1) end
+  if claim.quiet then count = min(count, 1) end
+  if count < 1 or ready < 1 or org.fields.paused or not org.tags[queue] then
+    reindex(lane, org) -- it should not have been here: repair, and go on
+    if not has_word(org.fields.queues or '', queue) then -- and is not even known to have this queue
+      call('ZREM', lane.prefix .. 'active:' .. queue, name)
+      call('ZREM', lane.prefix .. 'quiet:' .. queue, name)
+    end
+    return
+  end
+  local taken, left = take_from(lane, org, queue, ready_key, count, claim, estimate_ms)
+  claim.taken = claim.taken + taken
+  if taken > 0 then spend_tokens(lane, org, taken) end
+  local paid = max(org.tags[queue], virtual_time(lane, queue).v) + tag_units(org, taken * estimate_ms)
+  place_org(lane, org, queue, ready - left, running + taken, paid, running == 0)
+  if taken > 0 then place_elsewhere(lane, org, queue, running, taken, limit, tokens) end
+end
+
+-- Claims up to claim.want jobs for an open session: fills claim.jobs (name, record, state; each one job). `claim`:
+--   session, token, want 0..32, quiet (only organizations with nothing running), queues (list, in the order to visit),
+--   types (map type -> time-out ms; '*' for any), floors (map queue -> V of the other lanes)
+-- Calls: <= 8 per queue, 32 per visit, want + 16 visits; and those of unpark.
+local function take_jobs(lane, claim)
+  if lane.paused or claim.want == 0 then return end
+  local visits, visits_max = 0, claim.want + VISITS_EXTRA
+  for _, queue in ipairs(claim.queues) do
+    local state = virtual_time(lane, queue)
+    if not state.paused then
+      local floor_v = claim.floors[queue]
+      if floor_v and floor_v > state.v then state.v, state.dirty = floor_v, true end
+      unpark(lane, queue)
+      while claim.taken < claim.want and visits < visits_max and claim.rests < RESTS_MAX and not claim.full do
+        visits = visits + 1
+        local name, tag = pick(lane, queue, claim.quiet)
+        if not name then break end
+        visit(lane, queue, name, tag, claim)
+      end
+    end
+  end
+end
+
+-- After a claim: work that is left wakes further workers (each woken one wakes up to two more); none left, none woken.
+-- Returns V, organizations left in active and the ms at which the next one leaves parked (0: none), of the first queue. Calls: <= 5 per queue.
+local function after_take(lane, claim)
+  local first
+  for _, queue in ipairs(claim.queues) do
+    local left = call('ZCARD', lane.prefix .. 'active:' .. queue)
+    if left == 0 then
+      call('DEL', lane.prefix .. 'wake:' .. queue, lane.prefix .. 'wake:' .. queue .. ':quiet')
+    elseif claim.taken > 0 and not lane.paused and not virtual_time(lane, queue).paused then
+      wake(lane, queue, 2, left)
+    end
+    if not first then
+      first = { int_text(virtual_time(lane, queue).v), left, next_parked_ms(lane, queue) }
+    end
+  end
+  return first[1], first[2], first[3]
+end

@@ -1,0 +1,162 @@
+--[[ org_set - changes settings of an organization, effective at the next claim; it exists from then on.
+  ARGV  1 org, 2.. field, value: 1..16 pairs; value '' puts the default back (lib/org.lua names fields and defaults). paused is
+        '1' or '', paused_by says who
+  Returns 'ok'
+  Errors  INVALID naming field, value and range; nothing was changed
+  Calls <= 16 + 12 for each of its queues ]]
+local SETTINGS = {
+  weight = { 1, 10000 }, max_running = { 1, 1000000 }, burst = { 1, 1000000 }, max_queued = { 1, 100000000 },
+  max_payload_bytes = { 0, 1040000 }, keep_done_ms = { 0, 2592000000 }, keep_done_max = { 0, 1000000 },
+  keep_dead_ms = { 1000, 31536000000 }, keep_dead_max = { 1, 1000000 }, keep_unique_ms = { 0, 2592000000 }, max_crashes = { 1, 1000 },
+}
+
+local function check_setting(name, value)
+  if name == 'paused' then
+    if value ~= '1' and value ~= '' then refuse('INVALID', 'paused must be 1 or empty') end
+  elseif name == 'paused_by' then
+    if #value > 128 then refuse('INVALID', format('paused_by has %d bytes, the limit is 128', #value)) end
+  elseif name == 'rate' then
+    local rate = tonumber(value)
+    if value ~= '' and not (rate and rate >= 0.001 and rate <= 1000000) then
+      refuse('INVALID', format('rate is "%s", it must be 0.001..1000000 jobs per second', sub(value, 1, 40)))
+    end
+  elseif SETTINGS[name] then
+    if value ~= '' then to_int(value, name, SETTINGS[name][1], SETTINGS[name][2]) end
+  else
+    refuse('INVALID', format('unknown setting "%s"', sub(name, 1, 40)))
+  end
+end
+
+-- A new weight changes what the organization owes beyond V in proportion. Calls: <= 4 for each queue.
+local function rescale_debts(lane, org, old, new)
+  for _, queue in ipairs(org_queues(org)) do
+    local v, tag = virtual_time(lane, queue).v, tag_of(lane, org, queue)
+    local owed = tag or tonumber(org.fields['vt:' .. queue] or 0)
+    if owed > v then
+      owed = v + max(1, floor((owed - v) * old / new))
+      if tag then
+        call('ZADD', lane.prefix .. 'active:' .. queue, owed, org.name)
+        call('ZADD', lane.prefix .. 'quiet:' .. queue, 'XX', owed, org.name)
+        org.tags[queue] = owed
+      else
+        set_field(org, 'vt:' .. queue, owed)
+      end
+    end
+  end
+end
+
+-- The tokens that were spent ahead of time stay spent, at what they are worth now: a raised rate is effective at the next claim.
+local function rescale_tokens(lane, org, old, new)
+  local ahead_us = tonumber(org.fields.tat_us or 0) - lane.now_us
+  if ahead_us > 0 then set_field(org, 'tat_us', int_text(old and new and lane.now_us + ahead_us * old / new or 0)) end
+end
+
+local function org_set(keys, args)
+  local lane = open_lane(keys)
+  local org = load_org(lane, check_org(args[1]))
+  if #args < 3 or #args % 2 == 0 or #args > 33 then refuse('INVALID', 'org_set takes 1..16 pairs of field and value') end
+  local weight, rate = setting(org, 'weight'), org.fields.rate
+  for i = 2, #args, 2 do check_setting(args[i], args[i + 1]) end
+  if not org.known then set_field(org, 'created_ms', lane.now_text) end
+  register_org(lane, org)
+  local removed = {}
+  for i = 2, #args, 2 do
+    local name, value = args[i], args[i + 1]
+    if value == '' then
+      removed[#removed + 1] = name
+      set_field(org, name, nil)
+      if name == 'paused' then
+        removed[#removed + 1] = 'paused_ms'
+        removed[#removed + 1] = 'paused_by'
+      end
+    else
+      if name == 'paused' and not org.fields.paused then set_field(org, 'paused_ms', lane.now_text) end
+      set_field(org, name, value)
+    end
+  end
+  if #removed > 0 then call('HDEL', org.key, unpack(removed)) end
+  if setting(org, 'weight') ~= weight then rescale_debts(lane, org, weight, setting(org, 'weight')) end
+  if org.fields.rate ~= rate then rescale_tokens(lane, org, rate, org.fields.rate) end
+  reindex(lane, org)
+  save_lane(lane)
+  return 'ok'
+end
+register('org_set', org_set, { 'allow-oom' })
+
+--[[ org - what there is to know of an organization. Writes nothing.
+  ARGV  1 org
+  Returns {{field, value, ...}, {set, jobs, first score, ...}, {queue, start tag or '', parked until ms or 0, ...}}; empty lists if it does not exist.
+          sets: ready:<queue> for each of its queues, scheduled, running, done, dead, cancelled
+  Calls <= 14 + 4 for each of its queues ]]
+local function org(keys, args)
+  local lane = open_lane(keys)
+  local found = load_org(lane, check_org(args[1]))
+  local fields, sets, places = {}, {}, {}
+  for name, value in pairs(found.fields) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  if not found.known then return { fields, sets, places } end
+  local names = {}
+  for _, queue in ipairs(org_queues(found)) do
+    names[#names + 1] = 'ready:' .. queue
+    local n = #places
+    places[n + 1] = queue
+    places[n + 2] = call('ZSCORE', lane.prefix .. 'active:' .. queue, found.name) or ''
+    places[n + 3] = tonumber(call('ZSCORE', lane.prefix .. 'parked:' .. queue, found.name) or 0)
+  end
+  for _, place in ipairs(PLACES) do names[#names + 1] = place end
+  for _, name in ipairs(names) do
+    local head = call('ZRANGE', org_key(found, name), 0, 0, 'WITHSCORES')
+    local n = #sets
+    sets[n + 1], sets[n + 2], sets[n + 3] = name, call('ZCARD', org_key(found, name)), tonumber(head[2] or 0)
+  end
+  return { fields, sets, places }
+end
+register('org', org, { 'no-writes' })
+
+--[[ job - one job, whole. Writes nothing.
+  ARGV  1 org, 2 id
+  Returns {place, score, record, state or '', deadline_ms or 0, cancel 0|1} or {} - place is 'ready', 'scheduled', 'running', 'done',
+          'dead', 'cancelled' or 'lost' (in no set: the audit mends it); score is its score there; the last two of a running job
+  Calls <= 12 ]]
+local function job(keys, args)
+  local lane = open_lane(keys)
+  local found_org = load_org(lane, check_org(args[1]))
+  local found = find_job(found_org, check_job_id(args[2]))
+  if not found then return {} end
+  local deadline_ms, cancelling = 0, 0
+  if found.place == 'running' then
+    local _, _, lease = find_lease(lane, found_org, found)
+    if lease then deadline_ms, cancelling = lease[DEADLINE_MS], lease[CANCEL] end
+  end
+  return { found.place or 'lost', found.score or 0, found.record, found.state_text, deadline_ms, cancelling }
+end
+register('job', job, { 'no-writes' })
+
+--[[ jobs - a page of an organization's jobs in one set, in the set's order, without payloads. Writes nothing.
+  ARGV  1 org, 2 set ('ready:<queue>', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500,
+        5 '1': from the newest on
+  Returns {id, score, record, state or '', ...}, four each
+  Calls <= 6 ]]
+local function jobs(keys, args)
+  local lane = open_lane(keys)
+  local found, set = load_org(lane, check_org(args[1])), args[2] or ''
+  local known = find(set, '^ready:[a-z0-9][a-z0-9_-]*$')
+  for _, place in ipairs(PLACES) do known = known or place == set end
+  if not known then refuse('INVALID', format('there is no set "%s"', sub(set, 1, 80))) end
+  local from, limit = to_int(args[3], 'from', 0, 2 ^ 40), to_int(args[4], 'limit', 1, 500)
+  local flat = call(args[5] == '1' and 'ZREVRANGE' or 'ZRANGE', org_key(found, set), int_text(from), int_text(from + limit - 1), 'WITHSCORES')
+  local ids, listed = {}, {}
+  for i = 1, #flat, 2 do ids[#ids + 1] = flat[i] end
+  if #ids == 0 then return listed end
+  local records = call('HMGET', org_key(found, 'jobs'), unpack(ids))
+  local states = call('HMGET', org_key(found, 'state'), unpack(ids))
+  for i, id in ipairs(ids) do
+    local n = #listed
+    listed[n + 1], listed[n + 2] = id, tonumber(flat[2 * i])
+    listed[n + 3], listed[n + 4] = records[i] and record_without_payload(records[i]) or '', states[i] or ''
+  end
+  return listed
+end
+register('jobs', jobs, { 'no-writes' })

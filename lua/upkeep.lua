@@ -1,0 +1,167 @@
+--[[ promote - moves due jobs from scheduled to ready.
+  ARGV  1 limit  int 1..256 jobs
+  Returns {jobs moved, ms of the next due job or 0, now_ms}
+  Calls <= 6 + 26 for each of at most 8 organizations, 11 more for each further queue of it that gets jobs
+
+  An organization that has more due jobs than its part of a call goes behind the others that are due (its entry in `due` is
+  set to now): a million due jobs of one organization do not delay another one's. ]]
+local PROMOTE_ORGS = 8
+local function promote(keys, args)
+  local lane, limit = open_lane(keys), to_int(args[1], 'limit', 1, 256)
+  local due = lane.prefix .. 'due'
+  local names = call('ZRANGEBYSCORE', due, '-inf', lane.now_text, 'LIMIT', 0, PROMOTE_ORGS)
+  local part, moved = max(1, floor(limit / max(1, #names))), 0
+  for _, name in ipairs(names) do
+    local org = load_org(lane, name)
+    local ids = call('ZRANGEBYSCORE', org_key(org, 'scheduled'), '-inf', lane.now_text, 'LIMIT', 0, part)
+    if #ids > 0 then
+      local states, moves = call('HMGET', org_key(org, 'state'), unpack(ids)), new_moves(org)
+      for i, id in ipairs(ids) do
+        move_to_ready(moves, id, states[i] and cmsgpack.unpack(states[i]) or new_state(lane.now_ms, NONE))
+      end
+      write_moves(lane, moves)
+      call('ZREM', org_key(org, 'scheduled'), unpack(ids))
+      place_after(lane, org, moves.queues, 0)
+      moved = moved + #ids
+    end
+    reindex_due(lane, org)
+    if #ids == part then call('ZADD', due, 'XX', 'GT', lane.now_text, name) end
+  end
+  save_lane(lane)
+  local head = call('ZRANGE', due, 0, 0, 'WITHSCORES')
+  return { moved, tonumber(head[2] or 0), lane.now_ms }
+end
+register('promote', promote, { 'allow-oom' })
+
+--[[ inbox - moves entries of the inbox stream to their organization: as enqueue, but an entry that was moved in the last 24 h
+  is not moved again, whatever became of its job since.
+  ARGV  1 org, 2.. entry, record: 1..128 pairs; the entry's id is the job's id
+  Returns as enqueue, and 'moved' for an entry that was moved before. All but 'intake_paused' are final
+  Calls <= those of enqueue and 3 ]]
+local function inbox(keys, args)
+  check_batch(args, BATCH_MAX)
+  local lane = open_lane(keys)
+  local org, seen_key = load_org(lane, check_org(args[1])), lane.prefix .. 'inbox_seen'
+  local entries, rest, at, answers, seen = {}, {}, {}, {}, {}
+  for i = 2, #args, 2 do entries[#entries + 1] = check_job_id(args[i]) end
+  local known = call('ZMSCORE', seen_key, unpack(entries))
+  for i, entry in ipairs(entries) do
+    if known[i] then
+      answers[i] = 'moved'
+    else
+      rest[#rest + 1] = entry
+      rest[#rest + 1] = args[2 * i + 1]
+      at[#at + 1] = i
+    end
+  end
+  if #rest == 0 then return answers end
+  for i, answer in ipairs(enqueue_jobs(lane, org, rest, 1)) do
+    answers[at[i]] = answer
+    if answer ~= 'intake_paused' then
+      seen[#seen + 1] = lane.now_text
+      seen[#seen + 1] = rest[2 * i - 1]
+    end
+  end
+  if #seen > 0 then call('ZADD', seen_key, unpack(seen)) end
+  return answers
+end
+register('inbox', inbox)
+
+--[[ trim - forgets what retention no longer keeps: ended jobs, idempotency keys, moved inbox entries.
+  ARGV  1 limit  int 1..500, of each kind
+  Returns {jobs and keys forgotten, ms of the next thing to do or 0, now_ms}
+  Calls <= 8 + 24 for each of at most 8 organizations ]]
+local TRIM_ORGS = 8
+local INBOX_SEEN_MS = 86400000
+
+-- Forgets up to `limit` jobs of one ended set that are older than `keep_ms`. Calls: 4.
+local function trim_set(lane, org, set, keep_ms, limit)
+  local old = call('ZRANGEBYSCORE', org_key(org, set), '-inf', int_text(lane.now_ms - keep_ms), 'LIMIT', 0, limit)
+  if #old > 0 then
+    call('ZREM', org_key(org, set), unpack(old))
+    forget_jobs(org, old)
+  end
+  return #old
+end
+
+local function trim(keys, args)
+  local lane, limit = open_lane(keys), to_int(args[1], 'limit', 1, 500)
+  local forgotten = 0
+  local seen = lane.prefix .. 'inbox_seen'
+  local entries = call('ZRANGEBYSCORE', seen, '-inf', int_text(lane.now_ms - INBOX_SEEN_MS), 'LIMIT', 0, limit)
+  if #entries > 0 then forgotten = call('ZREM', seen, unpack(entries)) end
+  for _, name in ipairs(call('ZRANGEBYSCORE', lane.prefix .. 'expiring', '-inf', lane.now_text, 'LIMIT', 0, TRIM_ORGS)) do
+    local org = load_org(lane, name)
+    for _, set in ipairs(EXPIRING) do forgotten = forgotten + trim_set(lane, org, set[1], setting(org, set[2]), limit) end
+    local over = call('ZRANGEBYSCORE', org_key(org, 'unique_until'), '-inf', lane.now_text, 'LIMIT', 0, limit)
+    if #over > 0 then
+      call('HDEL', org_key(org, 'unique'), unpack(over))
+      call('ZREM', org_key(org, 'unique_until'), unpack(over))
+      forgotten = forgotten + #over
+    end
+    reindex_expiring(lane, org)
+  end
+  local head = call('ZRANGE', lane.prefix .. 'expiring', 0, 0, 'WITHSCORES')
+  return { forgotten, tonumber(head[2] or 0), lane.now_ms }
+end
+register('trim', trim, { 'allow-oom' })
+
+--[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
+  from their workers, whose reports are then stale. Repeat until it answers 0.
+  ARGV  1 org, 2 limit int 1..500 jobs
+  Returns 1: there is more to do, 0: it is gone
+  Calls <= 60 + 11 for each of its queues, 1 for each running job ]]
+local function purge(keys, args)
+  local lane = open_lane(keys)
+  local org, limit = load_org(lane, check_org(args[1])), to_int(args[2], 'limit', 1, 500)
+  if not org.fields.paused then
+    set_field(org, 'paused', '1')
+    set_field(org, 'paused_by', 'purge')
+    set_field(org, 'paused_ms', lane.now_text)
+  end
+  local sets, removed = {}, 0
+  for _, queue in ipairs(org_queues(org)) do sets[#sets + 1] = 'ready:' .. queue end
+  for _, place in ipairs(PLACES) do sets[#sets + 1] = place end
+  for _, set in ipairs(sets) do
+    local ids = removed < limit and call('ZRANGE', org_key(org, set), 0, limit - removed - 1) or {}
+    if #ids > 0 then
+      if set == 'running' then
+        for i, text in ipairs(call('HMGET', org_key(org, 'state'), unpack(ids))) do
+          local session = text and cmsgpack.unpack(text)[SESSION]
+          if session then call('HDEL', lane.prefix .. 'held:' .. session, org.name .. '/' .. ids[i]) end
+        end
+      end
+      call('ZREM', org_key(org, set), unpack(ids))
+      forget_jobs(org, ids)
+      removed = removed + #ids
+    end
+  end
+  call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until')) -- at each step: no key may outlive its job for ever
+  reindex(lane, org)
+  save_lane(lane)
+  if removed > 0 then return 1 end
+  for _, part in ipairs({ 'jobs', 'state', 'logs' }) do call('UNLINK', org_key(org, part)) end
+  call('ZREM', lane.prefix .. 'orgs', org.name)
+  call('ZREM', lane.prefix .. 'expiring', org.name)
+  call('UNLINK', org.key)
+  return 0
+end
+register('purge', purge, { 'allow-oom' })
+
+--[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).
+  ARGV  1 session  an open one, of kind scheduler
+  Returns {'leader', epoch} | {'follower', epoch, leader's session} | {'lost'}: the session is over
+  Calls <= 7 ]]
+local function lead(keys, args)
+  local lane = open_lane(keys)
+  local session = load_session(lane, args[1])
+  if not session then return { 'lost' } end
+  if session.kind ~= 'scheduler' then refuse('INVALID', 'only a scheduler can lead') end
+  local found = call('HMGET', lane.clock, 'leader', 'epoch')
+  local epoch = tonumber(found[2] or 0)
+  if found[1] == session.id then return { 'leader', epoch } end
+  if found[1] and call('EXISTS', lane.prefix .. 'session:' .. found[1]) == 1 then return { 'follower', epoch, found[1] } end
+  call('HSET', lane.clock, 'leader', session.id, 'epoch', epoch + 1)
+  return { 'leader', epoch + 1 }
+end
+register('lead', lead, { 'allow-oom' })

@@ -1,0 +1,27 @@
+/* duty.h - the standing orders of a scheduler: what it does again and again in each lane while it leads.
+ *
+ * Each duty is idempotent and checked in Lua, so that two leaders do no harm; leading only saves work. A duty begins with
+ * <duty>_new, which starts it, and ends with <duty>_free, to be called after its redis was freed or when no call is under way:
+ * duties stop at once and forget their calls. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/redis.h"
+
+struct ev_loop;
+
+#define DUTY_TIMEOUT_MS 5000 /* of each call */
+
+/* What every duty stands on. */
+struct duty {
+    struct ev_loop *loop;
+    struct redis *redis;
+    uint32_t lanes;
+    /* Redis said that the library or the set-up of a lane is gone: the scheduler mends it. */
+    void (*on_unsettled)(void *ctx);
+    void *ctx;
+};
+
+/* Tells the scheduler if `err` says that the deployment must be set up again; true then. */
+bool duty_unsettled(const struct duty *duty, const struct error *err);

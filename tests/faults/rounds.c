@@ -1,0 +1,297 @@
+/* rounds - workers, handlers and schedulers are killed with -9 in random order while jobs of five organizations go through; then
+ * nothing is lost, nothing had two owners, and what the dead had held was taken up again in time.
+ *
+ * ROTA_ROUNDS: how many rounds (3). ROTA_SEED: replays the round of this seed, alone. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buffer.h"
+#include "common/memory.h"
+#include "tests/faults/load.h"
+
+#define WORKERS     3
+#define SCHEDULERS  2
+#define TIMEOUT_MS  1500
+#define RECOVERY_MS (TIMEOUT_MS + 1000)
+#define LEADER_MS   5000 /* more for each leader that died meanwhile */
+#define ANEW_MS     4000 /* more if the leader began to watch anew, because this machine held it up for more than a second */
+#define LOAD_MS     8000
+#define DRAIN_MS    20000
+#define INBOX_EVERY 7 /* offers */
+#define VICTIMS_MAX 64
+
+/* A killed worker whose jobs have not been given back yet. */
+struct victim {
+    const char *session;
+    int64_t killed_mono_ms, allowed_ms;
+    long long jobs;
+};
+
+struct round {
+    struct pool *pool;
+    struct load *load;
+    struct process *workers[WORKERS], *schedulers[SCHEDULERS];
+    struct victim victims[VICTIMS_MAX];
+    unsigned victim_count;
+    struct buffer killed; /* sessions of the killed, with spaces around each */
+    int64_t leader_died_mono_ms;
+    unsigned letters;
+};
+
+/* Over all rounds. */
+static struct {
+    unsigned workers, handlers, schedulers, leaders, recoveries, jobs, deliveries, letters;
+    int64_t recovery_ms[4096];
+} total;
+
+/* ---- the crew ---- */
+
+static void start_worker(struct round *round, unsigned index)
+{
+    round->workers[index] = pool_worker(round->pool, "--slots", "4", "--session-timeout", "1500ms", "--session-beat", "500ms",
+                                        "--on", load_handler(round->load), "--on", "letter=sleep 0.02", NULL);
+}
+
+static struct process *start_scheduler(struct round *round)
+{
+    return pool_start(round->pool, "rota-scheduler", "--lanes", pool_text(round->pool, "%u", round->pool->lanes), NULL);
+}
+
+static void note_killed(struct round *round, const char *session)
+{
+    buffer_add_format(&round->killed, " %s ", session);
+}
+
+static long long held(struct round *round, const char *session)
+{
+    long long sum = 0;
+
+    for (uint32_t lane = 0; lane < round->pool->lanes; lane++)
+        sum += pool_number(round->pool, "HLEN rota:{%u}:held:%s", lane, session);
+    return sum;
+}
+
+static void kill_worker(struct round *round)
+{
+    unsigned index = load_random(round->load, WORKERS);
+    const char *session = pool_session(round->pool, round->workers[index], 0);
+    struct victim *victim = &round->victims[round->victim_count];
+
+    process_kill(round->workers[index]);
+    note_killed(round, session);
+    *victim = (struct victim){
+        .session = session, .killed_mono_ms = clock_mono_ms(), .allowed_ms = RECOVERY_MS, .jobs = held(round, session)};
+    if (victim->killed_mono_ms - round->leader_died_mono_ms < LEADER_MS)
+        victim->allowed_ms += LEADER_MS;
+    if (victim->jobs > 0) {
+        assert_true(++round->victim_count < VICTIMS_MAX);
+        total.workers++;
+    }
+    start_worker(round, index);
+}
+
+static void kill_handler(struct round *round)
+{
+    long pid = load_running_handler(round->load);
+
+    if (pid > 0 && kill((pid_t)pid, SIGKILL) == 0)
+        total.handlers++;
+}
+
+/* The session that a scheduler opened. */
+static const char *scheduler_session(struct round *round, struct process *scheduler)
+{
+    const char *at = process_said(scheduler, "msg=\"session open\" session=");
+
+    return at ? pool_text(round->pool, "%.*s", (int)strcspn(at, " \n"), at) : "";
+}
+
+/* Kills one; if it led, or was to follow a leader that is dead already, everything waits for the next one. */
+static void kill_scheduler(struct round *round)
+{
+    unsigned index = load_random(round->load, SCHEDULERS);
+    const char *session = scheduler_session(round, round->schedulers[index]);
+    const char *other = scheduler_session(round, round->schedulers[!index]);
+    const char *leader = pool_string(round->pool, "HGET rota:{0}:clock leader");
+
+    process_kill(round->schedulers[index]);
+    note_killed(round, session);
+    total.schedulers++;
+    total.leaders += strcmp(leader, session) == 0;
+    if (!*other || strcmp(leader, other) != 0) {
+        round->leader_died_mono_ms = clock_mono_ms();
+        for (unsigned i = 0; i < round->victim_count; i++)
+            round->victims[i].allowed_ms += LEADER_MS;
+    }
+    round->schedulers[index] = start_scheduler(round);
+}
+
+/* ---- recoveries ---- */
+
+static bool is_recovered(struct round *round, const char *session)
+{
+    for (uint32_t lane = 0; lane < round->pool->lanes; lane++)
+        if (pool_number(round->pool, "EXISTS rota:{%u}:held:%s", lane, session))
+            return false;
+    return true;
+}
+
+/* How often schedulers began to watch anew. */
+static unsigned begun_anew(struct round *round)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < SCHEDULERS; i++)
+        count += count_text(process_log(round->schedulers[i]), "msg=\"watching the sessions anew\"");
+    return count;
+}
+
+static void look_after_victims(struct round *round)
+{
+    for (unsigned i = 0; i < round->victim_count;) {
+        struct victim *victim = &round->victims[i];
+        int64_t took_ms = awake_ms_since(victim->killed_mono_ms);
+        if (took_ms > victim->allowed_ms + begun_anew(round) * ANEW_MS) {
+            print_error("%lld jobs of %s were not given back\n", victim->jobs, victim->session);
+            process_fail(__FILE__, __LINE__, took_ms, "recovery");
+        }
+        if (is_recovered(round, victim->session)) {
+            total.recovery_ms[total.recoveries++ % 4096] = took_ms;
+            *victim = round->victims[--round->victim_count];
+        } else {
+            i++;
+        }
+    }
+}
+
+/* ---- a round ---- */
+
+static void offer_some(struct round *round)
+{
+    for (unsigned i = load_random(round->load, 6); i > 0; i--)
+        load_offer(round->load);
+    if (load_random(round->load, INBOX_EVERY) == 0) {
+        pool_redis(round->pool, "XADD rota:inbox * org letters type letter payload x");
+        round->letters++;
+    }
+}
+
+static void strike(struct round *round)
+{
+    unsigned dice = load_random(round->load, 100);
+
+    if (dice < 40)
+        kill_worker(round);
+    else if (dice < 85)
+        kill_handler(round);
+    else
+        kill_scheduler(round);
+}
+
+static void run_load(struct round *round)
+{
+    int64_t end_mono_ms = clock_mono_ms() + LOAD_MS, next_mono_ms = clock_mono_ms() + 500;
+
+    while (clock_mono_ms() < end_mono_ms) {
+        offer_some(round);
+        look_after_victims(round);
+        if (clock_mono_ms() >= next_mono_ms) {
+            strike(round);
+            next_mono_ms = clock_mono_ms() + 100 + load_random(round->load, 500);
+        }
+        pause_ms(15);
+    }
+}
+
+static void wait_for_victims(struct round *round)
+{
+    while (round->victim_count > 0) {
+        look_after_victims(round);
+        pause_ms(10);
+    }
+}
+
+/* One job for each entry of the inbox. */
+static void check_letters(struct round *round)
+{
+    WAIT_UNTIL_MS(DRAIN_MS, pool_count(round->pool, "letters", "done") >= round->letters);
+    assert_int_equal(pool_count(round->pool, "letters", "done"), round->letters);
+    WAIT_UNTIL(pool_number(round->pool, "XLEN rota:inbox") == 0);
+}
+
+/* The round under way. */
+static struct round current;
+
+static int end_round(void **state)
+{
+    (void)state;
+    load_free(current.load);
+    buffer_clear(&current.killed);
+    if (current.pool)
+        pool_free(current.pool);
+    current = (struct round){0};
+    return 0;
+}
+
+static void run_round(uint64_t seed)
+{
+    struct round *round = &current;
+    int64_t started_mono_ms = clock_mono_ms();
+
+    *round = (struct round){.pool = pool_new(seed % 2 ? 8 : 1, NULL), .leader_died_mono_ms = -LEADER_MS};
+    round->schedulers[0] = pool_scheduler(round->pool, "--lanes", pool_text(round->pool, "%u", round->pool->lanes), NULL);
+    round->schedulers[1] = start_scheduler(round);
+    round->load = load_new(round->pool, seed);
+    for (unsigned i = 0; i < WORKERS; i++)
+        start_worker(round, i);
+    run_load(round);
+    wait_for_victims(round);
+    load_drain(round->load, DRAIN_MS);
+    check_letters(round);
+    load_check(round->load);
+    load_check_recovered(round->load, round->killed.data ? round->killed.data : "");
+    total.jobs += round->load->acknowledged;
+    total.letters += round->letters;
+    total.deliveries += round->load->start_count;
+    print_message("  seed %llu, %u lanes: %u jobs, %.1f s\n", (unsigned long long)seed, round->pool->lanes,
+                  round->load->acknowledged + round->letters, (double)(clock_mono_ms() - started_mono_ms) / 1000);
+    end_round(NULL);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+static void nothing_is_lost_whoever_is_killed(void **state)
+{
+    const char *rounds_text = getenv("ROTA_ROUNDS"), *seed_text = getenv("ROTA_SEED");
+    uint64_t first = seed_text ? strtoull(seed_text, NULL, 10) : (uint64_t)clock_wall_ms();
+    int rounds = seed_text ? 1 : rounds_text ? atoi(rounds_text) : 3;
+
+    (void)state;
+    for (int i = 0; i < rounds; i++) {
+        print_message("  ROTA_SEED=%llu\n", (unsigned long long)first + (unsigned)i);
+        run_round(first + (unsigned)i);
+    }
+    qsort(total.recovery_ms, total.recoveries, sizeof *total.recovery_ms, compare_numbers);
+    print_message("  %d rounds: killed %u workers that held jobs, %u handlers, %u schedulers (%u led); %u jobs ran %u times, %u "
+                  "came through the "
+                  "inbox; %u recoveries, p50 %lld ms, at most %lld ms\n",
+                  rounds, total.workers, total.handlers, total.schedulers, total.leaders, total.jobs, total.deliveries,
+                  total.letters, total.recoveries, (long long)total.recovery_ms[total.recoveries / 2],
+                  (long long)total.recovery_ms[total.recoveries ? total.recoveries - 1 : 0]);
+    if (rounds >= 3)
+        assert_true(total.recoveries > 0 && total.handlers > 0 && total.schedulers > 0 && total.leaders > 0);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(nothing_is_lost_whoever_is_killed, end_round)};
+
+    return cmocka_run_group_tests_name("rounds", tests, NULL, NULL);
+}

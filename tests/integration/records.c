@@ -1,0 +1,433 @@
+/* enqueue - what it refuses: bad records of many kinds, names outside of their grammar, batches that are too large. Nothing is
+ * changed by any of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/id.h"
+#include "tests/support/lane.h"
+
+#define NONCE       "\xce\x00\x00\x00\x07"
+#define BYTES(text) ((struct bytes){(text), sizeof(text) - 1})
+
+static void refused(struct fixture *f, const char *org, const char *id, struct bytes record)
+{
+    const char *before = lane_digest(f);
+    redisReply *reply = lane_call(f, "enqueue", "%s %s %b", org, id, record.data, record.length);
+
+    assert_error(reply, "INVALID");
+    assert_string_equal(lane_digest(f), before);
+}
+
+static void accepted(struct fixture *f, const char *org, const char *id, struct bytes record)
+{
+    redisReply *reply = lane_call(f, "enqueue", "%s %s %b", org, id, record.data, record.length);
+
+    assert_reply(reply_element(reply, 0), "new");
+}
+
+static void records_of_another_shape_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    const struct bytes bad[] = {
+        BYTES(""),
+        BYTES("x"),
+        BYTES("\x93\xa1t" NONCE "\xc0"),             /* no payload */
+        BYTES("\x95\xa1t" NONCE "\xc0\xa0\xa0"),     /* five parts */
+        BYTES("\x84\xa1t" NONCE "\xc0\xa0"),         /* a map */
+        BYTES("\xdc\x00\x04\xa1t" NONCE "\xc0\xa0"), /* array16 */
+        BYTES("\x94\xa0" NONCE "\xc0\xa0"),          /* empty type */
+        BYTES("\x94\xa2t\x00" NONCE "\xc0\xa0"),     /* zero byte in the type */
+        BYTES("\x94\xa2t/" NONCE "\xc0\xa0"),
+        BYTES("\x94\xa2t " NONCE "\xc0\xa0"),
+        BYTES("\x94\xa2t\n" NONCE "\xc0\xa0"),
+        BYTES("\x94\x05" NONCE "\xc0\xa0"),               /* type is a number */
+        BYTES("\x94\xc0" NONCE "\xc0\xa0"),               /* type is nil */
+        BYTES("\x94\xa1t\x07\xc0\xa0"),                   /* nonce in one byte */
+        BYTES("\x94\xa1t\xcf\0\0\0\0\0\0\0\x07\xc0\xa0"), /* nonce in nine */
+        BYTES("\x94\xa1t\xd2\0\0\0\x07\xc0\xa0"),         /* nonce signed */
+        BYTES("\x94\xa1t\xc0\xc0\xa0"),                   /* nonce nil */
+        BYTES("\x94\xa1t" NONCE "\xc2\xa0"),              /* options false */
+        BYTES("\x94\xa1t" NONCE "\x90\xa0"),              /* options an array */
+        BYTES("\x94\xa1t" NONCE "\xa1o\xa0"),             /* options a string */
+        BYTES("\x94\xa1t" NONCE "\x05\xa0"),              /* options a number */
+        BYTES("\x94\xa1t" NONCE "\xc0\xc0"),              /* payload nil */
+        BYTES("\x94\xa1t" NONCE "\xc0\x80"),              /* payload a map */
+        BYTES("\x94\xa1t" NONCE "\xc0\x01"),              /* payload a number */
+        BYTES("\x94\xa1t" NONCE "\xc0\xa1pp"),            /* a byte after the payload */
+        BYTES("\x94\xa1t" NONCE "\xc0\xd9\x01pp"),
+        BYTES("\x94\xa1t" NONCE "\xc0\xa2p"), /* payload cut short */
+        BYTES("\x94\xa1t" NONCE "\xc0\xd9\x02p"),
+        BYTES("\x94\xa1t" NONCE "\xc0\xdb\xff\xff\xff\xffp"), /* payload of 4 GiB, it says */
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refused(f, "acme", "job1", bad[i]);
+}
+
+static void a_record_cut_anywhere_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char payload[300];
+    memset(payload, 'p', sizeof payload);
+    const struct lane_record specs[] = {
+        {.payload = payload, .payload_bytes = 3},
+        {.payload = payload, .payload_bytes = 40},
+        {.payload = payload, .payload_bytes = 300},
+        {.payload = payload, .payload_bytes = 3, .queue = "mail", .priority = 3, .key = "k", .due_ms = CLOCK_START_MS},
+        {.type = "a.type.of.more.than.thirty.one.bytes", .payload = payload, .payload_bytes = 40, .timeout_ms = 70000},
+    };
+
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        struct bytes whole = lane_record(f, &specs[i]);
+        for (size_t length = 0; length < whole.length; length += length > 60 ? 23 : 1)
+            refused(f, "acme", "job1", (struct bytes){whole.data, length});
+        accepted(f, "acme", fixture_text(f, "good%zu", i), whole);
+    }
+}
+
+static void strings_of_every_header_are_understood(void **state)
+{
+    struct fixture *f = *state;
+    char *large = calloc(1, 70000);
+    static const char *const types[] = {"\xa1t", "\xd9\x01t", "\xda\x00\x01t", "\xdb\x00\x00\x00\x01t", "\xc4\x01t"};
+    static const size_t type_bytes[] = {2, 3, 4, 6, 3};
+
+    for (size_t i = 0; i < 5; i++) {
+        struct args args = {0};
+        char record[64];
+        size_t length = 0;
+        record[length++] = '\x94';
+        memcpy(record + length, types[i], type_bytes[i]);
+        length += type_bytes[i];
+        memcpy(record + length, NONCE "\xc0\xc4\x02pp", 10);
+        length += 10;
+        args_text(&args, "acme");
+        args_text(&args, "type%zu", i);
+        args_add(&args, record, length);
+        assert_reply(reply_element(lane_call_args(f, "enqueue", &args), 0), "new");
+    }
+    accepted(f, "acme", "str16", lane_record(f, &(struct lane_record){.payload = large, .payload_bytes = 1000}));
+    accepted(f, "acme", "str32", lane_record(f, &(struct lane_record){.payload = large, .payload_bytes = 70000}));
+    accepted(f, "acme", "none", lane_record(f, &(struct lane_record){.payload = large, .payload_bytes = 0}));
+    accepted(f, "acme", "fixstr", lane_record(f, &(struct lane_record){.payload = large, .payload_bytes = 31}));
+    accepted(f, "acme", "bin16", BYTES("\x94\xa1t" NONCE "\xc0\xc5\x00\x02pp"));
+    accepted(f, "acme", "bin32", BYTES("\x94\xa1t" NONCE "\xc0\xc6\x00\x00\x00\x02pp"));
+    accepted(f, "acme", "empty-options", BYTES("\x94\xa1t" NONCE "\x80\xa1p"));
+    accepted(f, "acme", "map16", BYTES("\x94\xa1t" NONCE "\xde\x00\x01\xa8priority\x05\xa1p"));
+    free(large);
+    lane_open(f, "w1", 6000);
+    struct lane_claimed got = {0};
+    while ((got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .types = "t:1000 test:1000"})).jobs > 0)
+        for (size_t i = 0; i < got.jobs; i++)
+            assert_string_equal(lane_end(f, &got.job[i], "done"), "ok");
+    assert_int_equal(lane_count(f, "org:acme:done"), 13);
+}
+
+static void types_have_up_to_64_bytes(void **state)
+{
+    struct fixture *f = *state;
+    char type[66];
+    memset(type, 'T', sizeof type);
+    type[64] = '\0';
+
+    accepted(f, "acme", "job1", lane_record(f, &(struct lane_record){.type = type}));
+    type[64] = 'T';
+    type[65] = '\0';
+    refused(f, "acme", "job2", lane_record(f, &(struct lane_record){.type = type}));
+}
+
+static void options_out_of_range_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const struct lane_record bad[] = {
+        {.priority = 101},
+        {.priority = -101},
+        {.due_ms = -1},
+        {.due_ms = (1LL << 46) + 1},
+        {.delay_ms = -1},
+        {.delay_ms = (1LL << 42) + 1},
+        {.expires_ms = -5},
+        {.expires_ms = (1LL << 46) + 1},
+        {.timeout_ms = -1},
+        {.timeout_ms = (1LL << 36) + 1},
+        {.max_attempts = -1},
+        {.max_attempts = 1001},
+        {.queue = ""},
+        {.queue = "Mail"},
+        {.queue = "-mail"},
+        {.queue = "mail bulk"},
+        {.queue = "mail:quiet"},
+        {.queue = "q123456789012345678901234567890123456789012345678901234567890123"},
+        {.key = ""},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refused(f, "acme", "job1", lane_record(f, &bad[i]));
+}
+
+static void options_of_other_types_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    const struct bytes bad[] = {
+        BYTES("\x94\xa1t" NONCE "\x81\xa8priority\xa1"
+              "5\xa0"),                                                          /* "5" */
+        BYTES("\x94\xa1t" NONCE "\x81\xa8priority\xcb\x3f\xf8\0\0\0\0\0\0\xa0"), /* 1.5 */
+        BYTES("\x94\xa1t" NONCE "\x81\xa8priority\xcb\x7f\xf8\0\0\0\0\0\0\xa0"), /* NaN */
+        BYTES("\x94\xa1t" NONCE "\x81\xa6"
+              "due_ms\xcb\x7f\xf0\0\0\0\0\0\0\xa0"), /* infinity */
+        BYTES("\x94\xa1t" NONCE "\x81\xa6"
+              "due_ms\xc3\xa0"), /* true */
+        BYTES("\x94\xa1t" NONCE "\x81\xa5queue\x05\xa0"),
+        BYTES("\x94\xa1t" NONCE "\x81\xa5queue\x90\xa0"),
+        BYTES("\x94\xa1t" NONCE "\x81\xa3key\x05\xa0"),
+        BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x05\xa0"),
+        BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x81\xa1h\xc4\x01v\xa0"), /* headers are strings, not bin */
+        BYTES("\x94\xa1t" NONCE "\x81\xa7unknown\x05\xa0"),
+        BYTES("\x94\xa1t" NONCE "\x81\x01\x05\xa0"),                     /* 1: 5 */
+        BYTES("\x94\xa1t" NONCE "\x81\xc3\x05\xa0"),                     /* true: 5 */
+        BYTES("\x94\xa1t" NONCE "\x81\xc0\x05\xa0"),                     /* nil: 5 */
+        BYTES("\x94\xa1t" NONCE "\x81\x90\x05\xa0"),                     /* []: 5 */
+        BYTES("\x94\xa1t" NONCE "\x81\xcb\x7f\xf8\0\0\0\0\0\0\x05\xa0"), /* NaN: 5 */
+        BYTES("\x94\xa1t" NONCE "\x81\xa8priority\xc1\xa0"),             /* a byte msgpack never uses */
+        BYTES("\x94\xa1t" NONCE "\xde\xff\xff\xa8priority\x05\xa0"),     /* 65535 pairs, it says */
+        BYTES("\x94\xa1t" NONCE "\x81\xa8priority\x05"),                 /* ends after the options */
+        BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91"),
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refused(f, "acme", "job1", bad[i]);
+}
+
+static void options_at_the_ends_of_their_ranges_are_taken(void **state)
+{
+    struct fixture *f = *state;
+    char key[257];
+    memset(key, 'k', sizeof key);
+    key[256] = '\0';
+    const struct lane_record good[] = {
+        {.priority = 100},
+        {.priority = -100},
+        {.due_ms = 1LL << 46},
+        {.delay_ms = 1LL << 42},
+        {.expires_ms = 1LL << 46},
+        {.timeout_ms = 1},
+        {.timeout_ms = 1LL << 36},
+        {.max_attempts = 1},
+        {.max_attempts = 1000},
+        {.key = key},
+        {.queue = "q12345678901234567890123456789012345678901234567890123456789012"},
+        {.queue = "0_-"},
+    };
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        accepted(f, "acme", fixture_text(f, "job%zu", i), lane_record(f, &good[i]));
+}
+
+static void headers_are_carried_but_not_read(void **state)
+{
+    struct fixture *f = *state;
+
+    accepted(f, "acme", "job1",
+             BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x82\xa1"
+                   "a\xa1"
+                   "b\xa1"
+                   "c\xc3\xa1p"));
+    accepted(f, "acme", "job2", BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x80\xa1p"));
+}
+
+static void options_have_at_most_8_kib(void **state)
+{
+    struct fixture *f = *state;
+    char record[9000] = "\x94\xa1t" NONCE "\x81\xa7headers\x81\xa1h\xda";
+    size_t start = 3 + 5 + 1 + 8 + 1 + 2 + 1, value = 8192 - (1 + 8 + 1 + 2 + 3);
+
+    for (size_t more = 0; more < 2; more++) {
+        record[start] = (char)((value + more) >> 8);
+        record[start + 1] = (char)((value + more) & 255);
+        memset(record + start + 2, 'v', value + more);
+        memcpy(record + start + 2 + value + more, "\xa1p", 2);
+        struct bytes bytes = {record, start + 2 + value + more + 2};
+        if (more == 0)
+            accepted(f, "acme", "job1", bytes);
+        else
+            refused(f, "acme", "job2", bytes);
+    }
+}
+
+static void one_bad_record_refuses_the_whole_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct bytes good = lane_record(f, NULL);
+    const char *before = lane_digest(f);
+
+    assert_error(lane_call(f, "enqueue", "acme job1 %b job2 rubbish", good.data, good.length), "INVALID");
+    assert_error(lane_call(f, "enqueue", "acme job1 %b bad/id %b", good.data, good.length, good.data, good.length), "INVALID");
+
+    assert_string_equal(lane_digest(f), before);
+}
+
+static void organizations_outside_the_grammar_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bad[] = {
+        "",    "Acme", "_a",   "-a",  "a b",      "a/b",
+        "a:b", "a.b",  "a{b}", "a\n", "\xc3\xa4", "a123456789012345678901234567890123456789012345678901234567890123"};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refused(f, bad[i], "job1", lane_record(f, NULL));
+    assert_error(lane_call(f, "enqueue", "%b job1 x", "a\0b", (size_t)3), "INVALID");
+}
+
+static void job_ids_outside_the_grammar_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bad[] = {"",    " ",        "a b",
+                                      "a/b", "a\n",      "a{b}",
+                                      "a*",  "\xc3\xa4", "12345678901234567890123456789012345678901234567890123456789012345"};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refused(f, "acme", bad[i], lane_record(f, NULL));
+    assert_error(lane_call(f, "enqueue", "acme %b x", "a\0b", (size_t)3), "INVALID");
+    accepted(f, "acme", "A-Z.a_z:0@9", lane_record(f, NULL));
+    accepted(f, "acme", "1234567890123456789012345678901234567890123456789012345678901234", lane_record(f, NULL));
+}
+
+static void a_new_organization_of_another_lane_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    if (f->lanes == 1)
+        return;
+    lane_use(f, (f->lane + 1) % f->lanes);
+    refused(f, "acme", "job1", lane_record(f, NULL));
+    assert_error(lane_call(f, "org_set", "acme weight 200"), "INVALID organization acme belongs to lane");
+}
+
+static void lanes_are_zlibs_crc_32_modulo_any_number(void **state)
+{
+    struct fixture *f = *state;
+    static const unsigned numbers[] = {1, 3, 7, 64, 1000};
+    static const char *const orgs[] = {"acme", "a", "0", "z-z_z", "globex", "org17", "initech", "umbrella"};
+    struct bytes record = lane_record(f, NULL);
+    f->check_each = false;
+    f->unchecked = UNCHECKED_ALL;
+
+    for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++) {
+        for (size_t i = 0; i < sizeof orgs / sizeof orgs[0]; i++) {
+            lane_redis(f, "FLUSHALL");
+            for (unsigned wrong = 0; wrong < 2 && wrong < numbers[n]; wrong++) {
+                lane_use(f, (lane_of(orgs[i], numbers[n]) + wrong) % numbers[n]);
+                lane_call(f, "setup", "%u %u", numbers[n], f->lane);
+                redisReply *reply = lane_call(f, "enqueue", "%s job1 %b", orgs[i], record.data, record.length);
+                if (wrong)
+                    assert_error(reply, "INVALID organization");
+                else
+                    assert_reply(reply_element(reply, 0), "new");
+            }
+        }
+    }
+    fixture_reset(f);
+}
+
+static void a_batch_has_1_to_128_whole_pairs(void **state)
+{
+    struct fixture *f = *state;
+    struct bytes record = lane_record(f, NULL);
+
+    for (unsigned pairs = 127; pairs <= 129; pairs++) {
+        struct args args = {0};
+        args_text(&args, "acme");
+        for (unsigned i = 0; i < pairs; i++) {
+            args_text(&args, "batch%u-%u", pairs, i);
+            args_add(&args, record.data, record.length);
+        }
+        const redisReply *reply = lane_call_args(f, "enqueue", &args);
+        if (pairs <= 128)
+            assert_int_equal(reply->elements, pairs);
+        else
+            assert_error(reply, "INVALID a batch has 1..128 pairs");
+    }
+    assert_error(lane_call(f, "enqueue", "acme"), "INVALID a batch");
+    assert_error(lane_call(f, "enqueue", "acme job1"), "INVALID a batch");
+    assert_error(lane_call(f, "enqueue", "acme job1 x job2"), "INVALID a batch");
+    assert_error(lane_call(f, "enqueue", ""), "INVALID a batch");
+}
+
+static void a_batch_carries_at_most_1_mib_of_records(void **state)
+{
+    struct fixture *f = *state;
+    char *payload = calloc(1, 1048576);
+    struct bytes small =
+        lane_record(f, &(struct lane_record){.payload = payload, .payload_bytes = 99}); /* fills up to the limit */
+    struct bytes large = lane_record(f, &(struct lane_record){.payload = payload, .payload_bytes = 1048576 - small.length - 17});
+    lane_call(f, "org_set", "acme max_payload_bytes 1040000");
+    assert_int_equal(small.length + large.length, 1048576);
+
+    const redisReply *fits = lane_call(f, "enqueue", "acme a %b b %b", small.data, small.length, large.data, large.length);
+    redisReply *not = lane_call(f, "enqueue", "acme c %b d %b e %b", small.data, small.length, large.data, large.length,
+                                small.data, small.length);
+
+    assert_reply(reply_element(fits, 0), "new");
+    assert_reply(reply_element(fits, 1), "too_large"); /* for the organization, not for the call */
+    assert_error(not, "INVALID the batch has");
+    free(payload);
+}
+
+static void the_17th_queue_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 2; i <= 15; i++)
+        assert_string_equal(
+            lane_enqueue(f, "acme", fixture_text(f, "job%d", i), &(struct lane_record){.queue = fixture_text(f, "q%d", i)}),
+            "new");
+    struct bytes q16 = lane_record(f, &(struct lane_record){.queue = "q16"}),
+                 q17 = lane_record(f, &(struct lane_record){.queue = "q17"});
+    const char *before = lane_digest(f);
+
+    assert_error(lane_call(f, "enqueue", "acme job16 %b job17 %b", q16.data, q16.length, q17.data, q17.length),
+                 "INVALID queue q17 would be");
+    assert_string_equal(lane_digest(f), before);
+    accepted(f, "acme", "job16", q16);
+    refused(f, "acme", "job17", q17);
+    accepted(f, lane_org(f, 1), "job18", lane_record(f, &(struct lane_record){.queue = "q2"}));
+}
+
+static void enqueue_is_refused_whole_when_memory_is_full(void **state)
+{
+    struct fixture *f = *state;
+    lane_enqueue(f, "acme", "job1", NULL);
+    const char *before = lane_digest(f);
+    struct bytes record = lane_record(f, NULL);
+    lane_redis(f, "CONFIG SET maxmemory 1");
+
+    assert_error(lane_call(f, "enqueue", "acme job2 %b", record.data, record.length), "OOM");
+    assert_error(lane_call(f, "inbox", "acme 1-0 %b", record.data, record.length), "OOM");
+
+    assert_string_equal(lane_digest(f), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_of_another_shape_are_refused),
+        cmocka_unit_test(a_record_cut_anywhere_is_refused),
+        cmocka_unit_test(strings_of_every_header_are_understood),
+        cmocka_unit_test(types_have_up_to_64_bytes),
+        cmocka_unit_test(options_out_of_range_are_refused),
+        cmocka_unit_test(options_of_other_types_are_refused),
+        cmocka_unit_test(options_at_the_ends_of_their_ranges_are_taken),
+        cmocka_unit_test(headers_are_carried_but_not_read),
+        cmocka_unit_test(options_have_at_most_8_kib),
+        cmocka_unit_test(one_bad_record_refuses_the_whole_batch),
+        cmocka_unit_test(organizations_outside_the_grammar_are_refused),
+        cmocka_unit_test(job_ids_outside_the_grammar_are_refused),
+        cmocka_unit_test(a_new_organization_of_another_lane_is_refused),
+        cmocka_unit_test(lanes_are_zlibs_crc_32_modulo_any_number),
+        cmocka_unit_test(a_batch_has_1_to_128_whole_pairs),
+        cmocka_unit_test(a_batch_carries_at_most_1_mib_of_records),
+        cmocka_unit_test(the_17th_queue_is_refused),
+        cmocka_unit_test(enqueue_is_refused_whole_when_memory_is_full),
+    };
+
+    return RUN_IN_LANES("records", tests);
+}

@@ -1,0 +1,417 @@
+/* `rota push` - one job and many, what is refused and how that is told, and that no job is pushed twice whatever the connection
+ * does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "common/library.h"
+#include "tests/support/proxy.h"
+#include "tests/support/rota.h"
+
+static int set_up(void **state)
+{
+    struct pool *pool = pool_new(4, NULL);
+
+    *state = pool;
+    ROTA_MUST(pool, 0, "setup", "--lanes", "4");
+    return 0;
+}
+
+/* The id in "acme/<id>\n". */
+static const char *printed_id(struct pool *pool, const struct ran *ran)
+{
+    assert_true(strncmp(ran->out, "acme/", 5) == 0);
+    return pool_text(pool, "%.*s", (int)strcspn(ran->out + 5, "\n"), ran->out + 5);
+}
+
+/* ---- one job ---- */
+
+static void a_pushed_job_is_named_and_stands_as_it_was_said(void **state)
+{
+    struct pool *pool = *state;
+    const struct job *job;
+
+    struct ran ran = ROTA_MUST(pool, 0, "push", "acme", "mail.send", "hello", "--queue", "mail", "--key", "k1", "--priority",
+                               "-5", "--max-attempts", "7", "--timeout", "90s", "--header", "a=1", "--header", "b=x=y");
+
+    job = pool_job(pool, "acme", printed_id(pool, &ran));
+    assert_string_equal(job->place, "ready");
+    assert_string_equal(job->record.type, "mail.send");
+    assert_string_equal(job->record.queue, "mail");
+    assert_string_equal(job->record.key, "k1");
+    assert_int_equal(job->record.priority, -5);
+    assert_int_equal(job->record.max_attempts, 7);
+    assert_int_equal(job->record.timeout_ms, 90000);
+    assert_int_equal(job->record.payload_bytes, 5);
+    assert_memory_equal(job->record.payload, "hello", 5);
+    assert_int_equal(job->record.header_count, 2);
+    assert_string_equal(job->record.headers[1].value, "x=y");
+    assert_string_equal(ran.err, "");
+}
+
+static void a_payload_comes_from_stdin_or_is_empty(void **state)
+{
+    struct pool *pool = *state;
+    struct ran fed = ROTA_FED(pool, "two\nlines\n", "push", "acme", "t", "-", "--id", "fed");
+    struct ran empty = ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "empty");
+
+    assert_string_equal(fed.out, "acme/fed\n");
+    assert_string_equal(empty.out, "acme/empty\n");
+    assert_int_equal(pool_job(pool, "acme", "fed")->record.payload_bytes, 10);
+    assert_int_equal(pool_job(pool, "acme", "empty")->record.payload_bytes, 0);
+}
+
+static void a_job_may_be_due_later_and_expire(void **state)
+{
+    struct pool *pool = *state;
+    int64_t now_ms = clock_wall_ms(), expires_ms;
+
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "in", "--in", "1h", "--expires", "2h");
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "at", "--at", "2035-01-01T00:00:00Z", "--expires", "2036-01-01T00:00:00Z");
+
+    assert_string_equal(pool_place(pool, "acme", "in"), "scheduled");
+    assert_int_equal(pool_job(pool, "acme", "in")->record.delay_ms, 3600000);
+    expires_ms = pool_job(pool, "acme", "in")->record.expires_ms;
+    assert_true(expires_ms >= now_ms + 7200000 && expires_ms < now_ms + 7200000 + 60000);
+    assert_int_equal(pool_job(pool, "acme", "at")->record.due_ms, 2051222400000);
+    assert_int_equal(pool_job(pool, "acme", "at")->record.expires_ms, 2082758400000);
+}
+
+static void json_names_the_job_and_the_answer(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran = ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "j1", "--json");
+    json_t *pushed = ran_json(&ran);
+
+    assert_string_equal(json_text(pushed, "job"), "acme/j1");
+    assert_string_equal(json_text(pushed, "org"), "acme");
+    assert_string_equal(json_text(pushed, "id"), "j1");
+    assert_string_equal(json_text(pushed, "answer"), "new");
+    json_decref(pushed);
+}
+
+static void a_job_with_the_same_key_stands_for_the_new_one(void **state)
+{
+    struct pool *pool = *state;
+    struct ran again;
+
+    ROTA_MUST(pool, 0, "push", "acme", "t", "x", "--id", "first", "--key", "k");
+    again = ROTA_MUST(pool, 0, "push", "acme", "t", "x", "--key", "k");
+
+    assert_string_equal(again.out, "acme/first\n");
+    assert_has(again.err, "acme/first has the same key");
+    assert_int_equal(pool_count(pool, "acme", "ready:default"), 1);
+}
+
+static void what_is_refused_is_told_with_its_reason(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    ROTA_MUST(pool, 0, "push", "acme", "t", "x", "--id", "first", "--key", "k");
+    ran = ROTA_MUST(pool, EX_DATAERR, "push", "acme", "t", "y", "--key", "k");
+    assert_string_equal(ran.out, "");
+    assert_has(ran.err, "is not accepted: conflict: job acme/first has the same key");
+    ran = ROTA_MUST(pool, EX_DATAERR, "push", "acme", "t", "--id", "first");
+    assert_has(ran.err, "rota: job acme/first is not accepted: taken: another job has this id");
+    ran = ROTA_MUST(pool, EX_DATAERR, "push", "acme", "t", "--expires", "2020-01-01T00:00:00Z");
+    assert_has(ran.err, "expired");
+    ROTA_MUST(pool, 0, "org", "set", "acme", "--max-payload", "3", "--max-queued", "1");
+    ran = ROTA_MUST(pool, EX_DATAERR, "push", "acme", "t", "four");
+    assert_has(ran.err, "too_large");
+    ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "acme", "t", "x", "--json");
+    assert_has(ran.err, "{\"error\":{\"code\":\"temporary\",\"message\":\"job acme/");
+    assert_has(ran.err, "queue_full");
+    assert_string_equal(ran.out, "");
+}
+
+static void a_deployment_that_takes_no_jobs_says_so(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    for (uint32_t lane = 0; lane < pool->lanes; lane++)
+        pool_call(pool, lane, "intake", "stop test");
+    ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "acme", "t");
+
+    assert_has(ran.err, "intake_paused");
+}
+
+static void what_is_typed_wrong_is_misuse(void **state)
+{
+    struct pool *pool = *state;
+
+    ROTA_MUST(pool, EX_USAGE, "push");
+    ROTA_MUST(pool, EX_USAGE, "push", "acme");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "Acme", "t").err, "organization \"Acme\" must match");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t t").err, "type \"t t\" must match");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--id", "a@b").err, "job id \"a@b\"");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--priority", "101").err, "--priority");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--in", "5").err, "--in");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--in", "5s", "--at", "2035-01-01T00:00:00Z").err,
+               "exclude each other");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--header", "novalue").err, "NAME=VALUE");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--prioritty", "1").err, "did you mean \"--priority\"?");
+    ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "payload", "more");
+    assert_int_equal(pool_number(pool, "EXISTS rota:{%u}:org:acme", lane_of("acme", pool->lanes)), 0);
+}
+
+/* ---- many jobs ---- */
+
+static void a_batch_is_pushed_in_its_order(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = write_text(pool, "jobs.ndjson",
+                                  "{\"org\":\"acme\",\"type\":\"a\",\"id\":\"1\",\"payload\":\"text\"}\n"
+                                  "\n"
+                                  "{\"org\":\"globex\",\"type\":\"b\",\"id\":\"2\",\"payload\":{\"n\": 1.0}}\n"
+                                  "{\"org\":\"acme\",\"type\":\"a\",\"id\":\"3\",\"delay_ms\":60000}\n");
+    struct ran ran = ROTA_MUST(pool, 0, "push", "--batch", path);
+
+    assert_string_equal(ran.out, "acme/1\nglobex/2\nacme/3\n");
+    assert_memory_equal(pool_job(pool, "globex", "2")->record.payload, "{\"n\": 1.0}", 10);
+    assert_string_equal(pool_place(pool, "acme", "3"), "scheduled");
+}
+
+static void a_batch_takes_the_rest_from_the_command_line(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran = ROTA_FED(pool, "{\"id\":\"1\"}\n{\"id\":\"2\",\"type\":\"other\",\"queue\":\"q2\"}\n", "push", "acme", "wc",
+                              "--batch", "-", "--queue", "q1", "--in", "1h", "--header", "h=1");
+
+    assert_int_equal(ran.status, 0);
+    assert_string_equal(ran.out, "acme/1\nacme/2\n");
+    assert_string_equal(pool_job(pool, "acme", "1")->record.type, "wc");
+    assert_string_equal(pool_job(pool, "acme", "1")->record.queue, "q1");
+    assert_string_equal(pool_job(pool, "acme", "2")->record.type, "other");
+    assert_string_equal(pool_job(pool, "acme", "2")->record.queue, "q2");
+    assert_string_equal(pool_job(pool, "acme", "2")->record.headers[0].name, "h");
+    assert_string_equal(pool_place(pool, "acme", "2"), "scheduled");
+}
+
+/* Jobs of several organizations, more than fit into a call. */
+static const char *many_lines(struct pool *pool, int count)
+{
+    struct buffer text = {0};
+    const char *path;
+
+    for (int i = 0; i < count; i++)
+        buffer_add_format(&text, "{\"org\":\"org%d\",\"type\":\"t\",\"payload\":\"%d\"}\n", i % 5, i);
+    path = write_text(pool, "many.ndjson", text.data);
+    buffer_clear(&text);
+    return path;
+}
+
+static long long count_ready(struct pool *pool)
+{
+    long long ready = 0;
+
+    for (int i = 0; i < 5; i++)
+        ready += pool_count(pool, pool_text(pool, "org%d", i), "ready:default");
+    return ready;
+}
+
+static void a_large_batch_arrives_whole(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran = ROTA_MUST(pool, 0, "push", "--batch", many_lines(pool, 3000));
+
+    assert_int_equal(count_text(ran.out, "\n"), 3000);
+    assert_int_equal(count_ready(pool), 3000);
+}
+
+static void large_payloads_are_spread_over_calls(void **state)
+{
+    struct pool *pool = *state;
+    struct buffer text = {0};
+    struct ran ran;
+
+    for (int i = 0; i < 8; i++) {
+        buffer_add_format(&text, "{\"org\":\"acme\",\"type\":\"t\",\"payload\":\"");
+        for (int j = 0; j < 4000; j++)
+            buffer_add_string(
+                &text, "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789");
+        buffer_add_string(&text, "\"}\n");
+    }
+    ran = ROTA_MUST(pool, 0, "push", "--batch", write_text(pool, "large.ndjson", text.data));
+    buffer_clear(&text);
+
+    assert_int_equal(count_text(ran.out, "\n"), 8);
+    assert_int_equal(pool_count(pool, "acme", "ready:default"), 8);
+}
+
+static void a_file_with_a_bad_line_pushes_nothing(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = write_text(pool, "bad.ndjson", "{\"org\":\"acme\",\"type\":\"t\"}\n{\"org\":\"acme\",\"typ\":\"t\"}\n");
+    struct ran ran = ROTA_MUST(pool, EX_DATAERR, "push", "--batch", path);
+
+    assert_string_equal(ran.out, "");
+    assert_has(ran.err, "bad.ndjson:2: unknown member \"typ\", did you mean \"type\"?");
+    assert_int_equal(pool_count(pool, "acme", "ready:default"), 0);
+    ROTA_MUST(pool, EX_NOINPUT, "push", "--batch", pool_path(pool, "nothing-here"));
+    ROTA_MUST(pool, EX_USAGE, "push", "--batch", path, "--id", "x");
+    ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "payload", "--batch", path);
+}
+
+static void a_pipe_with_a_bad_line_pushes_what_is_before_it(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran = ROTA_FED(pool, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"1\"}\nnonsense\n", "push", "--batch", "-");
+
+    assert_int_equal(ran.status, EX_DATAERR);
+    assert_string_equal(ran.out, "acme/1\n");
+    assert_has(ran.err, "stdin:2");
+    assert_string_equal(pool_place(pool, "acme", "1"), "ready");
+}
+
+static void refused_lines_are_told_and_the_others_pushed(void **state)
+{
+    struct pool *pool = *state;
+    const char *lines = "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"1\"}\n"
+                        "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"1\"}\n"
+                        "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"2\"}\n";
+    struct ran ran = ROTA_FED(pool, lines, "push", "--batch", "-", "-o", "ndjson");
+
+    assert_int_equal(ran.status, EX_DATAERR);
+    assert_int_equal(count_text(ran.out, "\n"), 3);
+    assert_has(ran.out, "{\"job\":\"acme/1\",\"org\":\"acme\",\"id\":\"1\",\"answer\":\"new\",\"line\":1}\n");
+    assert_has(ran.out, "{\"job\":null,\"org\":\"acme\",\"id\":\"1\",\"answer\":\"taken\",\"reason\":\"taken: another job has "
+                        "this id\",\"line\":2}");
+    assert_has(ran.err, "stdin:2: job acme/1 is not accepted");
+    assert_string_equal(pool_place(pool, "acme", "2"), "ready");
+}
+
+/* The 17th queue is refused by the function, and the whole call with it; the jobs beside it are not. */
+static void one_job_that_a_call_chokes_on_does_not_take_others_along(void **state)
+{
+    struct pool *pool = *state;
+    struct buffer lines = {0};
+    struct ran ran;
+
+    for (int i = 0; i < 17; i++)
+        buffer_add_format(&lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"%d\",\"queue\":\"q%d\"}\n", i, i);
+    ran = ROTA_FED(pool, lines.data, "push", "--batch", "-");
+    buffer_clear(&lines);
+
+    assert_int_equal(ran.status, EX_DATAERR);
+    assert_int_equal(count_text(ran.out, "\n"), 15);
+    assert_int_equal(count_text(ran.err, "is not accepted"), 2);
+    assert_has(ran.err, "the limit is 16");
+}
+
+/* ---- a connection that breaks ---- */
+
+/* A wire between `rota` and the server, that is cut after so many bytes. */
+static struct ran push_over_wire(struct pool *pool, const char *path, enum proxy_way way, size_t cut_bytes)
+{
+    const char *server_url = pool->url, *wire_path = pool_path(pool, "wire");
+    struct proxy *proxy = proxy_start(wire_path, server_url + strlen("unix://"), "rota");
+    struct ran ran;
+
+    proxy_cut_after(proxy, way, cut_bytes);
+    pool->url = pool_text(pool, "unix://%s", wire_path);
+    ran = ROTA(pool, "push", "--batch", path);
+    pool->url = server_url;
+    assert_true(proxy_was_cut(proxy));
+    proxy_free(proxy);
+    unlink(wire_path);
+    return ran;
+}
+
+/* Bytes of replies, about, until the first job is pushed: what the check of the server reads. */
+static size_t look_bytes(struct pool *pool)
+{
+    return strlen(library_text()) + strlen(pool_string(pool, "INFO")) + 1000;
+}
+
+/* Cut at one place after the other, in both directions: every job is there exactly once, or, where not even the first look at the
+ * server has come through, none is. */
+static void no_job_is_pushed_twice_or_lost(void **state)
+{
+    struct pool *pool = *state;
+    const size_t look = look_bytes(pool);
+    const size_t requests[] = {1000, 20000, 60000, 80000}, replies[] = {1000, look + 3000, look + 7000, look + 12000};
+    const char *path = many_lines(pool, 2000);
+    int pushed = 0;
+
+    for (size_t i = 0; i < 8; i++) {
+        long long before = count_ready(pool);
+        struct ran ran = push_over_wire(pool, path, i < 4 ? PROXY_REQUESTS : PROXY_REPLIES, i < 4 ? requests[i] : replies[i - 4]);
+
+        assert_true(ran.status == 0 || ran.status == EX_UNAVAILABLE);
+        assert_int_equal(count_text(ran.out, "\n"), ran.status == 0 ? 2000 : 0);
+        assert_int_equal(count_ready(pool) - before, ran.status == 0 ? 2000 : 0);
+        pushed += ran.status == 0;
+    }
+    assert_true(pushed >= 6);
+}
+
+static void a_redis_that_is_not_there_is_named(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    pool->url = pool_text(pool, "unix://%s/nowhere", pool->directory);
+    ran = ROTA_MUST(pool, EX_UNAVAILABLE, "push", "acme", "t");
+
+    assert_has(ran.err, "rota: cannot reach redis at unix:///");
+    assert_has(ran.err, "/nowhere: ");
+    assert_has(ran.err, "Is it running?\n");
+    assert_int_equal(count_text(ran.err, "\n"), 1);
+}
+
+/* ---- waiting ---- */
+
+static void a_push_may_wait_for_the_result(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "wc=wc -c", "--on", "bad=echo no >&2; exit 100", "--on", "slow=sleep 60", NULL);
+
+    ran = ROTA_MUST(pool, 0, "push", "acme", "wc", "four", "--wait");
+    assert_string_equal(ran.out, "4\n");
+    assert_has(ran.err, "acme/");
+    ran = ROTA_MUST(pool, 1, "push", "acme", "bad", "--wait");
+    assert_string_equal(ran.out, "");
+    assert_has(ran.err, "is dead (handler): exit 100: no");
+    ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "acme", "slow", "--wait", "--wait-timeout", "50ms");
+    assert_has(ran.err, "has not ended");
+    ran = ROTA_FED(pool, "{\"type\":\"wc\",\"payload\":\"a\"}\n{\"type\":\"bad\"}\n", "push", "acme", "--batch", "-", "--wait",
+                   "--json");
+    assert_int_equal(ran.status, 1);
+    assert_has(ran.out, "\"state\":\"done\"");
+    assert_has(ran.out, "\"state\":\"dead\"");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_pushed_job_is_named_and_stands_as_it_was_said),
+        TEST(a_payload_comes_from_stdin_or_is_empty),
+        TEST(a_job_may_be_due_later_and_expire),
+        TEST(json_names_the_job_and_the_answer),
+        TEST(a_job_with_the_same_key_stands_for_the_new_one),
+        TEST(what_is_refused_is_told_with_its_reason),
+        TEST(a_deployment_that_takes_no_jobs_says_so),
+        TEST(what_is_typed_wrong_is_misuse),
+        TEST(a_batch_is_pushed_in_its_order),
+        TEST(a_batch_takes_the_rest_from_the_command_line),
+        TEST(a_large_batch_arrives_whole),
+        TEST(large_payloads_are_spread_over_calls),
+        TEST(a_file_with_a_bad_line_pushes_nothing),
+        TEST(a_pipe_with_a_bad_line_pushes_what_is_before_it),
+        TEST(refused_lines_are_told_and_the_others_pushed),
+        TEST(one_job_that_a_call_chokes_on_does_not_take_others_along),
+        TEST(no_job_is_pushed_twice_or_lost),
+        TEST(a_redis_that_is_not_there_is_named),
+        TEST(a_push_may_wait_for_the_result),
+    };
+    return cmocka_run_group_tests_name("cli_push", tests, NULL, NULL);
+}

@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# docs/PROTOCOL.md against the truth. On a private Redis with a real scheduler and worker and jobs in every state:
+#   - every command in its tables and marked blocks is run, and must answer what the page says;
+#   - every key there is in the table of keys with its type, and every key of the table is there;
+#   - every function of lua/ is in the page with its flags and its bound, and no other one;
+#   - the examples of encodings decode to what stands below them.
+# questions.sh SOURCE_FOLDER BIN_FOLDER
+set -euo pipefail
+
+source_dir=$(realpath "$1")
+bin=$(realpath "$2")
+page=$source_dir/docs/PROTOCOL.md
+abi=$(cat "$source_dir/lua/ABI")
+dir=$(mktemp -d "${TMPDIR:-/tmp}/rota-questions.XXXXXX")
+socket=$dir/redis.sock
+failures=0
+pids=()
+
+fail() {
+  printf 'FAILED: %s\n' "$*" >&2
+  failures=$((failures + 1))
+}
+
+end() {
+  local pid
+  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$dir"
+}
+trap end EXIT
+
+# start NAME COMMAND...: in the background, its output in $dir/NAME.log; dies with this script.
+start() {
+  local name=$1
+  shift
+  setpriv --pdeathsig KILL "$@" >"$dir/$name.log" 2>&1 &
+  pids+=($!)
+}
+
+# wait_for PATTERN COMMAND...: until its output has a line that matches, at most 15 s.
+wait_for() {
+  local pattern=$1 deadline=$((SECONDS + 15))
+  shift
+  until "$@" 2>/dev/null | grep -Eq -- "$pattern"; do
+    if [ $SECONDS -ge $deadline ]; then
+      fail "waited in vain for $pattern from: $*"
+      "$@" >&2 || true
+      tail -n 5 "$dir"/*.log >&2
+      exit 1
+    fi
+    sleep 0.05
+  done
+}
+
+# The commands of the page run as they stand there: their redis-cli is this one.
+real_redis_cli=$(command -v redis-cli)
+mkdir "$dir/path"
+printf '#!/bin/sh\nexec %q -s %q -e "$@"\n' "$real_redis_cli" "$socket" >"$dir/path/redis-cli"
+chmod +x "$dir/path/redis-cli"
+export PATH="$dir/path:$PATH" USER=alice
+
+call() { # FUNCTION ARGUMENT...
+  local name=$1
+  shift
+  redis-cli --quoted-input FCALL "rota_${abi}_$name" 2 'rota:{0}' 'rota:{0}:clock' "$@"
+}
+
+enqueue() { # ORG ID TYPE [OPTIONS]: one job with payload "hello"; OPTIONS is quoted msgpack
+  local type
+  type=$(printf '\\x%02x%s' $((0xa0 + ${#3})) "$3")
+  call enqueue "$1" "$2" "\"\\x94$type\\xce\\x5c\\x1f\\x9a\\x07${4:-\\xc0}\\xa5hello\""
+}
+
+place() { call job "$1" "$2" | head -n 1; }
+
+# ---- what the page does without a server ----
+
+check_abi() {
+  local other
+  other=$(grep -oE 'rota_[0-9]+' "$page" | sort -u | grep -vx "rota_$abi" || true)
+  [ -z "$other" ] || fail "the page names $other, lua/ABI is $abi: adapt the page, also section 7"
+}
+
+section() { # NAME: the text below "#### NAME", in one line
+  awk -v head="#### $1" '$0 == head { on = 1; next } /^##/ { on = 0 } on' "$page" | tr '\n' ' ' | tr -s ' '
+}
+
+check_functions() {
+  local name flags bound text
+  while read -r name flags; do
+    text=$(section "$name")
+    [ -n "$text" ] || fail "function $name is not in the page"
+    [[ $text == *"Flags: ${flags:-none}."* ]] || fail "function $name: the page does not say \"Flags: ${flags:-none}.\""
+  done < <(sed -nE "s/^register\('([a-z_]+)', [a-z_]+(, \{ '([a-z-]+)' \})?\)$/\1 \`\3\`/p" "$source_dir"/lua/*.lua | sed 's/ ``$//')
+  while IFS=$'\t' read -r name bound; do
+    [[ $(section "$name") == *"$bound"* ]] || fail "function $name: the page does not say \"$bound\""
+  done < <(awk '/^--\[\[ [a-z_]+ - / { name = $2 }
+                name != "" && /Calls <=/ { on = 1 }
+                on { line = line " " $0 }
+                on && (/\]\]/ || /^$/) { sub(/ *\]\].*/, "", line); gsub(/ +/, " ", line); sub(/^ /, "", line); sub(/ $/, "", line)
+                                         print name "\t" line; on = 0; line = ""; name = "" }' "$source_dir"/lua/*.lua)
+  while read -r name; do
+    grep -q "^register('$name'" "$source_dir"/lua/*.lua || fail "the page has a function $name, lua/ has not"
+  done < <(sed -n 's/^#### //p' "$page")
+}
+
+# ---- a deployment with something of everything ----
+
+start_redis() {
+  start redis redis-server --port 0 --unixsocket "$socket" --dir "$dir" --save '' --appendonly yes --appendfsync always
+  wait_for PONG redis-cli PING
+}
+
+start_programs() {
+  start scheduler "$bin/rota-scheduler" --redis "unix://$socket"
+  scheduler_pid=$!
+  wait_for . redis-cli GET rota:leader
+  start worker "$bin/rota-worker" --redis "unix://$socket" --slots 1 --worker-drain 0 --session-timeout 3s --session-beat 500ms \
+    --on 'mail=wc -c' --on 'bad=echo broken >&2; exit 65' --on 'slow=exec sleep 600'
+  worker_pid=$!
+  wait_for '^2$' redis-cli ZCARD rota:workers
+}
+
+make_jobs() {
+  call org_set acme max_running 100 >/dev/null
+  call org_set umbrella rate 0.001 >/dev/null
+  call org_set initech paused 1 paused_by alice >/dev/null
+  enqueue acme order-1 mail '\x81\xa3key\xa8order-42' >/dev/null
+  enqueue acme bad-1 bad >/dev/null
+  enqueue umbrella mail-1 mail >/dev/null
+  enqueue umbrella mail-2 mail >/dev/null
+  enqueue initech mail-1 mail >/dev/null
+  wait_for '^done$' place acme order-1
+  wait_for '^dead$' place acme bad-1
+  wait_for '^umbrella$' redis-cli ZRANGE 'rota:{0}:parked:default' 0 -1
+  entry=$(redis-cli XADD rota:inbox '*' org acme type mail payload hello)
+  redis-cli XADD rota:inbox '*' org acme payload hello >/dev/null
+  wait_for '^done$' place acme "$entry"
+  wait_for '^entry$' redis-cli XRANGE rota:rejected - +
+  enqueue acme slow-1 slow >/dev/null
+  wait_for '^running$' place acme slow-1 # the only slot is taken from here on
+  call enqueue acme mail-1 '"\x94\xa4mail\xce\x00\x00\x00\x01\xc0\xa5hello"' mail-2 '"\x94\xa4mail\xce\x00\x00\x00\x02\xc0\xa5hello"' \
+    mail-3 '"\x94\xa4mail\xce\x00\x00\x00\x03\xc0\xa5hello"' >/dev/null
+  enqueue globex mail-1 mail >/dev/null
+  enqueue acme later-1 mail '\x81\xa8delay_ms\xce\x00\x36\xee\x80' >/dev/null
+  SESSION=$(redis-cli --scan --pattern 'rota:{0}:held:*')
+  export SESSION=${SESSION##*:}
+}
+
+# ---- keys ----
+
+# The rows of the table of keys as "TYPE REGEX KEY".
+# shellcheck disable=SC2016 # backticks of Markdown
+documented_keys() {
+  sed -n '/^<!-- keys:/,/^Fields of/p' "$page" | sed -nE 's/^\| `(rota:[^`]*)` \| ([a-z]+).*/\2 \1/p' | while read -r type key; do
+    regex=$(sed -E 's/\{k\}/\\{[0-9]+\\}/; s/<(queue|org)>/[a-z0-9_-]+/g; s/<session>/[a-z0-9]+/' <<<"$key")
+    printf '%s ^%s$ %s\n' "$type" "$regex" "$key"
+  done
+}
+
+declare -A seen_keys=()
+
+look_at_keys() {
+  local key type regex name known
+  while read -r key; do
+    known=
+    while read -r type regex name; do
+      [[ $key =~ $regex ]] || continue
+      known=$name
+      break
+    done <"$dir/keys"
+    if [ -z "$known" ]; then
+      fail "key $key is not in the page"
+    elif [ -z "${seen_keys[$known]:-}" ]; then
+      [[ $(redis-cli TYPE "$key") =~ ^($type|none)$ ]] || fail "key $key is not a $type"
+      seen_keys[$known]=yes
+    fi
+  done < <(redis-cli --scan)
+}
+
+check_all_keys_seen() {
+  local name
+  while read -r _ _ name; do
+    [ -n "${seen_keys[$name]:-}" ] || fail "key $name is in the page, and never was in Redis"
+  done <"$dir/keys"
+}
+
+# ---- commands and examples ----
+
+# run QUESTION COMMAND REGEX
+run() {
+  local output status=0
+  output=$(set -o pipefail; bash -c "$2" 2>&1 | tr -d '\0') || status=$?
+  if [ $status -ne 0 ] || ! grep -Eq -- "$3" <<<"$output"; then
+    fail "$1: \`$2\` (status $status) does not answer $3, but: $(head -c 400 <<<"$output")"
+  fi
+  commands=$((commands + 1))
+}
+
+# shellcheck disable=SC2016 # backticks of Markdown
+run_tables() {
+  local question command regex
+  while IFS=$'\t' read -r question command regex; do
+    run "$question" "$command" "$regex"
+  done < <(sed -n '/^<!-- questions:/,$p' "$page" | sed -nE 's/^\| (.*) \| `(redis-cli .*)` \| `(.*)` \|$/\1\t\2\t\3/p')
+}
+
+run_blocks() {
+  local regex command
+  while IFS=$'\t' read -r regex command; do
+    run "block" "$command" "$regex"
+  done < <(awk '/^<!-- run: / { regex = $0; sub(/^<!-- run: /, "", regex); sub(/ -->$/, "", regex); getline; on = 1; text = ""; next }
+                on && /^```/ { print regex "\t" text; on = 0 }
+                on { text = text $0 ";" }' "$page")
+}
+
+check_examples() {
+  local hex json decoded
+  while IFS=$'\t' read -r hex json; do
+    decoded=$(redis-cli --quoted-input EVAL '"return cjson.encode(cmsgpack.unpack(ARGV[1]))"' 0 "\"\\x${hex// /\\x}\"")
+    [ "$decoded" = "$json" ] || fail "the example $hex is $decoded, the page says $json"
+    examples=$((examples + 1))
+  done < <(awk '/^```hex$/ { getline hex } /^```json$/ { getline json; print hex "\t" json }' "$page")
+}
+
+# ---- all ----
+
+commands=0
+examples=0
+check_abi
+check_functions
+documented_keys >"$dir/keys"
+start_redis
+start_programs
+make_jobs
+look_at_keys
+run_tables
+run_blocks
+check_examples
+wait_for '^cancelled$' place acme slow-1
+enqueue acme slow-2 slow >/dev/null
+wait_for '^running$' place acme slow-2
+enqueue acme mail-8 mail >/dev/null
+enqueue globex mail-2 mail >/dev/null
+look_at_keys
+kill -TERM "$scheduler_pid"
+wait "$scheduler_pid" 2>/dev/null || fail "rota-scheduler did not end well"
+enqueue acme soon-1 mail '\x81\xa8delay_ms\xcd\x03\xe8' >/dev/null # leaves a token in wake_due
+look_at_keys
+kill -TERM "$worker_pid"
+wait "$worker_pid" 2>/dev/null || fail "rota-worker did not end well"
+[ "$(redis-cli HGET "rota:worker:$SESSION" why)" = stopped ] || fail "the worker's card does not say that it stopped"
+check_all_keys_seen
+
+[ $commands -ge 50 ] || fail "only $commands commands were found in the page"
+[ $examples -ge 6 ] || fail "only $examples examples were found in the page"
+[ ${#seen_keys[@]} -ge 30 ] || fail "only ${#seen_keys[@]} keys were found in the page"
+[ $failures -eq 0 ] || exit 1
+printf '%d commands, %d examples, %d keys: as documented\n' "$commands" "$examples" "${#seen_keys[@]}"

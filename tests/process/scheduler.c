@@ -1,0 +1,294 @@
+/* scheduler - who leads, and what the leader does in time: promotion, recovery of what its predecessor left, retention. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "tests/support/pool.h"
+
+static bool leads(struct process *scheduler)
+{
+    return process_said(scheduler, " msg=leading") != NULL;
+}
+
+/* Two schedulers, of which the first leads and the second has seen that. */
+static void start_two(struct pool *pool, struct process *ret[2])
+{
+    ret[0] = pool_scheduler(pool, NULL);
+    ret[1] = pool_start(pool, "rota-scheduler", NULL);
+    process_wait_for(ret[1], "msg=\"session open\"");
+}
+
+static const char *scheduler_session(struct pool *pool, struct process *scheduler)
+{
+    char session[64] = "";
+    const char *log = process_log(scheduler), *at = NULL;
+
+    while ((log = strstr(log, "msg=\"session open\" session="))) {
+        log += strlen("msg=\"session open\" session=");
+        at = log;
+    }
+    if (at)
+        snprintf(session, sizeof session, "%.*s", (int)strcspn(at, " \n"), at);
+    return pool_text(pool, "%s", session);
+}
+
+/* The session in the lane, where it counts, and in the key for people. */
+static void assert_leader(struct pool *pool, struct process *scheduler)
+{
+    const char *session = scheduler_session(pool, scheduler);
+
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:clock leader"), session);
+    WAIT_UNTIL(strncmp(pool_string(pool, "GET rota:leader"), session, strlen(session)) == 0);
+}
+
+/* ---- the lead ---- */
+
+static void of_two_schedulers_one_leads(void **state)
+{
+    struct pool *pool = *state;
+    struct process *two[2];
+    start_two(pool, two);
+
+    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", scheduler_session(pool, two[1])) >= 3);
+
+    assert_leader(pool, two[0]);
+    assert_false(leads(two[1]));
+}
+
+static void a_killed_leader_is_followed_within_five_seconds(void **state)
+{
+    struct pool *pool = *state;
+    struct process *two[2];
+    start_two(pool, two);
+
+    int64_t killed_mono_ms = clock_mono_ms();
+    process_kill(two[0]);
+    process_wait_for(two[1], " msg=leading");
+
+    int64_t took_ms = awake_ms_since(killed_mono_ms);
+    print_message("  taken over after %lld ms\n", (long long)took_ms);
+    assert_true(took_ms <= 5000);
+    assert_leader(pool, two[1]);
+    WAIT_UNTIL(pool_number(pool, "ZCARD rota:{0}:sessions") == 1);
+    assert_int_equal(pool_number(pool, "HGET rota:{0}:clock epoch"), 2);
+}
+
+static void a_leader_that_stops_is_followed_at_once(void **state)
+{
+    struct pool *pool = *state;
+    struct process *two[2];
+    start_two(pool, two);
+
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(two[0], SIGTERM);
+    process_wait_for(two[1], " msg=leading");
+
+    assert_true(awake_ms_since(stopped_mono_ms) < 700);
+    assert_int_equal(process_wait(two[0], PROCESS_MS_MAX), 0);
+    assert_leader(pool, two[1]);
+}
+
+static void a_leader_that_was_asleep_stands_down(void **state)
+{
+    struct pool *pool = *state;
+    struct process *two[2];
+    start_two(pool, two);
+
+    process_signal(two[0], SIGSTOP);
+    process_wait_for(two[1], " msg=leading");
+    process_signal(two[0], SIGCONT);
+    process_wait_for(two[0], "msg=\"standing down");
+    WAIT_UNTIL(count_text(process_log(two[0]), "msg=\"session open\"") == 2);
+
+    assert_leader(pool, two[1]);
+    assert_int_equal(count_text(process_log(two[0]), " msg=leading"), 1);
+    process_kill(two[1]); /* and it is as good as any other afterwards */
+    WAIT_UNTIL(count_text(process_log(two[0]), " msg=leading") == 2);
+    assert_leader(pool, two[0]);
+}
+
+static void a_stop_does_not_wait_for_redis(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    server_kill(pool->server);
+    process_wait_for(scheduler, "msg=\"connection lost");
+
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(scheduler, SIGTERM);
+
+    assert_int_equal(process_wait(scheduler, PROCESS_MS_MAX), 0);
+    assert_true(awake_ms_since(stopped_mono_ms) < 3500);
+}
+
+/* ---- delayed jobs ---- */
+
+static int compare_numbers(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+static int64_t lateness_ms(struct pool *pool, const char *org, const char *id, int64_t due_ms)
+{
+    const struct job *job = pool_job(pool, org, id);
+
+    assert_int_equal(job->state.attempt_count, 1);
+    assert_true(job->state.attempts[0].started_ms >= due_ms); /* never early */
+    return job->state.attempts[0].started_ms - due_ms;
+}
+
+static int64_t server_ms(struct pool *pool)
+{
+    const redisReply *time = pool_redis(pool, "TIME");
+
+    return atoll(time->element[0]->str) * 1000 + atoll(time->element[1]->str) / 1000;
+}
+
+#define DELAYED 200
+
+static void delayed_jobs_start_when_they_are_due(void **state)
+{
+    struct pool *pool = *state;
+    int64_t late_ms[DELAYED], started_mono_ms = clock_mono_ms(), first_ms;
+    pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
+    pool_worker(pool, "--on", "t=@noop", NULL);
+
+    first_ms = server_ms(pool) + 500;
+    for (int i = 0; i < DELAYED; i++) {
+        struct job_record record = {.type = "t", .payload = "", .has_payload = true, .due_ms = first_ms + i * 10};
+        pool_push_record(pool, pool_text(pool, "org%d", i % 10), pool_text(pool, "job%d", i), &record);
+    }
+    for (int i = 0; i < DELAYED; i++) {
+        pool_wait_place(pool, pool_text(pool, "org%d", i % 10), pool_text(pool, "job%d", i), "done");
+        late_ms[i] = lateness_ms(pool, pool_text(pool, "org%d", i % 10), pool_text(pool, "job%d", i), first_ms + i * 10);
+    }
+
+    qsort(late_ms, DELAYED, sizeof *late_ms, compare_numbers);
+    int64_t stalled_ms = stall_ms(started_mono_ms, clock_mono_ms());
+    print_message("  late by p50 %lld ms, p99 %lld ms, at most %lld ms; the machine stalled for %lld ms\n",
+                  (long long)late_ms[DELAYED / 2], (long long)late_ms[DELAYED * 99 / 100], (long long)late_ms[DELAYED - 1],
+                  (long long)stalled_ms);
+    assert_true(late_ms[DELAYED * 99 / 100] <= 300 + 2 * stalled_ms);
+}
+
+static void a_job_that_is_due_earlier_wakes_the_scheduler(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
+    pool_worker(pool, "--on", "t=@noop", NULL);
+    pool_push_record(pool, "acme", "far",
+                     &(struct job_record){.type = "t", .payload = "", .has_payload = true, .delay_ms = 3600000});
+
+    for (int i = 0; i < 12; i++) { /* the scheduler looks once a second anyway: once could be luck */
+        int64_t pushed_mono_ms = clock_mono_ms();
+        const char *id = pool_text(pool, "job%d", i);
+        pool_push_record(pool, "acme", id, &(struct job_record){.type = "t", .payload = "", .has_payload = true, .delay_ms = 70});
+        pool_wait_place(pool, "acme", id, "done");
+        assert_true(clock_mono_ms() - pushed_mono_ms >= 70);
+        assert_true(awake_ms_since(pushed_mono_ms) < 70 + 150);
+    }
+    assert_string_equal(pool_place(pool, "acme", "far"), "scheduled");
+}
+
+static void a_retry_runs_after_its_delay(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "t=test $ROTA_ATTEMPT = 2", NULL);
+
+    pool_push(pool, "acme", "job", "t", "");
+    pool_wait_place(pool, "acme", "job", "done");
+
+    const struct job *job = pool_job(pool, "acme", "job");
+    assert_int_equal(job->state.attempt, 2);
+    int64_t delay_ms = job->state.attempts[1].started_ms - job->state.attempts[0].ended_ms;
+    assert_in_range(delay_ms, 4000, 6000 + 500); /* 5 s, more or less a fifth */
+}
+
+/* ---- housekeeping ---- */
+
+static void retention_is_kept(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "t=@noop", NULL);
+    assert_string_equal(pool_call(pool, 0, "org_set", "acme keep_done_ms 500")->str, "ok");
+    assert_string_equal(pool_call(pool, 0, "org_set", "brief keep_done_ms 0")->str, "ok");
+
+    pool_push_many(pool, "acme", "job", 50, "t", "");
+    pool_push_many(pool, "brief", "job", 50, "t", "");
+    pool_push_many(pool, "other", "job", 50, "t", "");
+    WAIT_UNTIL(pool_count(pool, "other", "done") == 50);
+
+    WAIT_UNTIL(pool_number(pool, "EXISTS rota:{0}:org:acme:jobs rota:{0}:org:acme:state rota:{0}:org:acme:done") == 0);
+    assert_int_equal(pool_number(pool, "EXISTS rota:{0}:org:brief:jobs rota:{0}:org:brief:state rota:{0}:org:brief:done"), 0);
+    assert_int_equal(pool_count(pool, "other", "done"), 50);
+}
+
+static void drift_of_an_index_is_mended(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    pool_push_many(pool, "acme", "job", 3, "t", "");
+    pool_redis(pool, "ZREM rota:{0}:active:default acme"); /* nobody would serve it any more */
+
+    process_wait_for(scheduler, "msg=\"audit: mended\"");
+
+    pool_check(pool);
+    pool_worker(pool, "--on", "t=@noop", NULL);
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 3);
+}
+
+static void a_weak_server_is_refused_at_start(void **state)
+{
+    struct pool *pool = *state;
+    pool_redis(pool, "CONFIG SET appendfsync everysec");
+
+    struct process *scheduler = pool_start(pool, "rota-scheduler", NULL);
+    assert_int_equal(process_wait(scheduler, PROCESS_MS_MAX), EX_CONFIG);
+    assert_non_null(process_said(scheduler, "set \\\"appendfsync always\\\""));
+    assert_int_equal(pool_number(pool, "EXISTS rota:meta rota:{0}:clock"), 0);
+
+    pool_scheduler(pool, "--durability", "everysec", NULL);
+    assert_string_equal(pool_string(pool, "HGET rota:meta level"), "everysec");
+}
+
+static void the_number_of_lanes_stays(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, "--lanes", "8", NULL);
+
+    struct process *other = pool_start(pool, "rota-scheduler", "--lanes", "4", NULL);
+    assert_int_equal(process_wait(other, PROCESS_MS_MAX), EX_CONFIG);
+    assert_non_null(process_said(other, "this deployment has 8 lanes, not 4"));
+    other = pool_start(pool, "rota-scheduler", NULL);
+    assert_int_equal(atoi(process_wait_for(other, "lanes=")), 8);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(of_two_schedulers_one_leads, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_killed_leader_is_followed_within_five_seconds, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_leader_that_stops_is_followed_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_leader_that_was_asleep_stands_down, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_stop_does_not_wait_for_redis, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(delayed_jobs_start_when_they_are_due, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(delayed_jobs_start_when_they_are_due, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_job_that_is_due_earlier_wakes_the_scheduler, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_job_that_is_due_earlier_wakes_the_scheduler, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_retry_runs_after_its_delay, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(retention_is_kept, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(drift_of_an_index_is_mended, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_weak_server_is_refused_at_start, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(the_number_of_lanes_stays, pool_setup_lanes, pool_teardown),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);
+}

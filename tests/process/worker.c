@@ -1,0 +1,341 @@
+/* worker - a real worker: its slots, lanes and queues, how it stops, how it hears of a cancel. */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "common/memory.h"
+#include "tests/support/pool.h"
+
+/* A handler that writes its job's id into the file "ran" of the pool, then runs `command`. */
+static const char *logging(struct pool *pool, const char *type, const char *command)
+{
+    return pool_text(pool, "%s=echo $ROTA_ORG/$ROTA_JOB_ID >> %s/ran; %s", type, pool->directory, command);
+}
+
+static unsigned logged(struct pool *pool, const char *text)
+{
+    return count_text(pool_file(pool, "ran"), text);
+}
+
+static long long sessions(struct pool *pool)
+{
+    return pool_number(pool, "ZCARD rota:{0}:sessions");
+}
+
+static void push_to(struct pool *pool, const char *org, const char *id, const char *queue)
+{
+    struct job_record record = {.type = "t", .payload = "", .has_payload = true};
+
+    snprintf(record.queue, sizeof record.queue, "%s", queue);
+    pool_push_record(pool, org, id, &record);
+}
+
+/* ---- stopping ---- */
+
+static void term_lets_running_jobs_end(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--slots", "2", "--on", logging(pool, "t", "sleep 0.7; echo ok"), NULL);
+    const char *session = pool_session(pool, worker, 0);
+    pool_push_many(pool, "acme", "job", 3, "t", "");
+    WAIT_UNTIL(logged(pool, "acme/") == 2);
+
+    process_signal(worker, SIGTERM);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_int_equal(pool_count(pool, "acme", "done"), 2);
+    assert_string_equal(pool_place(pool, "acme", "job0002"), "ready");
+    assert_int_equal(pool_job(pool, "acme", "job0002")->state.deliveries, 0);
+    assert_int_equal(sessions(pool), 1); /* the scheduler's */
+    assert_string_equal(pool_string(pool, "HGET rota:worker:%s why", session), "stopped");
+    process_signal(scheduler, SIGTERM);
+    assert_int_equal(process_wait(scheduler, PROCESS_MS_MAX), 0);
+    assert_int_equal(sessions(pool), 0);
+}
+
+static void what_outlasts_the_drain_goes_back_to_the_next_worker_at_once(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *first = pool_worker(pool, "--worker-drain", "300ms", "--on", logging(pool, "t", "sleep 60"), NULL);
+    pool_push_many(pool, "acme", "job", 2, "t", "");
+    WAIT_UNTIL(logged(pool, "acme/") == 2);
+    struct process *second = pool_worker(pool, "--on", logging(pool, "t", "exit 0"), NULL);
+
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(first, SIGTERM);
+    WAIT_UNTIL(logged(pool, "acme/") == 4);
+
+    assert_in_range(awake_ms_since(stopped_mono_ms), 200, 300 + 500);
+    pool_wait_place(pool, "acme", "job0000", "done");
+    const struct job *job = pool_job(pool, "acme", "job0000");
+    assert_int_equal(job->state.attempt_count, 2);
+    assert_string_equal(job->state.attempts[0].outcome, "released");
+    assert_int_equal(job->state.attempt, 1);
+    assert_int_equal(job->state.crashes, 0);
+    assert_int_equal(job->state.deliveries, 2);
+    assert_string_equal(job->state.attempts[1].worker, pool_session(pool, second, 0));
+    assert_int_equal(process_wait(first, PROCESS_MS_MAX), 0);
+}
+
+static void a_second_term_stops_at_once(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--on", logging(pool, "t", "trap '' TERM; sleep 60; true"), NULL);
+    pool_push_many(pool, "acme", "job", 2, "t", "");
+    WAIT_UNTIL(logged(pool, "acme/") == 2);
+
+    process_signal(worker, SIGTERM);
+    process_wait_for(worker, "msg=draining");
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(worker, SIGINT);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_true(awake_ms_since(stopped_mono_ms) < 1000);
+    assert_int_equal(pool_handlers(pool), 0);
+    assert_string_equal(pool_place(pool, "acme", "job0000"), "ready");
+    assert_int_equal(pool_job(pool, "acme", "job0000")->state.attempt, 0);
+    assert_int_equal(pool_job(pool, "acme", "job0000")->state.crashes, 0);
+}
+
+static void an_idle_worker_stops_even_while_redis_is_away(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *idle = pool_worker(pool, "--on", "t=@noop", NULL), *cut_off = pool_worker(pool, "--on", "t=@noop", NULL);
+
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(idle, SIGTERM);
+    assert_int_equal(process_wait(idle, PROCESS_MS_MAX), 0);
+    assert_true(awake_ms_since(stopped_mono_ms) < 500);
+
+    server_kill(pool->server);
+    process_wait_for(cut_off, "msg=\"connection lost");
+    stopped_mono_ms = clock_mono_ms();
+    process_signal(cut_off, SIGTERM);
+    assert_int_equal(process_wait(cut_off, PROCESS_MS_MAX), 0);
+    assert_true(awake_ms_since(stopped_mono_ms) < 2000);
+}
+
+/* ---- while it works ---- */
+
+static void a_cancel_reaches_the_handler_within_a_beat(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--session-timeout", "3s", "--session-beat", "500ms", "--on",
+                logging(pool, "t", "trap 'exit 1' TERM; sleep 60 & wait"), NULL);
+    pool_push_many(pool, "acme", "job", 2, "t", "");
+    WAIT_UNTIL(logged(pool, "acme/") == 2);
+
+    int64_t cancelled_mono_ms = clock_mono_ms();
+    assert_string_equal(pool_call(pool, 0, "cancel", "acme job0000")->str, "cancelling");
+    pool_wait_place(pool, "acme", "job0000", "cancelled");
+
+    assert_true(awake_ms_since(cancelled_mono_ms) < 500 + 500);
+    assert_string_equal(pool_job(pool, "acme", "job0000")->state.reason, "operator");
+    assert_string_equal(pool_place(pool, "acme", "job0001"), "running");
+}
+
+static void no_job_is_left_lying_in_any_lane(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, "--lanes", "8", NULL);
+    pool_worker(pool, "--slots", "3", "--on", logging(pool, "t", "true"), NULL);
+
+    for (unsigned org = 0; org < 16; org++)
+        pool_push_many(pool, pool_text(pool, "org%u", org), "job", 5, "t", "");
+
+    for (unsigned org = 0; org < 16; org++)
+        WAIT_UNTIL(pool_count(pool, pool_text(pool, "org%u", org), "done") == 5);
+    assert_int_equal(logged(pool, "/job"), 80);
+    /* And when all is quiet, one job more is picked up at once, wherever it is. */
+    for (unsigned org = 0; org < 16; org++) {
+        int64_t pushed_mono_ms = clock_mono_ms();
+        pool_push(pool, pool_text(pool, "org%u", org), "late", "t", "");
+        WAIT_UNTIL(logged(pool, pool_text(pool, "org%u/late", org)) == 1);
+        assert_true(awake_ms_since(pushed_mono_ms) < 500);
+    }
+}
+
+/* How many of the first 40 jobs were of queue `fast`, with `weight` for it and 1 for `slow`, and work enough in both. */
+static unsigned fast_of_40(struct pool *pool, const char *weight)
+{
+    unsigned fast = 0;
+
+    pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
+    for (unsigned org = 0; org < 8; org++)
+        for (int i = 0; i < 10; i++) {
+            push_to(pool, pool_text(pool, "org%u", org), pool_text(pool, "f%d", i), "fast");
+            push_to(pool, pool_text(pool, "org%u", org), pool_text(pool, "s%d", i), "slow");
+        }
+    pool_worker(pool, "--slots", "1", "--queue", weight, "--queue", "slow=1", "--on", logging(pool, "t", "true"), NULL);
+    WAIT_UNTIL(logged(pool, "org") == 160);
+    const char *line = pool_file(pool, "ran");
+    for (int i = 0; i < 40; i++) {
+        fast += strchr(line, '/')[1] == 'f';
+        line = strchr(line, '\n') + 1;
+    }
+    return fast;
+}
+
+static void queues_are_served_by_weight(void **state)
+{
+    assert_in_range(fast_of_40(*state, "fast=3"), 28, 32);
+}
+
+static void queues_of_one_weight_take_turns(void **state)
+{
+    assert_in_range(fast_of_40(*state, "fast=1"), 16, 24);
+}
+
+static void a_worker_takes_nothing_from_queues_it_does_not_know(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--queue", "mail", "--on", "t=@noop", NULL);
+
+    push_to(pool, "acme", "other", "web");
+    push_to(pool, "acme", "mine", "mail");
+
+    pool_wait_place(pool, "acme", "mine", "done");
+    assert_string_equal(pool_place(pool, "acme", "other"), "ready");
+}
+
+static void every_twentieth_slot_is_kept_for_quiet_organizations(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_push_many(pool, "busy", "job", 40, "t", "");
+    struct process *worker = pool_worker(pool, "--slots", "20", "--on", logging(pool, "t", "exec sleep 600"), NULL);
+    WAIT_UNTIL(logged(pool, "busy/") == 19);
+
+    int64_t pushed_mono_ms = clock_mono_ms();
+    pool_push(pool, "calm", "job", "t", "");
+    WAIT_UNTIL(logged(pool, "calm/job") == 1);
+
+    assert_true(awake_ms_since(pushed_mono_ms) < 500);
+    assert_int_equal(logged(pool, "busy/"), 19);
+    process_kill(worker);
+}
+
+static void a_slot_that_becomes_free_hears_of_new_work(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--slots", "20", "--on", logging(pool, "hold", "exec sleep 600"), "--on", logging(pool, "t", "true"), NULL);
+    pool_push_many(pool, "busy", "job", 18, "hold", "");
+    WAIT_UNTIL(logged(pool, "busy/") == 18);
+    for (int i = 0; i < 10; i++) {
+        /* Takes the last slot that is not kept for quiet organizations, and frees it; then there is work for it. */
+        pool_push(pool, "busy", pool_text(pool, "short%d", i), "t", "");
+        pool_wait_place(pool, "busy", pool_text(pool, "short%d", i), "done");
+
+        int64_t pushed_mono_ms = clock_mono_ms();
+        pool_push(pool, "busy", pool_text(pool, "next%d", i), "t", "");
+        WAIT_UNTIL(logged(pool, pool_text(pool, "busy/next%d", i)) == 1);
+        assert_true(awake_ms_since(pushed_mono_ms) < 500);
+    }
+}
+
+static unsigned open_descriptors(struct process *process)
+{
+    char *path = memory_format("/proc/%d/fd", (int)process_pid(process));
+    DIR *directory = opendir(path);
+    unsigned count = 0;
+
+    if (!directory)
+        abort();
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    free(path);
+    return count;
+}
+
+static void nothing_piles_up_in_a_worker(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker =
+        pool_worker(pool, "--slots", "8", "--config", "/dev/null", "--on", "t=true", "--on", "bad=exit 1", NULL);
+    unsigned before = open_descriptors(worker), zombies = 0;
+
+    pool_push_many(pool, "acme", "good", 300, "t", "x");
+    pool_push_many(pool, "acme", "bad", 100, "bad", "x");
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 300 && pool_count(pool, "acme", "scheduled") == 100);
+
+    WAIT_UNTIL(open_descriptors(worker) == before);
+    char *path = memory_format("/proc/%d/task/%d/children", (int)process_pid(worker), (int)process_pid(worker)),
+         *children = file_text(path);
+    for (char *child = strtok(children, " "); child; child = strtok(NULL, " "))
+        zombies += !pid_runs((pid_t)atoi(child));
+    assert_int_equal(zombies, 0);
+    free(path);
+    free(children);
+}
+
+/* ---- starting ---- */
+
+static void a_worker_waits_for_the_deployment_and_needs_no_scheduler_afterwards(void **state)
+{
+    struct pool *pool = *state;
+    struct process *worker = pool_start(pool, "rota-worker", "--on", "t=@noop", NULL);
+    process_wait_for(worker, "msg=\"waiting for the deployment\"");
+
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    process_wait_for(worker, "msg=\"session open\"");
+    process_kill(scheduler);
+
+    pool_push(pool, "acme", "job1", "t", "");
+    pool_wait_place(pool, "acme", "job1", "done");
+}
+
+static void what_cannot_work_is_refused_at_start(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+
+    struct process *worker = pool_start(pool, "rota-worker", NULL);
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), EX_CONFIG);
+    assert_non_null(process_said(worker, "no handlers"));
+    worker = pool_start(pool, "rota-worker", "--on", "t=@noop", "--session-timeout", "2s", "--session-beat", "1s", NULL);
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), EX_CONFIG);
+    assert_non_null(process_said(worker, "session beat is 1000 ms, it must be 1..666"));
+    pool_redis(pool, "CONFIG SET maxmemory-policy allkeys-lru");
+    worker = pool_start(pool, "rota-worker", "--on", "t=@noop", NULL);
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), EX_CONFIG);
+    assert_non_null(process_said(worker, "set \\\"maxmemory-policy noeviction\\\""));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(term_lets_running_jobs_end, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(what_outlasts_the_drain_goes_back_to_the_next_worker_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_second_term_stops_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(an_idle_worker_stops_even_while_redis_is_away, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_cancel_reaches_the_handler_within_a_beat, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(no_job_is_left_lying_in_any_lane, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(queues_are_served_by_weight, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(queues_are_served_by_weight, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(queues_of_one_weight_take_turns, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(queues_of_one_weight_take_turns, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_takes_nothing_from_queues_it_does_not_know, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(every_twentieth_slot_is_kept_for_quiet_organizations, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_slot_that_becomes_free_hears_of_new_work, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(nothing_piles_up_in_a_worker, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_waits_for_the_deployment_and_needs_no_scheduler_afterwards, pool_setup,
+                                        pool_teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_work_is_refused_at_start, pool_setup, pool_teardown),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}

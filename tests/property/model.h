@@ -1,0 +1,220 @@
+/* model.h - what one lane should hold: a naive model of the life cycle of jobs.
+ *
+ * Plain arrays and linear search, written from the contracts (what the functions say of themselves), never from their code. It
+ * knows where each job is, with which counts and whose lease; it does not know the fair order. Operations on the model return
+ * what the function must answer, or change what the function must have changed. Nothing here talks to Redis.
+ *
+ * Where several outcomes are allowed (which of the due jobs a bounded promote moves, which lease a bounded close ends first), the
+ * caller looks at what happened, asks the model whether that was allowed, and tells it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/id.h"
+
+#define MODEL_ORGS_MAX     6
+#define MODEL_QUEUES       3
+#define MODEL_TYPES        3
+#define MODEL_JOBS_MAX     128
+#define MODEL_SESSIONS_MAX 48
+#define MODEL_KEYS_MAX     256
+#define MODEL_ANSWERS_MAX  64
+#define MODEL_SEEN_MAX     32
+#define MODEL_SEEN_MS      86400000 /* how long a moved inbox entry is remembered */
+#define MODEL_GRACE_MS     15000    /* between a time-out and the hard deadline */
+#define MODEL_REST_MS      5000     /* how long a job of an unknown type rests */
+#define MODEL_ID_BYTES_MAX 24
+#define MODEL_KEY_BYTES    80 /* so that its lease is larger than what Redis keeps in a list pack */
+
+extern const char *const model_queue_names[MODEL_QUEUES];
+extern const char *const model_type_names[MODEL_TYPES];
+
+enum place { PLACE_NONE, PLACE_READY, PLACE_SCHEDULED, PLACE_RUNNING, PLACE_DONE, PLACE_DEAD, PLACE_CANCELLED, PLACES };
+
+/* "none", "ready", ... */
+const char *place_name(enum place place);
+
+struct model_org {
+    char name[NAME_BYTES_MAX + 1];
+    bool registered;
+    /* settings; 0 stands for "none" in max_running and rate */
+    int64_t weight, max_running, burst, max_queued, max_payload_bytes;
+    int64_t keep_done_ms, keep_done_max, keep_dead_ms, keep_dead_max, keep_unique_ms, max_crashes;
+    double rate;
+    bool paused;
+    /* the token bucket: starts that were not paid back yet at `owed_at_us` */
+    double owed;
+    int64_t owed_at_us;
+};
+
+struct model_session {
+    char id[SESSION_BYTES + 1];
+    bool used, open;
+    bool listed; /* in the index of sessions: open, or ended with leases left */
+    int64_t timeout_ms, deadline_ms, beat;
+    /* its last claim or finish: what a repetition with the same token is answered */
+    bool called;
+    unsigned char token[TOKEN_BYTES];
+    int answer_count;
+    bool answered_ok[MODEL_ANSWERS_MAX]; /* else stale */
+};
+
+/* What a producer asks for. */
+struct wish {
+    int queue, type, priority, max_attempts;          /* max_attempts 0: not said */
+    int64_t due_ms, delay_ms, expires_ms, timeout_ms; /* 0: none */
+    char key[MODEL_KEY_BYTES + 1];                    /* "": none */
+    uint32_t nonce;
+    uint32_t payload_seed, payload_bytes; /* stand for the payload */
+};
+
+struct model_job {
+    enum place place; /* PLACE_NONE: this slot of the array is free */
+    struct model_org *org;
+    char id[MODEL_ID_BYTES_MAX + 1];
+    struct wish wish;
+    int64_t score; /* in its place */
+    int64_t order; /* in ready, once it is there again */
+    int attempt, deliveries, crashes, logged;
+    const char *reason;
+    /* while it is running */
+    struct model_session *session;
+    unsigned char token[TOKEN_BYTES];
+    int64_t started_ms;
+    bool cancelling;
+};
+
+/* An idempotency key stands for a job until `until_ms`, which is set (not 0) once the job has ended. */
+struct model_key {
+    struct model_org *org; /* NULL: free */
+    char name[MODEL_KEY_BYTES + 1];
+    char owner[MODEL_ID_BYTES_MAX + 1];
+    int type;
+    uint32_t payload_seed, payload_bytes;
+    int64_t until_ms;
+};
+
+/* An entry of the inbox that was moved to its organization. */
+struct model_seen {
+    char id[MODEL_ID_BYTES_MAX + 1]; /* "": free */
+    int64_t at_ms;
+};
+
+struct model {
+    struct model_org orgs[MODEL_ORGS_MAX];
+    int org_count;
+    struct model_job jobs[MODEL_JOBS_MAX];
+    struct model_session sessions[MODEL_SESSIONS_MAX];
+    struct model_key keys[MODEL_KEYS_MAX];
+    struct model_seen seen[MODEL_SEEN_MAX];
+    bool paused, intake_stopped, queue_paused[MODEL_QUEUES];
+};
+
+/* Empties the model and names its organizations, which do not exist yet. */
+void model_init(struct model *model);
+struct model_org *model_add_org(struct model *model, const char *name);
+
+/* An organization that is gone: defaults, no jobs, no keys. */
+void model_forget_org(struct model *model, struct model_org *org);
+void model_default_settings(struct model_org *org);
+
+/* Lookups; NULL if there is none. */
+struct model_job *model_find(struct model *model, const struct model_org *org, const char *id);
+struct model_org *model_find_org(struct model *model, const char *name);
+struct model_session *model_find_session(struct model *model, const char *id);
+struct model_key *model_find_key(struct model *model, const struct model_org *org, const char *name);
+struct model_seen *model_find_seen(struct model *model, const char *id); /* "" finds a free one */
+
+/* How many jobs of `org` (NULL: of all) are in `place`; of `queue` only, if it is not negative. */
+int model_count(const struct model *model, const struct model_org *org, enum place place, int queue);
+int model_count_all(const struct model *model);
+int model_count_held(const struct model *model, const struct model_session *session);
+
+/* True if `a` comes before `b` in the set that both are in. */
+bool model_before(const struct model_job *a, const struct model_job *b);
+
+/* True if both wishes are the same record. */
+bool wish_is(const struct wish *a, const struct wish *b);
+
+/* ---- producers and operators ---- */
+
+/* Takes a job in, or not; writes what enqueue answers. */
+void model_enqueue(struct model *model, int64_t now_ms, struct model_org *org, const char *id, const struct wish *wish,
+                   char ret_answer[96]);
+
+/* These return the word that the function answers; `job` may be NULL. */
+const char *model_cancel(struct model *model, int64_t now_ms, struct model_job *job);
+const char *model_reschedule(struct model_job *job, int64_t now_ms, int64_t due_ms);
+const char *model_redrive(struct model *model, struct model_job *job, int64_t now_ms);
+const char *model_delete(struct model *model, struct model_job *job, int64_t now_ms);
+
+/* ---- leases ---- */
+
+enum verdict {
+    VERDICT_DONE,
+    VERDICT_DISCARD,
+    VERDICT_DEAD,
+    VERDICT_RELEASE,
+    VERDICT_RETRY,
+    VERDICT_TIMEOUT,
+    VERDICT_CRASH,
+    VERDICT_LOST,
+    VERDICTS
+};
+
+/* Ends the lease of a running job. */
+void model_end(struct model *model, int64_t now_ms, struct model_job *job, enum verdict verdict, int64_t delay_ms, int limit);
+
+/* A job that was found in nobody's hands, or out of its place, goes back to its queue. */
+void model_to_ready(struct model_job *job);
+void model_to_scheduled(struct model_job *job, int64_t due_ms, bool keep_order);
+
+/* Ends a waiting job, and keeps what the organization wants to keep. */
+void model_to_end(struct model *model, int64_t now_ms, struct model_job *job, enum place place, const char *reason);
+
+/* ---- retention ---- */
+
+/* True if trim may, and sooner or later must, forget it. */
+bool model_job_is_over(const struct model_job *job, int64_t now_ms);
+bool model_key_is_over(const struct model_key *key, int64_t now_ms);
+
+/* The first moment at which trim has something to do for `org`; 0: never. */
+int64_t model_first_over_ms(const struct model *model, const struct model_org *org);
+
+/* ---- claims (model_claim.c) ---- */
+
+struct model_claim {
+    struct model_session *session;
+    unsigned char token[TOKEN_BYTES];
+    int want;
+    bool quiet;
+    bool queues[MODEL_QUEUES];
+    int64_t timeout_ms[MODEL_TYPES]; /* 0: the worker does not know the type */
+    /* filled by model_claim_begin: what could be served when the call began */
+    bool servable[MODEL_ORGS_MAX];
+    int taken[MODEL_ORGS_MAX], taken_in_all, set_aside;
+};
+
+/* Begins to check a claim: call it before anything else that the same call changes is undone. */
+void model_claim_begin(struct model *model, struct model_claim *claim, int64_t now_us);
+
+/* A job was handed out: makes it running. NULL, or what rule that breaks. */
+const char *model_claim_take(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job);
+
+/* A job that a claim does not hand out though it is next: expired, or of a type that the worker does not know. */
+bool model_claim_sets_aside(const struct model_claim *claim, const struct model_job *job, int64_t now_ms);
+
+/* It was set aside: moves it. NULL, or what rule that breaks. */
+const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_ms, struct model_job *job);
+
+/* Whether the claim was right to stop here: NULL, or the job that should have been handed out. */
+const struct model_job *model_claim_left(struct model *model, const struct model_claim *claim, int64_t now_us);
+
+/* True if `org` may start a job now: not paused, below its cap, with a token for sure. */
+bool model_org_can_start(const struct model *model, const struct model_org *org, int64_t now_us);
+
+/* Tokens of the rate limit; a huge number without one. */
+double model_tokens(const struct model_org *org, int64_t now_us);
+void model_spend_token(struct model_org *org, int64_t now_us);

@@ -1,0 +1,142 @@
+/* model_claim.c - what a claim may hand out: the part of the model that judges instead of predicting. */
+#include "tests/property/model.h"
+
+#include <string.h>
+
+#define NO_LIMIT  1e18
+#define TOLERANCE 1e-3 /* tokens: what rounding to microseconds may be worth */
+
+double model_tokens(const struct model_org *org, int64_t now_us)
+{
+    if (org->rate <= 0)
+        return NO_LIMIT;
+    double owed = org->owed - (double)(now_us - org->owed_at_us) * org->rate / 1e6;
+    return (double)org->burst - (owed > 0 ? owed : 0);
+}
+
+void model_spend_token(struct model_org *org, int64_t now_us)
+{
+    if (org->rate <= 0)
+        return;
+    org->owed = (double)org->burst - model_tokens(org, now_us) + 1;
+    org->owed_at_us = now_us;
+}
+
+static bool below_cap(const struct model *model, const struct model_org *org)
+{
+    return org->max_running == 0 || model_count(model, org, PLACE_RUNNING, -1) < org->max_running;
+}
+
+bool model_org_can_start(const struct model *model, const struct model_org *org, int64_t now_us)
+{
+    return !model->paused && !org->paused && below_cap(model, org) && model_tokens(org, now_us) >= 1 + TOLERANCE;
+}
+
+void model_claim_begin(struct model *model, struct model_claim *claim, int64_t now_us)
+{
+    for (int i = 0; i < model->org_count; i++) {
+        const struct model_org *org = &model->orgs[i];
+        bool is_quiet = model_count(model, org, PLACE_RUNNING, -1) == 0;
+        claim->servable[i] = !model->paused && !org->paused && below_cap(model, org) &&
+                             model_tokens(org, now_us) >= 1 - TOLERANCE && (is_quiet || !claim->quiet);
+        claim->taken[i] = 0;
+    }
+    claim->taken_in_all = claim->set_aside = 0;
+}
+
+bool model_claim_sets_aside(const struct model_claim *claim, const struct model_job *job, int64_t now_ms)
+{
+    return claim->timeout_ms[job->wish.type] == 0 || (job->wish.expires_ms && job->wish.expires_ms <= now_ms);
+}
+
+/* The rules that hold for taking and for setting aside alike. */
+static const char *check_turn(struct model *model, const struct model_claim *claim, const struct model_job *job)
+{
+    if (job->place != PLACE_READY)
+        return "the job is not ready";
+    if (model->paused || model->queue_paused[job->wish.queue])
+        return "its queue is paused";
+    if (!claim->queues[job->wish.queue])
+        return "its queue was not asked for";
+    if (!claim->servable[job->org - model->orgs])
+        return claim->quiet ? "its organization is paused, limited or not quiet" : "its organization is paused or limited";
+    return NULL;
+}
+
+const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_ms, struct model_job *job)
+{
+    const char *broken = check_turn(model, claim, job);
+
+    if (broken)
+        return broken;
+    claim->set_aside++;
+    if (job->wish.expires_ms && job->wish.expires_ms <= now_ms)
+        model_to_end(model, now_ms, job, PLACE_CANCELLED, "expired");
+    else
+        model_to_scheduled(job, now_ms + MODEL_REST_MS, true);
+    return NULL;
+}
+
+/* Those before `job` in its queue must have been set aside on the way to it. */
+static const char *pass_those_before(struct model *model, struct model_claim *claim, int64_t now_ms, const struct model_job *job)
+{
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        struct model_job *other = &model->jobs[i];
+        if (other->place != PLACE_READY || other->org != job->org || other->wish.queue != job->wish.queue ||
+            !model_before(other, job))
+            continue;
+        if (!model_claim_sets_aside(claim, other, now_ms))
+            return "another job of its queue comes first";
+        const char *broken = model_claim_put_aside(model, claim, now_ms, other);
+        if (broken)
+            return broken;
+    }
+    return NULL;
+}
+
+const char *model_claim_take(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job)
+{
+    int64_t now_ms = now_us / 1000;
+    const char *broken = check_turn(model, claim, job);
+
+    if (!broken && model_claim_sets_aside(claim, job, now_ms))
+        broken = "it has expired, or the worker does not know its type";
+    if (!broken && !below_cap(model, job->org))
+        broken = "its organization is at its cap";
+    if (!broken && model_tokens(job->org, now_us) < 1 - TOLERANCE)
+        broken = "its organization is above its rate";
+    if (!broken && claim->quiet && claim->taken[job->org - model->orgs] > 0)
+        broken = "its organization is not quiet any more";
+    if (!broken)
+        broken = pass_those_before(model, claim, now_ms, job);
+    if (broken)
+        return broken;
+
+    claim->taken[job->org - model->orgs]++;
+    claim->taken_in_all++;
+    model_spend_token(job->org, now_us);
+    job->place = PLACE_RUNNING;
+    job->score = now_ms + (job->wish.timeout_ms ? job->wish.timeout_ms : claim->timeout_ms[job->wish.type]) + MODEL_GRACE_MS;
+    job->deliveries++;
+    job->session = claim->session;
+    memcpy(job->token, claim->token, sizeof job->token);
+    job->started_ms = now_ms;
+    job->cancelling = false;
+    return NULL;
+}
+
+const struct model_job *model_claim_left(struct model *model, const struct model_claim *claim, int64_t now_us)
+{
+    if (claim->taken_in_all >= claim->want)
+        return NULL;
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        const struct model_job *job = &model->jobs[i];
+        if (job->place != PLACE_READY || !claim->queues[job->wish.queue] || model->queue_paused[job->wish.queue])
+            continue;
+        if (!model_org_can_start(model, job->org, now_us))
+            continue;
+        if (!claim->quiet || model_count(model, job->org, PLACE_RUNNING, -1) == 0)
+            return job;
+    }
+    return NULL;
+}

@@ -1,0 +1,205 @@
+/* op_admin.c - settings, pauses, and calls that are refused. */
+#include "tests/property/operations.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- org_set ---- */
+
+__attribute__((format(printf, 4, 5))) static void add_setting(struct world *w, struct args *args, const char *name,
+                                                              const char *fmt, ...)
+{
+    char value[32];
+    va_list list;
+
+    va_start(list, fmt);
+    vsnprintf(value, sizeof value, fmt, list);
+    va_end(list);
+    args_text(args, "%s", name);
+    args_text(args, "%s", value);
+    note(w, " %s=%s", name, value);
+}
+
+/* Draws a whole number and puts it, or, at times, the default. */
+static void set_number(struct world *w, struct args *args, const char *name, int64_t *setting, int64_t by_default, int64_t low,
+                       int64_t high)
+{
+    bool reset = draw_percent(w, 25);
+
+    *setting = reset ? by_default : draw_between(w, low, high);
+    if (reset)
+        add_setting(w, args, name, "%s", "");
+    else
+        add_setting(w, args, name, "%" PRId64, *setting);
+}
+
+static bool has_setting(const struct args *args, const char *name)
+{
+    for (size_t i = 1; i < args->count; i += 2) {
+        if (strcmp(args->values[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Another rate changes what a token is worth in time, not how many are owed. */
+static void set_rate(struct world *w, struct args *args, struct model_org *org)
+{
+    static const double rates[] = {0, 0, 0.5, 2, 3, 10, 100};
+    if (has_setting(args, "rate"))
+        return;
+    double owed = org->rate > 0 ? (double)org->burst - model_tokens(org, w->now_us) : 0;
+
+    org->rate = rates[draw(w, sizeof rates / sizeof rates[0])];
+    org->owed = owed;
+    org->owed_at_us = owed > 0 ? w->now_us : 0;
+    if (org->rate > 0)
+        add_setting(w, args, "rate", "%g", org->rate);
+    else
+        add_setting(w, args, "rate", "%s", "");
+}
+
+static void change_setting(struct world *w, struct args *args, struct model_org *org)
+{
+    switch (draw(w, 14)) {
+    case 0: set_number(w, args, "weight", &org->weight, 100, 1, 1000); break;
+    case 1:
+    case 2: set_number(w, args, "max_running", &org->max_running, 0, 1, 6); break;
+    case 3:
+    case 4: set_rate(w, args, org); break;
+    case 5: set_number(w, args, "burst", &org->burst, 1, 1, 5); break;
+    case 6: set_number(w, args, "max_queued", &org->max_queued, 10000000, 1, 20); break;
+    case 7: set_number(w, args, "max_payload_bytes", &org->max_payload_bytes, 1000000, 0, 30); break;
+    case 8: set_number(w, args, "keep_done_ms", &org->keep_done_ms, 3600000, 0, draw_percent(w, 30) ? 0 : 60000); break;
+    case 9: set_number(w, args, "keep_done_max", &org->keep_done_max, 10000, 0, 8); break;
+    case 10: set_number(w, args, "keep_dead_ms", &org->keep_dead_ms, 2592000000, 1000, 60000); break;
+    case 11: set_number(w, args, "keep_dead_max", &org->keep_dead_max, 10000, 1, 8); break;
+    case 12: set_number(w, args, "keep_unique_ms", &org->keep_unique_ms, 86400000, 0, 60000); break;
+    default: set_number(w, args, "max_crashes", &org->max_crashes, 3, 1, 4); break;
+    }
+}
+
+void op_org_set(struct world *w)
+{
+    struct model_org *org = draw_org(w);
+    struct args args = {0};
+
+    note(w, "org_set %s", org->name);
+    args_text(&args, "%s", org->name);
+    if (org->paused ? draw_percent(w, 60) : draw_percent(w, 10)) {
+        org->paused = !org->paused;
+        add_setting(w, &args, "paused", "%s", org->paused ? "1" : "");
+    }
+    for (int count = args.count == 1 ? (int)draw_between(w, 1, 3) : 0; count > 0; count--)
+        change_setting(w, &args, org);
+    expect_text(w, ask(w, "org_set", &args), "ok", "org_set");
+    org->registered = true;
+}
+
+/* The jobs of an organization turn out to be short or long: how many a visit takes depends on that, who may be visited does not.
+ */
+void op_estimate(struct world *w)
+{
+    static const char *const estimates_ms[] = {"0.0625", "0.5", "1.3", "5", "700"};
+    const struct model_org *org = draw_org(w);
+    const char *queue = model_queue_names[draw(w, MODEL_QUEUES)],
+               *ms = estimates_ms[draw(w, sizeof estimates_ms / sizeof estimates_ms[0])];
+
+    note(w, "%s expects %s ms in %s", org->name, ms, queue);
+    lane_use(w->f, w->at->lane);
+    if (org->registered)
+        lane_redis(w->f, "HSET %s est:%s %s", lane_key(w->f, "org:%s", org->name), queue, ms);
+}
+
+/* ---- pauses ---- */
+
+void op_pause(struct world *w)
+{
+    uint64_t which = draw(w, MODEL_QUEUES + 1);
+    bool *paused = which == MODEL_QUEUES ? &w->model->paused : &w->model->queue_paused[which];
+    const char *name = which == MODEL_QUEUES ? "*" : model_queue_names[which];
+    bool pause = draw_percent(w, 35);
+    struct args args = {0};
+
+    note(w, "%s %s", pause ? "pause" : "resume", name);
+    args_text(&args, "%s", name);
+    args_text(&args, "%s", pause ? "pause" : "resume");
+    args_text(&args, "tester");
+    expect_text(w, ask(w, "pause", &args), *paused ? "paused" : "running", "pause");
+    *paused = pause;
+}
+
+void op_intake(struct world *w)
+{
+    bool stop = draw_percent(w, 15);
+    struct args args = {0};
+
+    note(w, "intake %s", stop ? "stop" : "resume");
+    args_text(&args, "%s", stop ? "stop" : "resume");
+    args_text(&args, "tester");
+    expect_text(w, ask(w, "intake", &args), w->model->intake_stopped ? "stopped" : "open", "intake");
+    w->model->intake_stopped = stop;
+}
+
+/* ---- refusals ---- */
+
+static const struct {
+    const char *function, *arguments;
+} refused[] = {
+    {"enqueue", "acme"},
+    {"enqueue", "acme job"},
+    {"enqueue", "ACME job x"},
+    {"enqueue", "acme job not-msgpack"},
+    {"enqueue", "acme bad/id x"},
+    {"claim", "s1"},
+    {"claim", "s1 short 1 0 1 default 0 1 * 1000"},
+    {"claim", "s1 0123456789abcdef 33 0 1 default 0 1 * 1000"},
+    {"claim", "s1 0123456789abcdef 1 0 0 1 * 1000"},
+    {"claim", "s1 0123456789abcdef 1 0 1 Default 0 1 * 1000"},
+    {"claim", "s1 0123456789abcdef 1 0 1 default x 1 * 1000"},
+    {"claim", "s1 0123456789abcdef 1 0 1 default 0 2 * 1000"},
+    {"finish", "s1 0123456789abcdef 0 0 1 default 0 1 * 1000 acme/job 0123456789abcdef bogus 0 r"},
+    {"finish", "s1 0123456789abcdef 0 0 1 default 0 1 * 1000 acme/job 0123456789abcdef retry 0 r"},
+    {"finish", "s1 0123456789abcdef 0 0 1 default 0 1 * 1000 acme/job 0123456789abcdef done -1 r"},
+    {"finish", "s1 0123456789abcdef 0 0 1 default 0 1 * 1000 acme/job 0123456789abcdef done"},
+    {"open", "s1 worker 999 100"},
+    {"open", "s1 worker 6000 2001"},
+    {"open", "s1 robot 6000 1000"},
+    {"open", "S/1 worker 6000 1000"},
+    {"close", "s1 0"},
+    {"recover", "s1 1 65"},
+    {"promote", "0"},
+    {"trim", "501"},
+    {"purge", "acme 0"},
+    {"org_set", "acme weight 0"},
+    {"org_set", "acme weight 100 rate 0"},
+    {"org_set", "acme colour red"},
+    {"org_set", "acme paused 2"},
+    {"org_set", "acme weight"},
+    {"pause", "No/Queue pause tester"},
+    {"pause", "default pause"},
+    {"pause", "default maybe tester"},
+    {"intake", "maybe tester"},
+    {"reschedule", "acme job -1"},
+    {"redrive", "acme"},
+    {"delete", "acme bad/id"},
+    {"audit", "0 0 0"},
+    {"audit_jobs", "Acme 0 10 1"},
+    {"jobs", "acme nowhere 0 10 0"},
+};
+
+/* What is refused changes nothing. */
+void op_refused(struct world *w)
+{
+    size_t i = draw(w, sizeof refused / sizeof refused[0]);
+    const char *before = lane_digest(w->f);
+
+    note(w, "refused: %s %s", refused[i].function, refused[i].arguments);
+    lane_use(w->f, w->at->lane);
+    const redisReply *reply = lane_call(w->f, refused[i].function, refused[i].arguments);
+    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "INVALID", 7) != 0)
+        complain(w, "%s %s is not refused", refused[i].function, refused[i].arguments);
+    if (strcmp(before, lane_digest(w->f)) != 0)
+        complain(w, "%s %s is refused, and has changed the database", refused[i].function, refused[i].arguments);
+}

@@ -1,0 +1,345 @@
+--[[ invariants.lua - what must be true of a lane at any moment between two calls. One EVAL, for tests; shares nothing with lua/.
+
+  KEYS  1 rota:{k}
+  ARGV  1 now_us   the time functions go by, or '': the server's
+        2 words    what to check besides what always holds:
+                   'caps'  running <= max_running; not if a test lowered max_running below what was running
+                   'wake'  a wake-up token lies where there is work; not if anybody took tokens (BZPOPMIN)
+        3.. queue, v    the virtual times that the check before this one has answered
+  Returns {{violation, ...}, {queue, v, ...}}
+
+  I1  an organization is in active:<queue> or parked:<queue>, and in one of them only, if and only if it has ready jobs there,
+      fewer running than max_running, and is not paused; what is in active has a rate token now
+  I2  what is in parked has a rate, and its score is the moment of its next token. (It may lie in the past: claims bring it back.)
+      quiet:<queue> is the part of active with nothing running, with the same tags. Tags and V are whole numbers below 2^53
+  I3  due has each organization with scheduled jobs at its earliest; if that is past, at anything from there to now, because promote
+      sends an organization that had its part behind the others
+  I4  a running job has one entry in held:<session> of a session in `sessions`, whose deadline is its score in running, whose queue
+      and key are the record's, and whose session is the one in its state; held has nothing else. An open session is in `sessions`; an
+      ended one only while it still holds something
+  I5  each job is in one place: ready of its own queue, scheduled, running, done, dead, cancelled. Each member of these has a record, each
+      record a place. Only never-claimed ready jobs may be without state. Done records, and only those, are without payload. Waiting jobs have
+      neither session nor start, running ones both; exactly dead and cancelled ones have a reason; attempts kept <= 100; the score of a
+      ready job is the order in its state
+  I6  V of a queue never falls
+  I7  expiring has each organization with ended jobs or ended keys, not after the first moment there is something to trim
+  I8  an idempotency key names a job that exists, or has an end in unique_until; unique_until has no other keys; the key of a job that
+      waits or runs has no end
+  I9  an organization with any key is in `orgs`; every ready set is in the organization's list of queues; every queue of an
+      organization is in the lane's list
+  W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
+      and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
+
+-- luacheck: read globals KEYS ARGV
+local lane, prefix = KEYS[1], KEYS[1] .. ':'
+local call, format = redis.call, string.format
+local wrong = {}
+
+local function violation(...) wrong[#wrong + 1] = format(...) end
+
+local time = call('TIME')
+local now_us = ARGV[1] ~= '' and tonumber(ARGV[1]) or tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now_ms = math.floor(now_us / 1000)
+local check_caps, check_wake = string.find(ARGV[2], 'caps') ~= nil, string.find(ARGV[2], 'wake') ~= nil
+
+-- ---- Reading ----
+
+local function hash(key)
+  local map, flat = {}, call('HGETALL', key)
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+local function zset(key)
+  local map, flat = {}, call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for i = 1, #flat, 2 do map[flat[i]] = tonumber(flat[i + 1]) end
+  return map
+end
+
+local function size(map)
+  local n = 0
+  for _ in pairs(map) do n = n + 1 end
+  return n
+end
+
+local function lowest(map)
+  local low
+  for _, score in pairs(map) do if not low or score < low then low = score end end
+  return low
+end
+
+-- ---- Which keys there are ----
+
+local KINDS = { -- key part, type, and whether the rest is a name
+  { 'clock', 'hash' }, { 'due', 'zset' }, { 'expiring', 'zset' }, { 'schedules', 'zset' }, { 'sessions', 'zset' }, { 'orgs', 'zset' },
+  { 'inbox_seen', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' },
+  { 'active', 'zset', true }, { 'quiet', 'zset', true }, { 'parked', 'zset', true }, { 'wake', 'zset', true },
+  { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
+}
+local PARTS = { scheduled = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
+                logs = 'hash', unique = 'hash', unique_until = 'zset' }
+
+local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
+for _, kind in ipairs(KINDS) do if kind[3] then lane_keys[kind[1]] = {} end end
+
+local function note_key(key)
+  local rest, kind = string.sub(key, #prefix + 1), call('TYPE', key).ok
+  local org, part = string.match(rest, '^org:([^:]+):?(.*)$')
+  if org then
+    orgs[org] = orgs[org] or { ready = {} }
+    local queue = string.match(part, '^ready:(.+)$')
+    local wanted = part == '' and 'hash' or PARTS[part] or (queue and 'zset') or (string.find(part, '^schedule:') and 'hash')
+    if kind ~= wanted then violation('key %s is a %s', key, kind) end
+    if queue then orgs[org].ready[queue] = true end
+    return
+  end
+  for _, known in ipairs(KINDS) do
+    local name = known[3] and string.match(rest, '^' .. known[1] .. ':(.+)$')
+    if name or (not known[3] and rest == known[1]) then
+      if kind ~= known[2] then violation('key %s is a %s', key, kind) end
+      if name then lane_keys[known[1]][name] = true end
+      return
+    end
+  end
+  violation('key %s is unknown', key)
+end
+
+for _, key in ipairs(call('KEYS', prefix .. '*')) do note_key(key) end
+
+local clock, registry = hash(prefix .. 'clock'), zset(prefix .. 'orgs')
+local sessions, due, expiring = zset(prefix .. 'sessions'), zset(prefix .. 'due'), zset(prefix .. 'expiring')
+local lane_queues, active, quiet, parked = {}, {}, {}, {}
+for queue in string.gmatch(clock.queues or '', '%S+') do lane_queues[queue] = true end
+for index, map in pairs({ active = active, quiet = quiet, parked = parked }) do
+  for queue in pairs(lane_keys[index]) do map[queue] = zset(prefix .. index .. ':' .. queue) end
+end
+
+local function in_index(index, queue, org)
+  return index[queue] and index[queue][org]
+end
+
+-- ---- Records, states and leases ----
+
+-- The index after the msgpack str or bin at `at`. (cmsgpack knows no bin.)
+local function after_blob(text, at)
+  local head, a, b, c, d = string.byte(text, at, at + 4)
+  if head >= 0xa0 and head <= 0xbf then return at + 1 + head - 0xa0 end
+  if head == 0xd9 or head == 0xc4 then return at + 2 + a end
+  if head == 0xda or head == 0xc5 then return at + 3 + a * 256 + b end
+  return at + 5 + ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+-- msgpack [type, nonce (five bytes), options, payload] or, of a done job, the first three.
+local function read_record(text)
+  local options_at = after_blob(text, 2) + 5
+  local _, options = cmsgpack.unpack_one(text, options_at - 1)
+  if type(options) ~= 'table' then options = {} end
+  return { length = string.byte(text) - 0x90, options = options, queue = options.queue or 'default' }
+end
+
+local held = {} -- org/job -> { session, lease }
+for session in pairs(lane_keys.held) do
+  if not sessions[session] then violation('I4 held:%s: the session is not in sessions', session) end
+  for name, value in pairs(hash(prefix .. 'held:' .. session)) do
+    if held[name] then violation('I4 %s is held by %s and %s', name, held[name].session, session) end
+    held[name] = { session = session, lease = cmsgpack.unpack(value) }
+  end
+end
+for session in pairs(lane_keys.session) do
+  if not sessions[session] then violation('I4 session %s is open but not in sessions', session) end
+end
+for session in pairs(sessions) do
+  if not lane_keys.session[session] and not lane_keys.held[session] then violation('I4 session %s has ended and holds nothing, but is in sessions', session) end
+end
+
+local function check_lease(org, id, score, state, record)
+  local name = org .. '/' .. id
+  local holder = held[name]
+  if not holder then return violation('I4 %s is running but not held', name) end
+  local lease = holder.lease
+  if #lease[1] ~= 16 then violation('I4 %s: the token has %d bytes', name, #lease[1]) end
+  if lease[3] ~= score then violation('I4 %s: deadline %.0f in held, %.0f in running', name, lease[3], score) end
+  if lease[5] ~= record.queue then violation('I4 %s: queue %s in held, %s in the record', name, lease[5], record.queue) end
+  if lease[7] ~= record.options.key then violation('I4 %s: key %s in held, %s in the record', name, tostring(lease[7]), tostring(record.options.key)) end
+  if state and state[8] ~= holder.session then violation('I4 %s: session %s in the state, held by %s', name, tostring(state[8]), holder.session) end
+  if state and state[9] ~= lease[2] then violation('I4 %s: started %s in the state, %s in held', name, tostring(state[9]), tostring(lease[2])) end
+  holder.found = true
+end
+
+local function check_state(name, place, score, state, record)
+  if not state then
+    if place ~= 'ready' then violation('I5 %s is %s and has no state', name, place) end
+    return
+  end
+  if (place == 'running') ~= (state[8] ~= nil) then violation('I5 %s is %s, session %s', name, place, tostring(state[8])) end
+  if (place == 'running') ~= (state[9] ~= nil) then violation('I5 %s is %s, started %s', name, place, tostring(state[9])) end
+  if (place == 'dead' or place == 'cancelled') ~= (state[11] ~= nil) then violation('I5 %s is %s, reason %s', name, place, tostring(state[11])) end
+  if place == 'ready' and state[1] ~= score then violation('I5 %s: order %s, score %s', name, tostring(state[1]), tostring(score)) end
+  if (state[3] or 'default') ~= record.queue then violation('I5 %s: queue %s in the state, %s in the record', name, tostring(state[3]), record.queue) end
+  if (state[4] or 0) ~= (record.options.priority or 0) then violation('I5 %s: priority %s in the state', name, tostring(state[4])) end
+  if #state[10] > 100 then violation('I5 %s keeps %d attempts', name, #state[10]) end
+end
+
+-- ---- One organization ----
+
+-- Places of the organization's jobs: id -> { place, score }. Adds the number of ready ones to org.ready[queue].
+local function read_places(name, org)
+  local key, places = prefix .. 'org:' .. name .. ':', {}
+  local function add(place, set, queue)
+    local members = zset(key .. set)
+    for id, score in pairs(members) do
+      if places[id] then violation('I5 %s/%s is in %s and %s', name, id, places[id].place, place) end
+      places[id] = { place = place, score = score, queue = queue }
+    end
+    return members
+  end
+  for queue in pairs(org.ready) do org.ready[queue] = size(add('ready', 'ready:' .. queue, queue)) end
+  for _, place in ipairs({ 'scheduled', 'running', 'done', 'dead', 'cancelled' }) do org[place] = add(place, place) end
+  return places
+end
+
+local function check_jobs(name, org)
+  local key, places, live = prefix .. 'org:' .. name .. ':', read_places(name, org), {}
+  local records, states = hash(key .. 'jobs'), hash(key .. 'state')
+  for id, at in pairs(places) do
+    if not records[id] then violation('I5 %s/%s is %s and has no record', name, id, at.place) end
+  end
+  for id in pairs(states) do
+    if not records[id] then violation('I5 %s/%s has a state and no record', name, id) end
+  end
+  for id, text in pairs(records) do
+    local at, record, job = places[id], read_record(text), name .. '/' .. id
+    local state = states[id] and cmsgpack.unpack(states[id])
+    if not at then
+      violation('I5 %s is nowhere', job)
+    else
+      if at.queue and at.queue ~= record.queue then violation('I5 %s of queue %s is in ready:%s', job, record.queue, at.queue) end
+      if (at.place == 'done') ~= (record.length == 3) then violation('I5 %s is %s, its record has %d parts', job, at.place, record.length) end
+      check_state(job, at.place, at.score, state, record)
+      if at.place == 'running' then check_lease(name, id, at.score, state, record) end
+      if record.options.key and (at.place == 'ready' or at.place == 'scheduled' or at.place == 'running') then live[id] = record.options.key end
+    end
+  end
+  return records, live
+end
+
+local function check_unique(name, records, live)
+  local key = prefix .. 'org:' .. name .. ':'
+  local unique, ends, owners = hash(key .. 'unique'), zset(key .. 'unique_until'), {}
+  for word, owner in pairs(unique) do
+    local id = string.match(owner, '^(%S+) %x+$')
+    owners[word] = id
+    if not records[id] and not ends[word] then violation('I8 %s: key %s names %s, which is gone', name, word, tostring(id)) end
+  end
+  for word in pairs(ends) do
+    if not unique[word] then violation('I8 %s: key %s has an end but no job', name, word) end
+  end
+  for id, word in pairs(live) do
+    if owners[word] == id and ends[word] then violation('I8 %s/%s waits or runs, but its key ends', name, id) end
+  end
+  return ends
+end
+
+local function check_indexes(name, org, settings)
+  local running, limit, rate = size(org.running), tonumber(settings.max_running), tonumber(settings.rate)
+  if check_caps and limit and running > limit then violation('caps: %s has %d running, the limit is %d', name, running, limit) end
+  local token_us = now_us
+  if rate then token_us = math.max(tonumber(settings.tat_us or 0), now_us) - (tonumber(settings.burst or 1) - 1) * 1000000 / rate end
+  local known = {}
+  for queue in string.gmatch(settings.queues or '', '%S+') do
+    known[queue] = true
+    if not lane_queues[queue] then violation('I9 %s has queue %s, the lane has not', name, queue) end
+  end
+  for queue in pairs(org.ready) do
+    if not known[queue] then violation('I9 %s has ready:%s, which is not in its queues', name, queue) end
+  end
+  local all = {}
+  for _, index in ipairs({ active, quiet, parked }) do for queue in pairs(index) do all[queue] = true end end
+  for queue in pairs(known) do all[queue] = true end
+  for queue in pairs(all) do
+    local ready = org.ready[queue] or 0
+    local tag, wait, calm = in_index(active, queue, name), in_index(parked, queue, name), in_index(quiet, queue, name)
+    local servable = ready > 0 and not settings.paused and not (limit and running >= limit)
+    if tag and wait then violation('I1 %s is in active and parked of %s', name, queue) end
+    if servable and not tag and not wait then violation('I1 %s can be served in %s but is in neither active nor parked', name, queue) end
+    if not servable and tag then violation('I1 %s is in active:%s: ready %d, running %d', name, queue, ready, running) end
+    if not servable and wait then violation('I2 %s is in parked:%s: ready %d, running %d', name, queue, ready, running) end
+    if tag and token_us > now_us + 1 then violation('I1 %s is in active:%s, its next token comes in %.0f us', name, queue, token_us - now_us) end
+    if wait and not rate then violation('I2 %s is in parked:%s and has no rate', name, queue) end
+    if wait and rate then
+      local free_us = tonumber(settings.tat_us or 0) - (tonumber(settings.burst or 1) - 1) * 1000000 / rate
+      if wait > now_ms and math.abs(wait - free_us / 1000) > 1.001 then violation('I2 %s is parked until %.0f, its token comes at %.3f', name, wait, free_us / 1000) end
+    end
+    if (tag and running == 0 and tag or nil) ~= calm then
+      violation('quiet:%s has %s at %s; active at %s, %d running', queue, name, tostring(calm), tostring(tag), running)
+    end
+    if tag and (tag ~= math.floor(tag) or tag < 0 or tag > 2 ^ 53) then violation('tag of %s in %s is %.17g', name, queue, tag) end
+  end
+end
+
+local function check_times(name, org, settings, ends)
+  local head = lowest(org.scheduled)
+  if not head and due[name] then violation('I3 %s is in due and has nothing scheduled', name) end
+  if head and not due[name] then violation('I3 %s has a job due at %.0f and is not in due', name, head) end
+  if head and due[name] and due[name] ~= head and not (due[name] > head and due[name] <= now_ms) then
+    violation('I3 %s is due at %.0f, its first job at %.0f', name, due[name], head)
+  end
+  local first = lowest(ends)
+  local function ending(set, keep_ms)
+    local at = lowest(set)
+    if at and (not first or at + keep_ms < first) then first = at + keep_ms end
+  end
+  local keep_done_ms = tonumber(settings.keep_done_ms or 3600000)
+  ending(org.done, keep_done_ms)
+  ending(org.cancelled, keep_done_ms)
+  ending(org.dead, tonumber(settings.keep_dead_ms or 2592000000))
+  if first and (not expiring[name] or expiring[name] > first) then
+    violation('I7 %s has something to trim at %.0f, expiring says %s', name, first, tostring(expiring[name]))
+  end
+end
+
+for name, org in pairs(orgs) do
+  if not registry[name] then violation('I9 %s has keys and is not in orgs', name) end
+  local settings = hash(prefix .. 'org:' .. name)
+  local records, live = check_jobs(name, org)
+  local ends = check_unique(name, records, live)
+  check_indexes(name, org, settings)
+  check_times(name, org, settings, ends)
+end
+
+-- ---- The lane ----
+
+for name, holder in pairs(held) do
+  if not holder.found then violation('I4 %s is held by %s and is not running', name, holder.session) end
+end
+for label, index in pairs({ active = active, quiet = quiet, parked = parked }) do
+  for queue, members in pairs(index) do
+    for org in pairs(members) do if not orgs[org] then violation('%s:%s has %s, which has no keys', label, queue, org) end end
+  end
+end
+for label, index in pairs({ due = due, expiring = expiring }) do
+  for org in pairs(index) do if label == 'due' and not orgs[org] then violation('due has %s, which has no keys', org) end end
+end
+
+local virtual = {}
+for field, v in pairs(clock) do
+  local queue = string.match(field, '^v:(.+)$')
+  if queue then
+    virtual[#virtual + 1], virtual[#virtual + 2] = queue, v
+    if tonumber(v) ~= math.floor(tonumber(v)) or tonumber(v) < 0 or tonumber(v) > 2 ^ 53 then violation('V of %s is %s', queue, v) end
+  end
+end
+for i = 3, #ARGV, 2 do
+  local v = tonumber(clock['v:' .. ARGV[i]])
+  if not v or v < tonumber(ARGV[i + 1]) then violation('I6 V of %s fell from %s to %s', ARGV[i], ARGV[i + 1], tostring(v)) end
+end
+
+if check_wake and not clock.paused then
+  for queue, members in pairs(active) do
+    if next(members) and not clock['paused:' .. queue] and not lane_keys.wake[queue] then
+      violation('W active:%s of %s is not empty and no wake-up token lies there', queue, lane)
+    end
+  end
+end
+
+return { wrong, virtual }

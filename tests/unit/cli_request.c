@@ -1,0 +1,248 @@
+/* cli/request, cli/json_text, cli/lines - jobs from lines of JSON. */
+#include <unistd.h>
+
+#include "cli/json_text.h"
+#include "cli/lines.h"
+#include "cli/request.h"
+#include "tests/unit/unit.h"
+
+static const struct request nothing = {.record.payload = ""};
+
+static int parse(struct request *request, const char *line, struct error *err)
+{
+    return request_parse(request, line, strlen(line), &nothing, err);
+}
+
+static void parse_well(struct request *request, const char *line)
+{
+    struct error err = {0};
+
+    if (parse(request, line, &err) < 0)
+        fail_msg("%s: %s", line, err.message);
+}
+
+static void assert_refused(const char *line, const char *why)
+{
+    struct request request = {0};
+    struct error err = {0};
+
+    if (parse(&request, line, &err) >= 0)
+        fail_msg("accepted: %s", line);
+    if (!strstr(err.message, why))
+        fail_msg("%s: \"%s\" has no \"%s\"", line, err.message, why);
+}
+
+static void a_line_with_everything_is_read(void **state)
+{
+    struct request request;
+
+    (void)state;
+    parse_well(&request,
+               "{\"org\":\"acme\",\"type\":\"mail.send\",\"payload\":\"hi\",\"queue\":\"mail\",\"id\":\"a:1\",\"key\":\"k\","
+               "\"delay_ms\":5000,\"expires_ms\":1900000000000,\"priority\":-7,\"max_attempts\":3,\"timeout_ms\":60000,"
+               "\"headers\":{\"trace\":\"t1\",\"empty\":\"\"}}");
+
+    assert_string_equal(request.org, "acme");
+    assert_string_equal(request.id, "a:1");
+    assert_string_equal(request.record.type, "mail.send");
+    assert_string_equal(request.record.queue, "mail");
+    assert_string_equal(request.record.key, "k");
+    assert_string_equal(request.record.payload, "hi");
+    assert_int_equal(request.record.payload_bytes, 2);
+    assert_int_equal(request.record.delay_ms, 5000);
+    assert_int_equal(request.record.expires_ms, 1900000000000);
+    assert_int_equal(request.record.priority, -7);
+    assert_int_equal(request.record.max_attempts, 3);
+    assert_int_equal(request.record.timeout_ms, 60000);
+    assert_int_equal(request.record.header_count, 2);
+    assert_string_equal(request.record.headers[0].name, "trace");
+    assert_string_equal(request.record.headers[1].value, "");
+    request_clear(&request);
+}
+
+/* What the payload of a line is. */
+static void assert_payload(const char *member, const char *expected, size_t bytes)
+{
+    char *line = NULL;
+    struct request request;
+
+    assert_true(asprintf(&line, "{ \"org\" : \"acme\", %s , \"type\" : \"t\" }", member) > 0);
+    parse_well(&request, line);
+    assert_int_equal(request.record.payload_bytes, bytes);
+    assert_memory_equal(request.record.payload, expected, bytes);
+    request_clear(&request);
+    free(line);
+}
+
+#define PAYLOAD_IS(member, text) assert_payload(member, text, sizeof text - 1)
+
+static void a_payload_of_json_is_passed_on_as_it_stands(void **state)
+{
+    (void)state;
+    PAYLOAD_IS("\"payload\": {\"n\": 1.10, \"big\": 123456789012345678901234567890, \"x\": [1,  2]}",
+               "{\"n\": 1.10, \"big\": 123456789012345678901234567890, \"x\": [1,  2]}");
+    PAYLOAD_IS("\"payload\": [ \"],}\" , \"\\\\\" ]", "[ \"],}\" , \"\\\\\" ]");
+    PAYLOAD_IS("\"payload\":true", "true");
+    PAYLOAD_IS("\"payload\": null", "null");
+    PAYLOAD_IS("\"payload\":-1.5e3", "-1.5e3");
+    PAYLOAD_IS("\"headers\": {\"payload\": \"no\"}, \"payload\": 1", "1");
+}
+
+static void a_payload_of_text_or_bytes_is_decoded(void **state)
+{
+    (void)state;
+    PAYLOAD_IS("\"payload\": \"a\\u0000\\n\\u00e9\"", "a\0\n\xc3\xa9");
+    PAYLOAD_IS("\"payload\": \"\"", "");
+    PAYLOAD_IS("\"payload_b64\": \"AP8B\"", "\x00\xff\x01");
+    PAYLOAD_IS("\"priority\": 1", "");
+}
+
+static void what_a_line_does_not_say_comes_from_the_defaults(void **state)
+{
+    struct request defaults = {.org = "acme",
+                               .record = {.type = "wc", .queue = "bulk", .payload = "", .delay_ms = 7, .priority = 3}};
+    const char *line = "{\"payload\":\"x\",\"due_ms\":1900000000000,\"headers\":{\"b\":\"2\"}}";
+    struct request request;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(request_add_header(&defaults.record, "a", 1, "1", &err), 0);
+    assert_int_equal(request_parse(&request, line, strlen(line), &defaults, &err), 0);
+
+    assert_string_equal(request.org, "acme");
+    assert_string_equal(request.record.type, "wc");
+    assert_string_equal(request.record.queue, "bulk");
+    assert_int_equal(request.record.priority, 3);
+    assert_int_equal(request.record.delay_ms, 0);
+    assert_int_equal(request.record.due_ms, 1900000000000);
+    assert_int_equal(request.record.header_count, 1);
+    assert_string_equal(request.record.headers[0].name, "b");
+    request_clear(&request);
+    request_clear(&defaults);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+    (void)state;
+    assert_refused("", "");
+    assert_refused("{", "");
+    assert_refused("[]", "object");
+    assert_refused("{\"type\":\"t\"}", "\"org\" is missing");
+    assert_refused("{\"org\":\"acme\"}", "\"type\" is missing");
+    assert_refused("{\"org\":\"Acme\",\"type\":\"t\"}", "organization \"Acme\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t t\"}", "type \"t t\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"queue\":\"-\"}", "queue \"-\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"id\":\"a@b\"}", "\"id\" \"a@b\"");
+    assert_refused("{\"org\":1,\"type\":\"t\"}", "\"org\" must be a string");
+    assert_refused("{\"org\":\"acme\",\"org\":\"globex\",\"type\":\"t\"}", "duplicate");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"prioritty\":1}", "did you mean \"priority\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"priority\":101}", "-100..100");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"priority\":1.5}", "whole number");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"max_attempts\":\"3\"}", "whole number");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"due_ms\":1e99}", "\"due_ms\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"due_ms\":1,\"delay_ms\":1}", "exclude each other");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"payload\":\"\",\"payload_b64\":\"\"}", "\"payload_b64\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"payload_b64\":\"!\"}", "\"payload_b64\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"headers\":[]}", "\"headers\"");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"headers\":{\"a\":1}}", "\"a\" must be a string");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"key\":\"a\\u0000b\"}", "NUL");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"payload\":\"\xff\"}", "");
+}
+
+static void a_member_is_found_by_its_own_name_only(void **state)
+{
+    const char *text = "{\"a\":{\"payload\":1},\"b\\\"payload\":2, \"payload\" : \"x\" }", *found;
+    size_t length;
+
+    (void)state;
+    found = json_text_member(text, strlen(text), "payload", &length);
+    assert_non_null(found);
+    assert_int_equal(length, 3);
+    assert_memory_equal(found, "\"x\"", 3);
+    assert_null(json_text_member(text, strlen(text), "c", &length));
+    assert_null(json_text_member("{}", 2, "c", &length));
+}
+
+/* ---- lines ---- */
+
+static char *write_file(const char *text)
+{
+    char *path = strdup("/tmp/rota-test-lines-XXXXXX");
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    return path;
+}
+
+static void lines_come_in_order_and_again(void **state)
+{
+    char *path = write_file("one\n\nthree\nfour");
+    struct error err;
+    struct lines *lines = lines_open(path, 100, &err);
+    static const char *const expected[] = {"one", "", "three", "four"};
+    size_t bytes;
+    int rc;
+
+    (void)state;
+    assert_non_null(lines);
+    assert_true(lines_is_file(lines));
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT(expected); i++) {
+            const char *line = lines_next(lines, &bytes, NULL, NULL, &rc, &err);
+            assert_int_equal(bytes, strlen(expected[i]));
+            assert_memory_equal(line, expected[i], bytes);
+            assert_int_equal(lines_number(lines), i + 1);
+        }
+        assert_null(lines_next(lines, &bytes, NULL, NULL, &rc, &err));
+        assert_int_equal(rc, 0);
+        assert_int_equal(lines_rewind(lines, &err), 0);
+    }
+    lines_close(lines);
+    unlink(path);
+    free(path);
+}
+
+static void a_line_that_is_too_long_is_refused(void **state)
+{
+    char *path = write_file("12345\n123456\n");
+    struct error err;
+    struct lines *lines = lines_open(path, 5, &err);
+    size_t bytes;
+    int rc;
+
+    (void)state;
+    assert_non_null(lines_next(lines, &bytes, NULL, NULL, &rc, &err));
+    assert_null(lines_next(lines, &bytes, NULL, NULL, &rc, &err));
+    assert_int_equal(rc, ERR_LIMIT);
+    assert_non_null(strstr(err.message, ":2:"));
+    lines_close(lines);
+    unlink(path);
+    free(path);
+}
+
+static void a_file_that_is_not_there_is_told_apart(void **state)
+{
+    struct error err;
+
+    (void)state;
+    assert_null(lines_open("/nonexistent/jobs", 5, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_with_everything_is_read),
+        cmocka_unit_test(a_payload_of_json_is_passed_on_as_it_stands),
+        cmocka_unit_test(a_payload_of_text_or_bytes_is_decoded),
+        cmocka_unit_test(what_a_line_does_not_say_comes_from_the_defaults),
+        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(a_member_is_found_by_its_own_name_only),
+        cmocka_unit_test(lines_come_in_order_and_again),
+        cmocka_unit_test(a_line_that_is_too_long_is_refused),
+        cmocka_unit_test(a_file_that_is_not_there_is_told_apart),
+    };
+    return UNIT_RUN(tests);
+}

@@ -1,0 +1,443 @@
+#include "worker/lane.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buffer.h"
+#include "common/keys.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/random.h"
+#include "common/session.h"
+
+#include <uthash.h>
+
+#define FINISH_MAX     64 /* leases that one call may end */
+#define REPEAT_AFTER_S 0.2
+
+/* An ended job that waits for its report to be sent, or to be answered. */
+struct end {
+    char name[JOB_NAME_BYTES_MAX + 1];
+    unsigned char token[TOKEN_BYTES];
+    char verdict[64];
+    int64_t run_us;
+    char *report;
+    size_t report_bytes;
+};
+
+/* A job that is ours, from its claim to its report. */
+struct lease {
+    char name[JOB_NAME_BYTES_MAX + 1];
+    unsigned char token[TOKEN_BYTES];
+    bool seen; /* in the list of held leases being compared */
+    UT_hash_handle hh;
+};
+
+struct lane {
+    struct lane_options options;
+    struct lease *leases; /* by name */
+    struct session *session;
+    struct end *ends; /* the first `sent` of them are in the call under way */
+    size_t end_count, end_slots, sent;
+    struct call call;        /* the claim or finish under way, to be repeated until it is answered */
+    bool under_way, waiting; /* waiting: it failed, and is sent again by `repeat` or lane_resume */
+    bool told;               /* its failure was logged */
+    unsigned char token[TOKEN_BYTES];
+    unsigned claiming, taken;
+    int64_t v, active, next_ms, now_ms;
+    bool comparing; /* a look-up of `held` is under way */
+    ev_timer repeat;
+    struct call lookup; /* of `held` */
+};
+
+static void on_answer(const struct reply *reply, const struct error *err, void *ctx);
+
+/* ---- leases and ended jobs ---- */
+
+static void add_lease(struct lane *lane, const char *name, const unsigned char *token)
+{
+    struct lease *lease = memory_new(sizeof *lease);
+
+    snprintf(lease->name, sizeof lease->name, "%s", name);
+    memcpy(lease->token, token, TOKEN_BYTES);
+    HASH_ADD_STR(lane->leases, name, lease);
+}
+
+static void drop_lease(struct lane *lane, struct lease *lease)
+{
+    HASH_DEL(lane->leases, lease);
+    free(lease);
+}
+
+/* The job of a lease is not ours any more. */
+static void stop_lease(struct lane *lane, struct lease *lease)
+{
+    char name[JOB_NAME_BYTES_MAX + 1];
+
+    memcpy(name, lease->name, sizeof name);
+    drop_lease(lane, lease);
+    lane->options.on_stop(lane, name, false, lane->options.ctx);
+}
+
+void lane_report(struct lane *lane, const struct lane_end *from)
+{
+    struct lease *lease;
+    struct end *end;
+
+    HASH_FIND_STR(lane->leases, from->name, lease);
+    if (!lease)
+        return;
+    if (lane->end_count == lane->end_slots) {
+        lane->end_slots = lane->end_slots ? lane->end_slots * 2 : 64;
+        lane->ends = memory_resize(lane->ends, lane->end_slots * sizeof *lane->ends);
+    }
+    end = &lane->ends[lane->end_count++];
+    *end = (struct end){.run_us = from->run_us, .report_bytes = from->report_bytes};
+    snprintf(end->name, sizeof end->name, "%s", from->name);
+    snprintf(end->verdict, sizeof end->verdict, "%s", from->verdict);
+    memcpy(end->token, lease->token, TOKEN_BYTES);
+    drop_lease(lane, lease);
+    if (from->report_bytes)
+        end->report = memory_copy(from->report, from->report_bytes);
+}
+
+static void drop_ends(struct lane *lane, size_t count)
+{
+    if (count == 0)
+        return; /* there may be no list yet */
+    for (size_t i = 0; i < count; i++)
+        free(lane->ends[i].report);
+    memmove(lane->ends, lane->ends + count, (lane->end_count - count) * sizeof *lane->ends);
+    lane->end_count -= count;
+}
+
+static bool is_reported(const struct lane *lane, const char *name)
+{
+    for (size_t i = 0; i < lane->end_count; i++)
+        if (strcmp(lane->ends[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- claim and finish ---- */
+
+static void send_call(struct lane *lane)
+{
+    lane->waiting = false;
+    redis_send(lane->options.redis, &lane->call, lane->options.timeout_ms, on_answer, lane);
+}
+
+static void add_claim(struct lane *lane, const struct lane_claim *claim)
+{
+    const struct handlers *handlers = lane->options.handlers;
+
+    call_add_string(&lane->call, session_id(lane->session));
+    call_add(&lane->call, lane->token, TOKEN_BYTES);
+    call_add_int(&lane->call, claim->want);
+    call_add_string(&lane->call, claim->quiet ? "1" : "0");
+    call_add_int(&lane->call, (int64_t)claim->queue_count);
+    for (size_t i = 0; i < claim->queue_count; i++) {
+        call_add_string(&lane->call, claim->queues[i]);
+        call_add_int(&lane->call, claim->floor);
+    }
+    call_add_int(&lane->call, (int64_t)handlers->count);
+    for (size_t i = 0; i < handlers->count; i++) {
+        call_add_string(&lane->call, handlers->items[i].type);
+        call_add_int(&lane->call, handlers->items[i].timeout_ms);
+    }
+}
+
+static void add_ends(struct lane *lane)
+{
+    for (size_t i = 0; i < lane->sent; i++) {
+        const struct end *end = &lane->ends[i];
+        call_add_string(&lane->call, end->name);
+        call_add(&lane->call, end->token, TOKEN_BYTES);
+        call_add_string(&lane->call, end->verdict);
+        call_add_int(&lane->call, end->run_us);
+        call_add(&lane->call, end->report, end->report_bytes);
+    }
+}
+
+void lane_send(struct lane *lane, const struct lane_claim *claim)
+{
+    assert(lane_is_ready(lane));
+    lane->sent = lane->end_count < FINISH_MAX ? lane->end_count : FINISH_MAX;
+    if (lane->sent == 0 && claim->want == 0)
+        return;
+    lane->claiming = claim->want;
+    lane->under_way = true;
+    random_bytes(lane->token, TOKEN_BYTES);
+    call_function(&lane->call, lane->sent ? "finish" : "claim", lane->options.number);
+    add_claim(lane, claim);
+    add_ends(lane);
+    send_call(lane);
+}
+
+/* The call is over, whatever came of it. */
+static void end_call(struct lane *lane)
+{
+    lane->under_way = lane->waiting = lane->told = false;
+    lane->claiming = 0;
+    lane->sent = 0;
+    ev_timer_stop(lane->options.loop, &lane->repeat);
+}
+
+static void note_stale(struct lane *lane, const struct reply *answers)
+{
+    for (size_t i = 0; i < lane->sent && i < reply_count(answers); i++)
+        if (reply_is(reply_at(answers, i), "stale"))
+            log_warn("report refused: the job is not ours any more", "job=%s verdict=%s", lane->ends[i].name,
+                     lane->ends[i].verdict);
+}
+
+static void take_answer(struct lane *lane, const struct reply *reply)
+{
+    const struct reply *jobs = reply_at(reply, 6);
+    int64_t next_ms = reply_int(reply_at(reply, 4));
+    size_t sent = lane->sent;
+    unsigned wanted = lane->claiming;
+
+    note_stale(lane, reply_at(reply, 5));
+    lane->now_ms = reply_int(reply_at(reply, 1));
+    lane->v = reply_int(reply_at(reply, 2));
+    lane->active = reply_int(reply_at(reply, 3));
+    lane->next_ms = next_ms == 0 ? -1 : next_ms > lane->now_ms ? next_ms - lane->now_ms : 0;
+    lane->taken = (unsigned)(reply_count(jobs) / 3);
+    end_call(lane);
+    drop_ends(lane, sent);
+    for (size_t i = 0; i + 2 < reply_count(jobs); i += 3) {
+        const char *name = reply_string(reply_at(jobs, i));
+        add_lease(lane, name, lane->token);
+        lane->options.on_job(lane, name, reply_at(jobs, i + 1), reply_at(jobs, i + 2), lane->options.ctx);
+    }
+    lane->options.on_answer(lane, wanted, lane->options.ctx);
+}
+
+static void on_answer(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct lane *lane = ctx;
+
+    if (!lane->under_way)
+        return; /* of a session that is over */
+    if (err && (err->code == ERR_INVALID || err->code == ERR_PROTOCOL)) {
+        log_error("call refused, its reports are dropped", "lane=%u err=%s", lane->options.number, err->message);
+        size_t sent = lane->sent;
+        end_call(lane);
+        drop_ends(lane, sent); /* what they meant to end is found by comparing with `held` */
+        lane->options.on_answer(lane, 0, lane->options.ctx);
+    } else if (err) {
+        if (!lane->told)
+            log_warn("no answer, repeating the call until there is one", "lane=%u err=%s", lane->options.number, err->message);
+        lane->told = lane->waiting = true;
+        ev_timer_again(lane->options.loop, &lane->repeat);
+    } else if (reply_is(reply_at(reply, 0), "lost")) {
+        session_tell_lost(lane->session);
+    } else {
+        take_answer(lane, reply);
+    }
+}
+
+static void on_repeat(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct lane *lane = timer->data;
+
+    (void)events;
+    ev_timer_stop(loop, timer);
+    lane_resume(lane);
+}
+
+void lane_resume(struct lane *lane)
+{
+    if (!redis_is_up(lane->options.redis))
+        return;
+    session_resume(lane->session);
+    if (lane->waiting)
+        send_call(lane);
+}
+
+/* ---- comparing with what Redis says we hold ---- */
+
+/* A lease that nobody here knows: its claim was answered, but not to us. Handed back. */
+static void release_unknown(struct lane *lane, const char *name, const struct reply *value)
+{
+    size_t length;
+    const char *bytes = reply_bytes(value, &length);
+
+    if (length < 2 + TOKEN_BYTES) /* array of 7, str of 16, token: docs/PROTOCOL.md */
+        return;
+    log_warn("handing back a job that was claimed without our knowledge", "job=%s", name);
+    add_lease(lane, name, (const unsigned char *)bytes + 2);
+    lane_report(lane, &(struct lane_end){.name = name, .verdict = "release"});
+}
+
+static void on_held(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct lane *lane = ctx;
+    struct lease *lease, *next;
+
+    lane->comparing = false;
+    if (err || lane->under_way || !session_is_open(lane->session))
+        return; /* things have moved on: the next beat compares again */
+    for (lease = lane->leases; lease; lease = lease->hh.next)
+        lease->seen = false;
+    for (size_t i = 0; i + 1 < reply_count(reply); i += 2) {
+        const char *name = reply_string(reply_at(reply, i));
+        HASH_FIND_STR(lane->leases, name, lease);
+        if (lease)
+            lease->seen = true;
+        else if (!is_reported(lane, name))
+            release_unknown(lane, name, reply_at(reply, i + 1));
+    }
+    HASH_ITER(hh, lane->leases, lease, next)
+    {
+        if (!lease->seen)
+            stop_lease(lane, lease);
+    }
+    lane->options.on_answer(lane, 0, lane->options.ctx);
+}
+
+static void compare_held(struct lane *lane)
+{
+    char part[TYPE_BYTES_MAX + 8], key[KEY_BYTES_MAX];
+
+    if (lane->comparing)
+        return;
+    lane->comparing = true;
+    snprintf(part, sizeof part, "held:%s", session_id(lane->session));
+    call_command(&lane->lookup, "HGETALL");
+    call_add_string(&lane->lookup, key_in_lane(key, lane->options.number, part));
+    redis_send(lane->options.redis, &lane->lookup, lane->options.timeout_ms, on_held, lane);
+}
+
+static void on_beat(int64_t held, const struct reply *cancelled, void *ctx)
+{
+    struct lane *lane = ctx;
+
+    for (size_t i = 0; i < reply_count(cancelled); i++)
+        lane->options.on_stop(lane, reply_string(reply_at(cancelled, i)), true, lane->options.ctx);
+    if (!lane->under_way && held != (int64_t)(HASH_COUNT(lane->leases) + lane->end_count))
+        compare_held(lane);
+}
+
+/* ---- the session ---- */
+
+static void on_open(void *ctx)
+{
+    struct lane *lane = ctx;
+
+    lane->options.on_open(lane, lane->options.ctx);
+}
+
+static void on_lost(void *ctx)
+{
+    struct lane *lane = ctx;
+
+    end_call(lane);
+    drop_ends(lane, lane->end_count);
+    while (lane->leases)
+        stop_lease(lane, lane->leases);
+    lane->options.on_lost(lane, lane->options.ctx);
+}
+
+struct lane *lane_new(const struct lane_options *options)
+{
+    struct lane *lane = memory_new(sizeof *lane);
+
+    lane->options = *options;
+    lane->next_ms = -1;
+    ev_timer_init(&lane->repeat, on_repeat, 0, REPEAT_AFTER_S);
+    lane->repeat.data = lane;
+    lane->session = session_new(options->loop, options->redis,
+                                &(struct session_options){
+                                    .lane = options->number,
+                                    .kind = "worker",
+                                    .id = options->session,
+                                    .timeout_ms = options->timeout_ms,
+                                    .beat_ms = options->beat_ms,
+                                    .on_open = on_open,
+                                    .on_beat = on_beat,
+                                    .on_lost = on_lost,
+                                    .ctx = lane,
+                                });
+    lane->options.session = NULL;
+    return lane;
+}
+
+void lane_free(struct lane *lane)
+{
+    struct lease *lease, *next;
+
+    if (!lane)
+        return;
+    ev_timer_stop(lane->options.loop, &lane->repeat);
+    session_free(lane->session);
+    drop_ends(lane, lane->end_count);
+    HASH_ITER(hh, lane->leases, lease, next)
+    {
+        drop_lease(lane, lease);
+    }
+    free(lane->ends);
+    call_clear(&lane->call);
+    call_clear(&lane->lookup);
+    free(lane);
+}
+
+bool lane_is_open(const struct lane *lane)
+{
+    return session_is_open(lane->session);
+}
+
+bool lane_is_ready(const struct lane *lane)
+{
+    return session_is_open(lane->session) && !lane->under_way && !lane->comparing;
+}
+
+size_t lane_reports(const struct lane *lane)
+{
+    return lane->end_count;
+}
+
+unsigned lane_claiming(const struct lane *lane)
+{
+    return lane->claiming;
+}
+
+int64_t lane_v(const struct lane *lane)
+{
+    return lane->v;
+}
+
+int64_t lane_active(const struct lane *lane)
+{
+    return lane->active;
+}
+
+int64_t lane_next_ms(const struct lane *lane)
+{
+    return lane->next_ms;
+}
+
+unsigned lane_taken(const struct lane *lane)
+{
+    return lane->taken;
+}
+
+const char *lane_session(const struct lane *lane)
+{
+    return session_id(lane->session);
+}
+
+uint32_t lane_number(const struct lane *lane)
+{
+    return lane->options.number;
+}
+
+void lane_close(struct lane *lane, void (*closed)(void *ctx), void *ctx)
+{
+    end_call(lane);
+    session_close(lane->session, closed, ctx);
+}

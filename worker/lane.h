@@ -1,0 +1,87 @@
+/* lane.h - a worker's dealings with one lane: its session, its claims, and the reports of jobs that ended.
+ *
+ * At most one claim or finish is under way; while it is, ended jobs gather and go with the next one. A call that got no answer is
+ * repeated, word for word, until it is answered: the functions then change nothing twice. The lane knows the leases it has handed
+ * out; when Redis counts others (a beat tells), it hands back those it does not know and stops the jobs that are not its own. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/id.h"
+#include "common/redis.h"
+#include "worker/handler.h"
+
+struct lane;
+
+#define LANE_CLAIM_MAX  32
+#define LANE_QUEUES_MAX 16
+
+struct lane_options {
+    struct ev_loop *loop;
+    struct redis *redis;
+    uint32_t number;
+    const char *session; /* id of the first session; copied */
+    int64_t timeout_ms, beat_ms;
+    const struct handlers *handlers; /* the types to claim; borrowed */
+    /* The session is open. */
+    void (*on_open)(struct lane *lane, void *ctx);
+    /* A job was claimed: name (org/id), record, state. Borrowed for the call. */
+    void (*on_job)(struct lane *lane, const char *name, const struct reply *record, const struct reply *state, void *ctx);
+    /* The call is over; what it claimed was handed over. `wanted`: the jobs it had asked for. */
+    void (*on_answer)(struct lane *lane, unsigned wanted, void *ctx);
+    /* A job must stop: an operator cancelled it (then it is still to be reported), or it is not ours any more. */
+    void (*on_stop)(struct lane *lane, const char *name, bool cancelled, void *ctx);
+    /* The session is over; on_stop was called for each of its jobs. */
+    void (*on_lost)(struct lane *lane, void *ctx);
+    void *ctx;
+};
+
+struct lane_claim {
+    unsigned want;             /* 0..LANE_CLAIM_MAX */
+    bool quiet;                /* only for organizations with nothing running */
+    const char *const *queues; /* in the order to visit */
+    size_t queue_count;        /* 1..LANE_QUEUES_MAX */
+    int64_t floor;             /* lowest V among the lanes that have work; 0 */
+};
+
+/* An ended job. Strings are borrowed for the call. */
+struct lane_end {
+    const char *name;
+    const char *verdict; /* as verdict_format writes it */
+    int64_t run_us;
+    const char *report;
+    size_t report_bytes;
+};
+
+struct lane *lane_new(const struct lane_options *options);
+/* To be called after its redis was freed, which ends the calls under way. */
+void lane_free(struct lane *lane);
+
+/* The connection is up again: beats, and repeats what was not answered. */
+void lane_resume(struct lane *lane);
+
+/* Takes note of an ended job, for the next call. Nothing happens if it is not ours any more. */
+void lane_report(struct lane *lane, const struct lane_end *end);
+
+/* Sends reports and claims in one call; the lane must be ready. With nothing to report and want 0 it does nothing. */
+void lane_send(struct lane *lane, const struct lane_claim *claim);
+
+/* Open, and no call under way. */
+bool lane_is_ready(const struct lane *lane);
+bool lane_is_open(const struct lane *lane);
+size_t lane_reports(const struct lane *lane);    /* ended jobs not yet acknowledged */
+unsigned lane_claiming(const struct lane *lane); /* jobs asked for by the call under way */
+
+/* Of the last answer: V, and organizations left in active; ms until a rate-limited one comes back (-1: none); jobs that came. */
+int64_t lane_v(const struct lane *lane);
+int64_t lane_active(const struct lane *lane);
+int64_t lane_next_ms(const struct lane *lane);
+unsigned lane_taken(const struct lane *lane);
+
+const char *lane_session(const struct lane *lane);
+uint32_t lane_number(const struct lane *lane);
+
+/* Closes the session, handing back what is held. */
+void lane_close(struct lane *lane, void (*closed)(void *ctx), void *ctx);

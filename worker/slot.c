@@ -1,0 +1,221 @@
+#include "worker/slot.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/job.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/random.h"
+#include "worker/child.h"
+#include "worker/environment.h"
+#include "worker/guard.h"
+
+#define BROKEN_HANDLER_MS 5000 /* until a job of a broken handler is tried again */
+
+struct slot {
+    struct slots *slots;
+    unsigned number;
+    struct lane *lane; /* NULL: free */
+    char name[JOB_NAME_BYTES_MAX + 1];
+    int attempt, max_attempts;
+    bool disowned; /* it is not ours any more: nobody wants to hear how it ends */
+    struct child *child;
+};
+
+struct slots {
+    struct ev_loop *loop;
+    const struct handlers *handlers;
+    void (*on_free)(void *ctx);
+    void *ctx;
+    struct slot *items;
+    struct guard *guard;
+    unsigned count, taken;
+};
+
+struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, void (*on_free)(void *ctx),
+                        void *ctx)
+{
+    struct slots *slots = memory_new(sizeof *slots);
+    struct error err;
+
+    *slots = (struct slots){.loop = loop, .handlers = handlers, .on_free = on_free, .ctx = ctx, .count = count};
+    slots->items = memory_new(sizeof *slots->items * count);
+    for (unsigned i = 0; i < count; i++)
+        slots->items[i] = (struct slot){.slots = slots, .number = i};
+    slots->guard = guard_start(count, &err);
+    if (!slots->guard)
+        log_warn("what handlers start may outlive a killed worker", "err=%s", err.message);
+    return slots;
+}
+
+void slots_free(struct slots *slots)
+{
+    if (!slots)
+        return;
+    slots_kill(slots); /* PR_SET_PDEATHSIG sees to the same when the process ends; the children are never waited for here */
+    guard_stop(slots->guard);
+    free(slots->items);
+    free(slots);
+}
+
+unsigned slots_taken(const struct slots *slots)
+{
+    return slots->taken;
+}
+
+static void report(struct lane *lane, const char *name, const char *verdict, int64_t run_us, const struct report *report)
+{
+    struct buffer bytes = {0};
+
+    if (report)
+        report_encode(&bytes, report);
+    lane_report(lane,
+                &(struct lane_end){
+                    .name = name, .verdict = verdict, .run_us = run_us, .report = bytes.data, .report_bytes = bytes.length});
+    buffer_clear(&bytes);
+}
+
+/* What is kept of how it went. `error` has room for JOB_ERROR_BYTES_MAX; empty for a success. */
+static void describe(char *error, const struct child_result *result)
+{
+    const struct ending *ending = &result->ending;
+    const char *colon = result->error[0] ? ": " : "";
+
+    error[0] = '\0';
+    if (ending->start_errno > 0)
+        snprintf(error, JOB_ERROR_BYTES_MAX, "%s", result->error);
+    else if (ending->timed_out)
+        snprintf(error, JOB_ERROR_BYTES_MAX, "timed out after %lld ms%s%s", (long long)(result->run_us / 1000), colon,
+                 result->error);
+    else if (ending->signal >= 0)
+        snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, result->error);
+    else if (ending->exit != 0 && ending->exit != 99)
+        snprintf(error, JOB_ERROR_BYTES_MAX, "exit %d%s%s", ending->exit, colon, result->error);
+}
+
+static void report_child(struct slot *slot, const struct child_result *result)
+{
+    enum verdict verdict = verdict_of(&result->ending);
+    bool broken = verdict_is_broken_handler(&result->ending);
+    char error[JOB_ERROR_BYTES_MAX], text[64];
+    int64_t delay_ms =
+        verdict == VERDICT_RELEASE ? (broken ? BROKEN_HANDLER_MS : 0) : verdict_backoff_ms(slot->attempt, random_below(1 << 16));
+
+    describe(error, result);
+    verdict_format(text, verdict, delay_ms, slot->max_attempts);
+    report(slot->lane, slot->name, text, result->run_us,
+           &(struct report){
+               .exit = result->ending.exit,
+               .signal = result->ending.signal,
+               .error = error[0] ? error : NULL,
+               .result = verdict == VERDICT_DONE ? (char *)result->result : NULL,
+               .result_bytes = result->result_bytes,
+           });
+    if (verdict != VERDICT_DONE && verdict != VERDICT_DISCARD)
+        log_info("job not done", "job=%s verdict=%s attempt=%d err=%s", slot->name, text, slot->attempt, error);
+}
+
+static void on_ended(const struct child_result *result, void *ctx)
+{
+    struct slot *slot = ctx;
+
+    slot->child = NULL;
+    if (!slot->disowned)
+        report_child(slot, result);
+    slot->lane = NULL;
+    slot->slots->taken--;
+    slot->slots->on_free(slot->slots->ctx);
+}
+
+static struct slot *find_free(struct slots *slots)
+{
+    for (unsigned i = 0; i < slots->count; i++)
+        if (!slots->items[i].lane)
+            return &slots->items[i];
+    return NULL;
+}
+
+static void start(struct slots *slots, struct lane *lane, const struct job *job, const char *name, const struct handler *handler)
+{
+    struct slot *slot = find_free(slots);
+    int64_t timeout_ms = job->record.timeout_ms ? job->record.timeout_ms : handler->timeout_ms;
+    char **environment;
+
+    assert(slot);
+    *slot = (struct slot){.slots = slots,
+                          .number = slot->number,
+                          .lane = lane,
+                          .attempt = job->state.attempt + 1,
+                          .max_attempts = job->record.max_attempts ? job->record.max_attempts : handler->max_attempts};
+    snprintf(slot->name, sizeof slot->name, "%s", name);
+    environment = environment_new(job, lane_session(lane), slot->number, slot->attempt, slot->max_attempts, timeout_ms);
+    slots->taken++;
+    slot->child = child_start(slots->loop,
+                              &(struct child_options){
+                                  .argv = handler->argv,
+                                  .environment = environment,
+                                  .payload = job->record.payload,
+                                  .payload_bytes = job->record.payload_bytes,
+                                  .timeout_ms = timeout_ms,
+                                  .result_bytes_max = JOB_RESULT_BYTES_MAX,
+                                  .group = slots->guard ? guard_place(slots->guard, slot->number) : NULL,
+                              },
+                              on_ended, slot);
+    environment_free(environment);
+}
+
+/* A record that nobody can read must not come back again and again. */
+static void quarantine(struct lane *lane, const char *name, const char *why)
+{
+    log_error("job cannot be read, dead letter", "job=%s err=%s", name, why);
+    report(lane, name, "dead", 0, &(struct report){.exit = -1, .signal = -1, .error = (char *)why});
+}
+
+void slots_run(struct slots *slots, struct lane *lane, const char *name, const struct reply *record, const struct reply *state)
+{
+    size_t record_bytes, state_bytes;
+    const char *record_at = reply_bytes(record, &record_bytes), *state_at = reply_bytes(state, &state_bytes);
+    const struct handler *handler;
+    struct job job = {.place = "running"};
+    struct error err;
+
+    if (job_name_split(name, job.org, job.id, &err) < 0 ||
+        job_decode(&job, record_at, record_bytes, state_at, state_bytes, &err) < 0) {
+        quarantine(lane, name, err.message);
+        return;
+    }
+    handler = handlers_find(slots->handlers, job.record.type);
+    if (!handler)
+        report(lane, name, "release", 0, NULL);
+    else if (!handler->argv)
+        report(lane, name, "done", 0, NULL);
+    else
+        start(slots, lane, &job, name, handler);
+    job_clear(&job);
+}
+
+void slots_stop(struct slots *slots, const struct lane *lane, const char *name, bool cancelled)
+{
+    for (unsigned i = 0; i < slots->count; i++) {
+        struct slot *slot = &slots->items[i];
+        if (slot->lane != lane || !slot->child || slot->disowned || strcmp(slot->name, name) != 0)
+            continue;
+        log_info("stopping a job", "job=%s why=%s", name, cancelled ? "cancelled" : "not ours any more");
+        slot->disowned = !cancelled;
+        if (cancelled)
+            child_stop(slot->child);
+        else
+            child_kill(slot->child);
+        return;
+    }
+}
+
+void slots_kill(struct slots *slots)
+{
+    for (unsigned i = 0; i < slots->count; i++)
+        if (slots->items[i].child)
+            child_kill(slots->items[i].child);
+}

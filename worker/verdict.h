@@ -1,0 +1,40 @@
+/* verdict.h - what the end of a handler means for its job. Pure.
+ *
+ * Exit codes follow thirty years of mail delivery (sysexits(3), qmail): 0 done; 75, 111 try again later; 65, 100, 64, 77, 78 dead
+ * letter now; 99 finished, nothing to keep; 126, 127 the handler is broken, not the job; anything else: try again with back-off.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum verdict {
+    VERDICT_DONE,
+    VERDICT_DISCARD,
+    VERDICT_RETRY,   /* uses an attempt */
+    VERDICT_TIMEOUT, /* the same, by our time-out */
+    VERDICT_CRASH,   /* the same, by a signal that was not ours; counts a crash */
+    VERDICT_DEAD,    /* dead letter now */
+    VERDICT_RELEASE, /* back to its queue: our shutdown, or a broken handler; uses no attempt */
+};
+
+/* How a handler ended. */
+struct ending {
+    int exit;        /* its exit code, or -1 */
+    int signal;      /* the signal that killed it, or -1 */
+    int start_errno; /* > 0: it could not be started at all */
+    bool timed_out;  /* killed by us: it ran too long */
+    bool stopped;    /* killed by us: shutdown, lost session or cancel */
+};
+
+enum verdict verdict_of(const struct ending *ending);
+
+/* True if the handler, not the job, is at fault: it could not be started, or says 126 or 127. */
+bool verdict_is_broken_handler(const struct ending *ending);
+
+/* Back-off before the next attempt, after `attempt` (1, 2, ...) of them: min(1 h, 5 s * 2^(attempt-1)), +-20 %. `random` makes it
+ * testable: any number; its lowest 16 bits are used. */
+int64_t verdict_backoff_ms(int attempt, uint64_t random);
+
+/* The argument of `finish`: "done", "retry 5000 25", ... */
+void verdict_format(char ret_text[64], enum verdict verdict, int64_t delay_ms, int max_attempts);

@@ -1,0 +1,596 @@
+#include "worker/worker.h"
+
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buffer.h"
+#include "common/card.h"
+#include "common/clock.h"
+#include "common/job.h"
+#include "common/keys.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/random.h"
+#include "worker/environment.h"
+#include "worker/lane.h"
+#include "worker/sleeper.h"
+#include "worker/slot.h"
+
+#define CHECK_AGAIN_S 1.0 /* after a check of the deployment that failed */
+#define CHECK_EVERY_S 30.0
+#define CARD_EVERY_S  5.0
+#define SWEEP_LANES   4 /* lanes that are looked into when a sleep ends without a token */
+
+enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_CLOSING, WORKER_STOPPED };
+
+/* What the worker believes of a lane. */
+struct outlook {
+    struct lane *lane;
+    bool work, quiet_work; /* a claim may find something */
+    bool woken;            /* a token came after the claim under way was sent */
+    ev_timer comes_back;   /* a rate-limited organization has a token again */
+    struct worker *worker;
+};
+
+struct worker {
+    struct ev_loop *loop;
+    struct worker_options options;
+    enum worker_phase phase;
+    struct redis *redis, *sleep_redis;
+    struct sleeper *sleeper;
+    struct outlook *lanes;
+    uint32_t lane_count, sweep_at;
+    struct slots *slots;
+    int turn[LANE_QUEUES_MAX]; /* what each queue is owed in turns */
+    const char *queue_names[LANE_QUEUES_MAX];
+    char session[SESSION_BYTES + 1];
+    int64_t started_ms;
+    unsigned closing; /* lanes whose session is being closed */
+    ev_timer check, card, drain;
+    bool checking;
+    ev_prepare pump; /* runs once per turn of the loop if something has changed */
+    bool changed;
+};
+
+static void pump(struct worker *worker);
+
+/* ---- one turn: report, claim, sleep ---- */
+
+static void note_change(struct worker *worker)
+{
+    worker->changed = true;
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    struct worker *worker = prepare->data;
+
+    (void)loop, (void)events;
+    if (worker->changed) {
+        worker->changed = false;
+        pump(worker);
+    }
+}
+
+/* Slots kept for quiet organizations. */
+static unsigned reserved_slots(const struct worker *worker)
+{
+    return worker->options.slots / WORKER_SLOTS_PER_QUIET;
+}
+
+/* Free slots that no claim under way may fill. */
+static unsigned free_slots(const struct worker *worker)
+{
+    unsigned taken = slots_taken(worker->slots);
+
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        taken += lane_claiming(worker->lanes[i].lane);
+    return taken < worker->options.slots ? worker->options.slots - taken : 0;
+}
+
+/* The ready lane that may have work and whose V is furthest behind; NULL if there is none. `ret_floor`: the lowest V among lanes
+ * with work. */
+static struct outlook *choose_lane(struct worker *worker, bool quiet, int64_t *ret_floor)
+{
+    struct outlook *best = NULL;
+    int64_t floor = INT64_MAX;
+
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        struct outlook *outlook = &worker->lanes[i];
+        bool work = quiet ? outlook->quiet_work : outlook->work;
+        if (lane_active(outlook->lane) > 0 && lane_v(outlook->lane) < floor)
+            floor = lane_v(outlook->lane);
+        if (work && lane_is_ready(outlook->lane) && (!best || lane_v(outlook->lane) < lane_v(best->lane)))
+            best = outlook;
+    }
+    *ret_floor = floor == INT64_MAX || worker->lane_count == 1 ? 0 : floor;
+    return best;
+}
+
+/* The queues in the order of this visit. Whose turn it is comes first: smooth weighted round robin, so that 2:1 gives a b a, a b
+ * a. */
+static void turn_queues(struct worker *worker, const char *queues[LANE_QUEUES_MAX])
+{
+    size_t count = worker->options.queue_count, first = 0;
+    int total = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        worker->turn[i] += (int)worker->options.queues[i].weight;
+        total += (int)worker->options.queues[i].weight;
+        if (worker->turn[i] > worker->turn[first])
+            first = i;
+    }
+    worker->turn[first] -= total;
+    for (size_t i = 0; i < count; i++)
+        queues[i] = worker->options.queues[(first + i) % count].name;
+}
+
+static void send(struct worker *worker, struct outlook *outlook, unsigned want, bool quiet, int64_t floor)
+{
+    const char *queues[LANE_QUEUES_MAX];
+
+    turn_queues(worker, queues);
+    outlook->woken = false;
+    lane_send(outlook->lane, &(struct lane_claim){.want = want < LANE_CLAIM_MAX ? want : LANE_CLAIM_MAX,
+                                                  .quiet = quiet,
+                                                  .queues = queues,
+                                                  .queue_count = worker->options.queue_count,
+                                                  .floor = floor});
+}
+
+/* Claims in the lanes that may have work until no slot is free or no lane is left. */
+static void claim(struct worker *worker)
+{
+    unsigned available = free_slots(worker), reserved = reserved_slots(worker);
+    struct outlook *outlook;
+    int64_t floor;
+
+    while (available > reserved && (outlook = choose_lane(worker, false, &floor))) {
+        send(worker, outlook, available - reserved, false, floor);
+        available = free_slots(worker);
+    }
+    while (available > 0 && available <= reserved && (outlook = choose_lane(worker, true, &floor))) {
+        send(worker, outlook, available, true, floor);
+        available = free_slots(worker);
+    }
+}
+
+static void report(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        if (lane_reports(worker->lanes[i].lane) > 0 && lane_is_ready(worker->lanes[i].lane))
+            lane_send(worker->lanes[i].lane,
+                      &(struct lane_claim){.queues = worker->queue_names, .queue_count = worker->options.queue_count});
+}
+
+static bool any_open_lane(const struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        if (lane_is_open(worker->lanes[i].lane))
+            return true;
+    return false;
+}
+
+/* True if Redis need not be told anything about us: no job runs, waits for its report, or may have been claimed. */
+static bool holds_nothing(const struct worker *worker)
+{
+    if (slots_taken(worker->slots) > 0)
+        return false;
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        if (lane_reports(worker->lanes[i].lane) > 0 || lane_claiming(worker->lanes[i].lane) > 0)
+            return false;
+    return true;
+}
+
+static void close_when_drained(struct worker *worker);
+static void give_up(struct worker *worker);
+
+static void pump(struct worker *worker)
+{
+    if (worker->lane_count == 0 || worker->phase >= WORKER_CLOSING)
+        return;
+    if (!redis_is_up(worker->redis)) {
+        if (worker->phase == WORKER_DRAINING && holds_nothing(worker))
+            give_up(worker);
+        return;
+    }
+    if (worker->phase == WORKER_RUNNING)
+        claim(worker); /* takes the reports of the lanes it claims in along */
+    report(worker);
+    if (worker->phase == WORKER_DRAINING)
+        close_when_drained(worker);
+    else if (free_slots(worker) > 0 && any_open_lane(worker))
+        sleeper_sleep(worker->sleeper, free_slots(worker) <= reserved_slots(worker));
+}
+
+/* ---- sleeping ---- */
+
+static void on_ignored(const struct reply *reply, const struct error *err, void *ctx)
+{
+    (void)reply, (void)err, (void)ctx;
+}
+
+/* A token that came when no slot was free any more wakes another worker. */
+static void pass_on(struct worker *worker, const char *key)
+{
+    struct call call = {0};
+
+    call_command(&call, "ZADD");
+    call_add_string(&call, key);
+    call_add_int(&call, 0);
+    call_add_int(&call, 0);
+    redis_send(worker->redis, &call, worker->options.timeout_ms, on_ignored, NULL);
+    call_clear(&call);
+}
+
+static void on_wake(int64_t lane, const char *key, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    if (lane >= 0 && lane < worker->lane_count) {
+        if (worker->phase != WORKER_RUNNING || free_slots(worker) == 0)
+            pass_on(worker, key);
+        worker->lanes[lane].work = worker->lanes[lane].quiet_work = worker->lanes[lane].woken = true;
+    } else {
+        for (uint32_t i = 0; i < SWEEP_LANES && i < worker->lane_count; i++) {
+            struct outlook *outlook = &worker->lanes[worker->sweep_at++ % worker->lane_count];
+            outlook->work = outlook->quiet_work = true;
+        }
+    }
+    note_change(worker);
+}
+
+static void on_comes_back(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct outlook *outlook = timer->data;
+
+    (void)loop, (void)events;
+    outlook->work = true;
+    note_change(outlook->worker);
+}
+
+/* ---- what the lanes tell ---- */
+
+static void on_lane_open(struct lane *lane, void *ctx)
+{
+    struct worker *worker = ctx;
+    struct buffer queues = {0}, types = {0};
+
+    for (size_t i = 0; i < worker->options.queue_count; i++)
+        buffer_add_format(&queues, "%s%s", i ? " " : "", worker->queue_names[i]);
+    for (size_t i = 0; i < worker->options.handlers->count; i++)
+        buffer_add_format(&types, "%s%s", i ? " " : "", worker->options.handlers->items[i].type);
+    card_write(worker->redis, &(struct card){.session = lane_session(lane),
+                                             .kind = "worker",
+                                             .queues = queues.data,
+                                             .types = types.data,
+                                             .slots = (int)worker->options.slots,
+                                             .started_ms = worker->started_ms});
+    buffer_clear(&queues);
+    buffer_clear(&types);
+    log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane), worker->options.slots);
+    worker->lanes[lane_number(lane)].work = worker->lanes[lane_number(lane)].quiet_work = true;
+    note_change(worker);
+}
+
+static void on_job(struct lane *lane, const char *name, const struct reply *record, const struct reply *state, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    slots_run(worker->slots, lane, name, record, state);
+}
+
+static void on_answer(struct lane *lane, unsigned wanted, void *ctx)
+{
+    struct worker *worker = ctx;
+    struct outlook *outlook = &worker->lanes[lane_number(lane)];
+
+    note_change(worker);
+    if (wanted == 0)
+        return;
+    /* What is left is known of the first queue only: with more of them the next claim tells. */
+    outlook->work = outlook->quiet_work =
+        outlook->woken || (lane_taken(lane) > 0 && (lane_active(lane) > 0 || worker->options.queue_count > 1));
+    if (lane_next_ms(lane) >= 0) {
+        ev_timer_stop(worker->loop, &outlook->comes_back);
+        ev_timer_set(&outlook->comes_back, (double)lane_next_ms(lane) / 1000, 0);
+        ev_timer_start(worker->loop, &outlook->comes_back);
+    }
+}
+
+static void on_stop(struct lane *lane, const char *name, bool cancelled, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    slots_stop(worker->slots, lane, name, cancelled);
+}
+
+static void on_lane_lost(struct lane *lane, void *ctx)
+{
+    (void)lane;
+    note_change(ctx);
+}
+
+static void on_slot_free(void *ctx)
+{
+    note_change(ctx);
+}
+
+/* ---- start ---- */
+
+static void start_lanes(struct worker *worker, uint32_t lanes)
+{
+    worker->lane_count = lanes;
+    worker->lanes = memory_new(sizeof *worker->lanes * lanes);
+    for (uint32_t i = 0; i < lanes; i++) {
+        struct outlook *outlook = &worker->lanes[i];
+        outlook->worker = worker;
+        ev_init(&outlook->comes_back, on_comes_back);
+        outlook->comes_back.data = outlook;
+        outlook->lane = lane_new(&(struct lane_options){
+            .loop = worker->loop,
+            .redis = worker->redis,
+            .number = i,
+            .session = worker->session,
+            .timeout_ms = worker->options.timeout_ms,
+            .beat_ms = worker->options.beat_ms,
+            .handlers = worker->options.handlers,
+            .on_open = on_lane_open,
+            .on_job = on_job,
+            .on_answer = on_answer,
+            .on_stop = on_stop,
+            .on_lost = on_lane_lost,
+            .ctx = worker,
+        });
+    }
+    worker->sleeper = sleeper_new(&(struct sleeper_options){.loop = worker->loop,
+                                                            .redis = worker->sleep_redis,
+                                                            .other_redis = worker->redis,
+                                                            .lanes = lanes,
+                                                            .queues = worker->queue_names,
+                                                            .queue_count = worker->options.queue_count,
+                                                            .on_wake = on_wake,
+                                                            .ctx = worker});
+}
+
+static void stopped(struct worker *worker, const struct error *err)
+{
+    if (worker->phase == WORKER_STOPPED)
+        return;
+    worker->phase = WORKER_STOPPED;
+    worker->options.on_stopped(err, worker->options.ctx);
+}
+
+static void on_checked(const struct deployment *found, const struct error *err, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    worker->checking = false;
+    if (worker->phase == WORKER_STOPPED)
+        return;
+    if (err && worker->phase == WORKER_STARTING && (err->code == ERR_INVALID || err->code == ERR_DENIED)) {
+        stopped(worker, err); /* a server like this is not worked with */
+        return;
+    }
+    if (err) {
+        log_warn(worker->lane_count ? "the deployment is not as it should be" : "waiting for the deployment", "err=%s",
+                 err->message);
+        ev_timer_stop(worker->loop, &worker->check);
+        ev_timer_set(&worker->check, CHECK_AGAIN_S, CHECK_EVERY_S);
+        ev_timer_start(worker->loop, &worker->check);
+        return;
+    }
+    if (worker->lane_count == 0) {
+        for (unsigned i = 0; i < found->warning_count; i++)
+            log_warn("server", "warning=%s", found->warnings[i]);
+        worker->phase = worker->phase == WORKER_STARTING ? WORKER_RUNNING : worker->phase;
+        start_lanes(worker, found->lanes);
+    } else if (found->lanes != worker->lane_count) {
+        log_error("the number of lanes has changed: restart", "was=%u is=%u", worker->lane_count, found->lanes);
+    }
+    note_change(worker);
+}
+
+static void check(struct worker *worker)
+{
+    if (worker->checking || !redis_is_up(worker->redis))
+        return;
+    worker->checking = true;
+    deployment_check(worker->redis, &worker->options.deployment, on_checked, worker);
+}
+
+static void on_check_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    check(timer->data);
+}
+
+/* True if the lane's session is not also that of a lane before it: each session has one card. */
+static bool has_own_card(const struct worker *worker, uint32_t lane)
+{
+    for (uint32_t i = 0; i < lane; i++)
+        if (strcmp(lane_session(worker->lanes[i].lane), lane_session(worker->lanes[lane].lane)) == 0)
+            return false;
+    return true;
+}
+
+static void on_card_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct worker *worker = timer->data;
+
+    (void)loop, (void)events;
+    for (uint32_t i = 0; i < worker->lane_count && redis_is_up(worker->redis); i++)
+        if (has_own_card(worker, i))
+            card_touch(worker->redis, lane_session(worker->lanes[i].lane));
+}
+
+static void on_up(void *ctx)
+{
+    struct worker *worker = ctx;
+
+    log_info("connected", "redis=%s", redis_address(worker->redis));
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        lane_resume(worker->lanes[i].lane); /* beats before anything is claimed */
+    check(worker);
+    note_change(worker);
+}
+
+static void on_down(const struct error *err, void *ctx)
+{
+    log_warn("connection lost, connecting again; handlers go on", "err=%s", err->message);
+    note_change(ctx);
+}
+
+struct worker *worker_new(struct ev_loop *loop, const struct worker_options *options, struct error *err)
+{
+    struct worker *worker;
+    char name[64];
+
+    if (options->slots < 1 || options->slots > WORKER_SLOTS_MAX)
+        return error_set(err, ERR_INVALID, "slots is %u, it must be 1..%d", options->slots, WORKER_SLOTS_MAX), NULL;
+    if (options->queue_count < 1 || options->queue_count > LANE_QUEUES_MAX)
+        return error_set(err, ERR_LIMIT, "%zu queues, there must be 1..%d", options->queue_count, LANE_QUEUES_MAX), NULL;
+    if (options->handlers->count == 0)
+        return error_set(err, ERR_INVALID, "no handlers: name at least one, as in --on wc='wc -w'"), NULL;
+    worker = memory_new(sizeof *worker);
+    worker->loop = loop;
+    worker->options = *options;
+    worker->started_ms = clock_wall_ms();
+    for (size_t i = 0; i < options->queue_count; i++)
+        worker->queue_names[i] = options->queues[i].name;
+    session_draw(worker->session);
+    worker->slots = slots_new(loop, options->slots, options->handlers, on_slot_free, worker);
+    snprintf(name, sizeof name, "rota-worker:%s", worker->session);
+    worker->redis = redis_new(loop,
+                              &(struct redis_options){.url = options->redis_url,
+                                                      .password_file = options->password_file,
+                                                      .client_name = name,
+                                                      .on_up = on_up,
+                                                      .on_down = on_down,
+                                                      .ctx = worker},
+                              err);
+    snprintf(name, sizeof name, "rota-sleeper:%s", worker->session);
+    if (worker->redis)
+        worker->sleep_redis = redis_new(
+            loop,
+            &(struct redis_options){.url = options->redis_url, .password_file = options->password_file, .client_name = name},
+            err);
+    if (!worker->redis || !worker->sleep_redis) {
+        worker_free(worker);
+        return NULL;
+    }
+    ev_timer_init(&worker->check, on_check_time, CHECK_EVERY_S, CHECK_EVERY_S);
+    ev_timer_init(&worker->card, on_card_time, CARD_EVERY_S, CARD_EVERY_S);
+    ev_prepare_init(&worker->pump, on_prepare);
+    worker->check.data = worker->card.data = worker->pump.data = worker->drain.data = worker;
+    ev_timer_start(loop, &worker->check);
+    ev_timer_start(loop, &worker->card);
+    ev_prepare_start(loop, &worker->pump);
+    return worker;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    worker->phase = WORKER_STOPPED;
+    ev_timer_stop(worker->loop, &worker->check);
+    ev_timer_stop(worker->loop, &worker->card);
+    ev_timer_stop(worker->loop, &worker->drain);
+    ev_prepare_stop(worker->loop, &worker->pump);
+    redis_free(worker->redis);
+    redis_free(worker->sleep_redis);
+    sleeper_free(worker->sleeper);
+    for (uint32_t i = 0; i < worker->lane_count; i++) {
+        ev_timer_stop(worker->loop, &worker->lanes[i].comes_back);
+        lane_free(worker->lanes[i].lane);
+    }
+    free(worker->lanes);
+    slots_free(worker->slots);
+    free(worker);
+}
+
+/* ---- stop ---- */
+
+static void on_closed(void *ctx)
+{
+    struct worker *worker = ctx;
+
+    if (--worker->closing == 0)
+        stopped(worker, NULL);
+}
+
+static void close_when_drained(struct worker *worker)
+{
+    if (slots_taken(worker->slots) > 0)
+        return;
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        if (lane_reports(worker->lanes[i].lane) > 0 ||
+            (lane_is_open(worker->lanes[i].lane) && !lane_is_ready(worker->lanes[i].lane)))
+            return;
+    worker->phase = WORKER_CLOSING;
+    ev_timer_stop(worker->loop, &worker->drain);
+    worker->closing = worker->lane_count;
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        if (has_own_card(worker, i))
+            card_end(worker->redis, lane_session(worker->lanes[i].lane), "stopped");
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        lane_close(worker->lanes[i].lane, on_closed, worker);
+}
+
+/* Redis is away. The sessions will be recovered. */
+static void give_up(struct worker *worker)
+{
+    log_warn("stopping without a word to redis: what is not reported will be recovered", NULL);
+    stopped(worker, NULL);
+}
+
+static void on_give_up(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    give_up(timer->data);
+}
+
+static void on_drain_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct worker *worker = timer->data;
+
+    (void)loop, (void)events;
+    worker_stop_now(worker);
+}
+
+static void arm_drain(struct worker *worker, int64_t after_ms, void (*cb)(struct ev_loop *, ev_timer *, int))
+{
+    ev_timer_stop(worker->loop, &worker->drain);
+    ev_timer_init(&worker->drain, cb, (double)after_ms / 1000, 0);
+    ev_timer_start(worker->loop, &worker->drain);
+}
+
+void worker_drain(struct worker *worker)
+{
+    if (worker->phase >= WORKER_DRAINING)
+        return;
+    log_info("draining", "running=%u wait_ms=%lld", slots_taken(worker->slots), (long long)worker->options.drain_ms);
+    worker->phase = WORKER_DRAINING;
+    if (worker->lane_count == 0) {
+        stopped(worker, NULL);
+        return;
+    }
+    arm_drain(worker, worker->options.drain_ms, on_drain_over);
+    note_change(worker);
+}
+
+void worker_stop_now(struct worker *worker)
+{
+    if (worker->phase >= WORKER_CLOSING)
+        return;
+    worker_drain(worker);
+    if (worker->phase != WORKER_DRAINING)
+        return;
+    log_info("handing back what still runs", "running=%u", slots_taken(worker->slots));
+    slots_kill(worker->slots);
+    arm_drain(worker, worker->options.timeout_ms, on_give_up);
+    note_change(worker);
+}

@@ -1,0 +1,49 @@
+/* worker.h - the worker: takes jobs of many organizations into its slots, runs their handlers, reports how they ended.
+ *
+ * Claims only for free slots; ended jobs and the next claim travel in one call. Of the lanes that may have work it visits the one
+ * whose virtual time is furthest behind. One slot in twenty is kept for organizations that have nothing running. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/deployment.h"
+#include "common/error.h"
+#include "worker/handler.h"
+
+struct ev_loop;
+struct worker;
+
+#define WORKER_SLOTS_MAX       1024
+#define WORKER_SLOTS_PER_QUIET 20 /* every 20th slot is kept for quiet organizations; none below 20 */
+
+#define WORKER_QUEUE_WEIGHT_MAX 10
+
+struct worker_queue {
+    const char *name; /* borrowed */
+    unsigned weight;  /* of its turns, 1..WORKER_QUEUE_WEIGHT_MAX */
+};
+
+struct worker_options {
+    const char *redis_url, *password_file;
+    unsigned slots;                    /* 1..WORKER_SLOTS_MAX */
+    const struct worker_queue *queues; /* borrowed */
+    size_t queue_count;
+    const struct handlers *handlers; /* borrowed */
+    int64_t timeout_ms, beat_ms;     /* of the session */
+    int64_t drain_ms;                /* how long a drain waits for running jobs */
+    struct deployment_options deployment;
+    /* The worker has stopped: drained, or refused to start (`err`). */
+    void (*on_stopped)(const struct error *err, void *ctx);
+    void *ctx;
+};
+
+/* Starts a worker: connects, checks the deployment, opens sessions, claims. NULL and `err` for bad options. */
+struct worker *worker_new(struct ev_loop *loop, const struct worker_options *options, struct error *err);
+void worker_free(struct worker *worker);
+
+/* Takes no more jobs, waits up to drain_ms for those that run, hands back the rest, closes its sessions, calls on_stopped. */
+void worker_drain(struct worker *worker);
+
+/* The same without waiting: kills what runs. */
+void worker_stop_now(struct worker *worker);
