@@ -68,6 +68,7 @@ static void add_lease(struct lane *lane, const char *name, const unsigned char *
 
 static void drop_lease(struct lane *lane, struct lease *lease)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow the list that uthash keeps */
     HASH_DEL(lane->leases, lease);
     free(lease);
 }

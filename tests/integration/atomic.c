@@ -119,7 +119,7 @@ static void refused_arguments_change_nothing(void **state)
         if (reply->type != REDIS_REPLY_ERROR)
             fail_msg("%s %s was accepted", refused[i].function, refused[i].arguments);
         assert_error(reply, "INVALID");
-        if (strcmp(lane_digest(f), before))
+        if (strcmp(lane_digest(f), before) != 0)
             fail_msg("%s %s changed something", refused[i].function, refused[i].arguments);
     }
 }
@@ -265,7 +265,7 @@ static void a_key_of_a_wrong_type_that_is_read_first_stops_the_call_before_any_c
 
     for (size_t call = 0; call < CALLS; call++) {
         size_t row = 0;
-        while (strcmp(read_first[row].function, calls[call].function))
+        while (strcmp(read_first[row].function, calls[call].function) != 0)
             row++;
         char *keys = strdup(read_first[row].keys), *rest = keys, *part;
         while ((part = strsep(&rest, " "))) {
@@ -277,7 +277,7 @@ static void a_key_of_a_wrong_type_that_is_read_first_stops_the_call_before_any_c
 
             if (reply->type != REDIS_REPLY_ERROR)
                 fail_msg("%s %s took a string for %s", calls[call].function, calls[call].arguments, part);
-            if (strcmp(lane_digest(f), before))
+            if (strcmp(lane_digest(f), before) != 0)
                 fail_msg("%s %s: %s of a wrong type left changes", calls[call].function, calls[call].arguments, part);
         }
         free(keys);

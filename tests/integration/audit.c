@@ -17,7 +17,7 @@ static const char *audit(struct fixture *f, bool mend)
         cursor = reply_text(reply_element(reply, 0));
         for (size_t i = 0; i < words->elements; i++)
             found = fixture_text(f, "%s%s%s", found, *found ? " " : "", reply_text(words->element[i]));
-    } while (strcmp(cursor, "0"));
+    } while (strcmp(cursor, "0") != 0);
     return found;
 }
 
@@ -31,7 +31,7 @@ static const char *audit_jobs(struct fixture *f, const char *org, bool mend)
         cursor = reply_text(reply_element(reply, 0));
         for (size_t i = 0; i < words->elements; i++)
             found = fixture_text(f, "%s%s%s", found, *found ? " " : "", reply_text(words->element[i]));
-    } while (strcmp(cursor, "0"));
+    } while (strcmp(cursor, "0") != 0);
     return found;
 }
 
@@ -320,7 +320,7 @@ static void a_walk_of_many_organizations_sees_each(void **state)
         const redisReply *reply = lane_call(f, "audit", "%s 10 0", cursor);
         cursor = reply_text(reply_element(reply, 0));
         seen += reply_number(reply_element(reply, 1));
-    } while (strcmp(cursor, "0"));
+    } while (strcmp(cursor, "0") != 0);
 
     assert_true(seen >= 200);
 }

@@ -273,7 +273,7 @@ static void a_repeated_claim_gives_the_same_jobs_again(void **state)
     assert_int_equal(again.v, v);
     for (size_t i = 0; i < first.jobs; i++) {
         size_t k = 0;
-        while (k < again.jobs && strcmp(again.job[k].name, first.job[i].name))
+        while (k < again.jobs && strcmp(again.job[k].name, first.job[i].name) != 0)
             k++;
         assert_true(k < again.jobs);
         assert_memory_equal(again.job[k].record.data, first.job[i].record.data, first.job[i].record.length);

@@ -12,6 +12,7 @@
 
 #include "tests/support/client.h"
 #include "tests/support/server.h"
+#include "tests/support/text_file.h"
 
 #include <hiredis/hiredis.h>
 
@@ -229,15 +230,6 @@ static void a_missing_password_is_told(void **state)
     assert_non_null(strstr(err.message, "NOAUTH"));
 }
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 static void the_password_file_is_read_at_each_attempt(void **state)
 {
     struct fixture *f = *state;
@@ -249,9 +241,9 @@ static void the_password_file_is_read_at_each_attempt(void **state)
     client_connect(f->client, f->url, &(struct redis_options){.password_file = path});
     CLIENT_UNTIL(f->client, f->client->downs > 0);
     assert_int_equal(f->client->down.code, ERR_NOT_FOUND);
-    write_file(path, "old\n");
+    write_text_file(path, "old\n");
     CLIENT_UNTIL(f->client, f->client->down.code == ERR_DENIED);
-    write_file(path, "secret\n");
+    write_text_file(path, "secret\n");
     CLIENT_UNTIL(f->client, f->client->ups == 1);
 
     assert_string_equal(client_call(f->client, "ACL", "WHOAMI", NULL).text, "alice");
@@ -292,6 +284,10 @@ static void no_descriptor_is_inherited_by_children(void **state)
     client_connect_up(f->client, f->url);
 
     DIR *directory = opendir("/proc/self/fd");
+    if (!directory) {
+        fail_msg("no /proc/self/fd");
+        return;
+    }
     unsigned sockets = 0;
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
         int fd = atoi(entry->d_name);

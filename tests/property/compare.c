@@ -15,26 +15,12 @@
 
 static char script[41];
 
-static void read_script(struct buffer *text)
-{
-    char block[4096];
-    size_t bytes;
-    FILE *file = fopen(DUMP_PATH, "r");
-
-    if (!file)
-        fail_msg("cannot open %s", DUMP_PATH);
-    while ((bytes = fread(block, 1, sizeof block, file)) > 0)
-        buffer_add(text, block, bytes);
-    fclose(file);
-}
-
 void compare_begin(struct world *w)
 {
-    struct buffer text = {0};
+    char *text = fixture_read(DUMP_PATH);
 
-    read_script(&text);
-    snprintf(script, sizeof script, "%s", reply_text(lane_redis(w->f, "SCRIPT LOAD %s", text.data)));
-    buffer_clear(&text);
+    snprintf(script, sizeof script, "%s", reply_text(lane_redis(w->f, "SCRIPT LOAD %s", text)));
+    free(text);
 }
 
 static const redisReply *dump(struct world *w, bool everything)

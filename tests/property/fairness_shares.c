@@ -59,7 +59,8 @@ void s4_shares_follow_weights(void **state)
     int64_t begin_us = s.now_us, length_us = 18 * SEC;
     sim_run(&s, begin_us + length_us);
     for (unsigned i = 0; i < ORGS; i++) {
-        double fair_us = 16.0 * (double)length_us * weights[i % KINDS] / TOTAL, share = (double)sim_worked_us(&s, i) / fair_us;
+        double fair_us = 16.0 * (double)length_us * weights[i % KINDS] / (double)TOTAL,
+               share = (double)sim_worked_us(&s, i) / fair_us;
         if (i < KINDS)
             print_message("S4: weight %d has %.3f of its fair share, %lld services\n", weights[i % KINDS], share,
                           (long long)s.orgs[i].started);
@@ -105,7 +106,7 @@ void s5_shares_are_of_worker_time_not_of_jobs(void **state)
     sim_run(&s, 5 * 60 * SEC);
     sim_measure(&s);
     sim_run(&s, s.now_us + length_us);
-    double all_us = (double)length_us * SLOTS, share = (double)sim_worked_us(&s, noisy) / all_us;
+    double all_us = (double)length_us * (double)SLOTS, share = (double)sim_worked_us(&s, noisy) / all_us;
     print_message("S5: jobs of 34 s have %.3f of the workers' time, jobs of 1 s %.3f; jobs started: %lld and %lld\n", share,
                   (double)sim_worked_us(&s, victim) / all_us, (long long)s.orgs[noisy].started,
                   (long long)s.orgs[victim].started);
@@ -113,8 +114,8 @@ void s5_shares_are_of_worker_time_not_of_jobs(void **state)
     sim_end(&s);
 }
 
-/* A newcomer whose jobs turn out to take minutes: nobody could know it, but they pay while they run, so that it does not get every
- * slot that becomes free. */
+/* A newcomer whose jobs turn out to take minutes: nobody could know it, but they pay while they run, so that it does not get
+ * every slot that becomes free. */
 void s5_a_job_pays_while_it_runs(void **state)
 {
     enum { SLOTS = 20 };
@@ -128,7 +129,7 @@ void s5_a_job_pays_while_it_runs(void **state)
     unsigned surprise = sim_add_org(&s, 300 * SEC, 64);
     sim_measure(&s);
     sim_run(&s, s.now_us + 60 * SEC);
-    double share = (double)sim_worked_us(&s, surprise) / (60.0 * SEC * SLOTS);
+    double share = (double)sim_worked_us(&s, surprise) / (60.0 * SEC * (double)SLOTS);
     print_message("S5: new jobs of 300 s have %.3f of their first minute\n", share);
     assert_between(share, 0.35, 0.65);
     sim_end(&s);
@@ -149,7 +150,7 @@ void s5_jobs_of_many_lengths_pay_for_each(void **state)
     sim_run(&s, 60 * SEC);
     sim_measure(&s);
     sim_run(&s, s.now_us + length_us);
-    double share = (double)sim_worked_us(&s, mixed) / ((double)length_us * SLOTS);
+    double share = (double)sim_worked_us(&s, mixed) / ((double)length_us * (double)SLOTS);
     print_message("S5: jobs of 1 s, one in ten of 20 s, have %.3f beside jobs of 1 s\n", share);
     assert_between(share, 0.44, 0.56); /* what was charged too much comes back only down to V */
     sim_end(&s);

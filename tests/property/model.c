@@ -106,7 +106,7 @@ static void new_key(struct model *model, const struct model_job *job)
         key->until_ms = 0;
         return;
     }
-    assert(!"more keys than the model has room for");
+    assert(false); /* more keys than the model has room for */
 }
 
 /* ---- places ---- */
@@ -194,7 +194,7 @@ static struct model_job *new_job(struct model *model, struct model_org *org, con
             return job;
         }
     }
-    assert(!"more jobs than the model has room for");
+    assert(false); /* more jobs than the model has room for */
     return NULL;
 }
 

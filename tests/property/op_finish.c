@@ -27,7 +27,7 @@ void op_repeat(struct world *w)
     for (size_t i = 0; i < saved->args.count; i++)
         args_add(&args, saved->args.values[i], saved->args.bytes[i]);
     const redisReply *reply = ask(w, saved->function, &args);
-    if (is_lost(w, session, reply))
+    if (is_lost(w, session, reply) || !session)
         return;
 
     check_answers(w, reply_element(reply, 5), session->answered_ok, session->answer_count);

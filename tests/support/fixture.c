@@ -3,11 +3,14 @@
 #include <string.h>
 
 #include "common/buffer.h"
+#include "common/file.h"
 #include "common/id.h"
 #include "common/memory.h"
 #include "library_text.h"
 #include "tests/support/garbage.h"
 #include "tests/support/lane.h"
+
+#define FILE_BYTES_MAX (1 << 20)
 
 /* ---- What lives until the end of the test -------------------------------------------------------------------------------- */
 
@@ -120,26 +123,21 @@ static void load_library(struct fixture *f)
     free(text);
 }
 
-static char *read_file(const char *path)
+char *fixture_read(const char *path)
 {
-    struct buffer text = {0};
-    char block[4096];
-    size_t bytes;
-    FILE *file = fopen(path, "r");
+    struct error err = {0};
+    char *text = file_read(path, FILE_BYTES_MAX, NULL, &err);
 
-    if (!file) {
-        perror(path);
+    if (!text) {
+        fprintf(stderr, "%s\n", err.message);
         abort();
     }
-    while ((bytes = fread(block, 1, sizeof block, file)) > 0)
-        buffer_add(&text, block, bytes);
-    fclose(file);
-    return buffer_give(&text);
+    return text;
 }
 
 static void load_invariants(struct fixture *f)
 {
-    char *text = read_file(INVARIANTS_PATH);
+    char *text = fixture_read(INVARIANTS_PATH);
     redisReply *reply = redisCommand(f->redis, "SCRIPT LOAD %s", text);
 
     if (!reply || reply->type != REDIS_REPLY_STRING) {

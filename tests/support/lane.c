@@ -109,16 +109,18 @@ long long lane_calls(struct fixture *f)
 
 const char *reply_text(const redisReply *reply)
 {
-    if (!reply || (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS))
-        fail_msg("reply of type %d is no string: %s", reply ? reply->type : 0, reply && reply->str ? reply->str : "");
-    return reply->str;
+    if (reply && (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS))
+        return reply->str;
+    fail_msg("reply of type %d is no string: %s", reply ? reply->type : 0, reply && reply->str ? reply->str : "");
+    return NULL;
 }
 
 const redisReply *reply_element(const redisReply *reply, size_t i)
 {
-    if (!reply || reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
-        fail_msg("reply has no element %zu: %s", i, reply && reply->str ? reply->str : "");
-    return reply->element[i];
+    if (reply && reply->type == REDIS_REPLY_ARRAY && i < reply->elements)
+        return reply->element[i];
+    fail_msg("reply has no element %zu: %s", i, reply && reply->str ? reply->str : "");
+    return NULL;
 }
 
 long long reply_number(const redisReply *reply)
@@ -135,7 +137,7 @@ void assert_reply(const redisReply *reply, const char *text)
 
 void assert_error(const redisReply *reply, const char *beginning)
 {
-    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, beginning, strlen(beginning)))
+    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, beginning, strlen(beginning)) != 0)
         fail_msg("reply of type %d \"%s\" is not the error %s", reply->type, reply->str ? reply->str : "", beginning);
 }
 

@@ -72,6 +72,9 @@ void fixture_sweep(struct fixture *f);
 /* Connects again, after the server was restarted. */
 void fixture_reconnect(struct fixture *f);
 
+/* The content of a small file of ours; the test program ends if it cannot be read. The caller frees it. */
+char *fixture_read(const char *path);
+
 /* Runs `tests` in a group "<name> L=1" and again "<name> L=8", each test on a reset fixture, which it finds in *state. After each
  * test lane_check() runs for all lanes. Returns what main() returns. */
 int run_in_lanes(const char *name, const struct CMUnitTest *tests, size_t count);

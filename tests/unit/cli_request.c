@@ -1,10 +1,10 @@
 /* cli/request, cli/json_text, cli/lines - jobs from lines of JSON. */
-#include <unistd.h>
-
 #include "cli/json_text.h"
 #include "cli/lines.h"
 #include "cli/request.h"
 #include "tests/unit/unit.h"
+
+#include "tests/support/text_file.h"
 
 static const struct request nothing = {.record.payload = ""};
 
@@ -165,20 +165,20 @@ static void a_member_is_found_by_its_own_name_only(void **state)
 
 /* ---- lines ---- */
 
-static char *write_file(const char *text)
+static char *new_file(const char *text)
 {
     char *path = strdup("/tmp/rota-test-lines-XXXXXX");
     int fd = mkstemp(path);
 
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     close(fd);
+    write_text_file(path, text);
     return path;
 }
 
 static void lines_come_in_order_and_again(void **state)
 {
-    char *path = write_file("one\n\nthree\nfour");
+    char *path = new_file("one\n\nthree\nfour");
     struct error err;
     struct lines *lines = lines_open(path, 100, &err);
     static const char *const expected[] = {"one", "", "three", "four"};
@@ -206,7 +206,7 @@ static void lines_come_in_order_and_again(void **state)
 
 static void a_line_that_is_too_long_is_refused(void **state)
 {
-    char *path = write_file("12345\n123456\n");
+    char *path = new_file("12345\n123456\n");
     struct error err;
     struct lines *lines = lines_open(path, 5, &err);
     size_t bytes;

@@ -1,10 +1,10 @@
 /* config - the settings of a program: where a value comes from, and what is refused. */
 #include "common/config.h"
 
-#include <unistd.h>
-
 #include "common/tree.h"
 #include "tests/unit/unit.h"
+
+#include "tests/support/text_file.h"
 
 #define ARGUMENTS_MAX 16
 
@@ -70,15 +70,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 /* Reads the settings with the given arguments, which end with NULL. */
 static bool load(const char *argument, ...)
 {
@@ -109,7 +100,7 @@ static bool load(const char *argument, ...)
 
 static void assert_refuses_file(const char *text, const char *message)
 {
-    write_file("rota.yaml", text);
+    write_text_file("rota.yaml", text);
     assert_refuses(message, NULL);
 }
 
@@ -148,7 +139,7 @@ static void without_anything_the_defaults_hold(void **state)
 static void a_flag_beats_the_environment_which_beats_the_file(void **state)
 {
     (void)state;
-    write_file("rota.yaml", "# ours\n\nslots: 2\n");
+    write_text_file("rota.yaml", "# ours\n\nslots: 2\n");
     assert_loads(NULL);
     assert_int_equal(config_integer(config, "slots"), 2);
     assert_string_equal(config_origin(config, "slots"), "rota.yaml:3");
@@ -227,7 +218,7 @@ static void bad_flags_are_refused(void **state)
 static void help_and_version_are_answered_whatever_else_is_wrong(void **state)
 {
     (void)state;
-    write_file("rota.yaml", "nonsense: [");
+    write_text_file("rota.yaml", "nonsense: [");
     assert_loads("--frobnicate", "--slots", "0", "--help", NULL);
     assert_true(config_wants_help(config));
     assert_false(config_wants_version(config));
@@ -238,7 +229,7 @@ static void help_and_version_are_answered_whatever_else_is_wrong(void **state)
     assert_loads("--version", NULL);
     assert_true(config_wants_version(config));
 
-    write_file("rota.yaml", "");
+    write_text_file("rota.yaml", "");
     assert_loads("--note", "--help", "--", "-h", NULL); /* a value and an argument ask for nothing */
     assert_false(config_wants_help(config));
     assert_string_equal(config_string(config, "note"), "--help");
@@ -282,7 +273,7 @@ static void bad_variables_are_refused_even_if_a_flag_overrules_them(void **state
 static void a_variable_may_be_a_file(void **state)
 {
     (void)state;
-    write_file("secret", "redis://:password@h\n");
+    write_text_file("secret", "redis://:password@h\n");
     setenv("ROTA_REDIS_URL_FILE", "secret", 1);
     assert_loads(NULL);
     assert_string_equal(config_string(config, "redis.url"), "redis://:password@h");
@@ -298,7 +289,7 @@ static void a_variable_may_be_a_file(void **state)
 static void a_secret_that_is_too_long_is_refused_without_telling_it(void **state)
 {
     (void)state;
-    write_file("secret", "redis://:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@h\n");
+    write_text_file("secret", "redis://:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@h\n");
     setenv("ROTA_REDIS_URL_FILE", "secret", 1);
     assert_refuses("variable ROTA_REDIS_URL_FILE: has 83 bytes, the limit is 64", NULL);
 }
@@ -306,15 +297,15 @@ static void a_secret_that_is_too_long_is_refused_without_telling_it(void **state
 static void the_file_is_read(void **state)
 {
     (void)state;
-    write_file("rota.yaml", "redis: {url: 'redis://h'}\n"
-                            "session:\n"
-                            "  timeout: 1.5m\n"
-                            "queues: [mail, 'a, b']\n"
-                            "types: wc\n"
-                            "console: no\n"
-                            "slots:\n"     /* left empty: not given */
-                            "scheduler:\n" /* a section left empty */
-                            "note: \"\"\n");
+    write_text_file("rota.yaml", "redis: {url: 'redis://h'}\n"
+                                 "session:\n"
+                                 "  timeout: 1.5m\n"
+                                 "queues: [mail, 'a, b']\n"
+                                 "types: wc\n"
+                                 "console: no\n"
+                                 "slots:\n"     /* left empty: not given */
+                                 "scheduler:\n" /* a section left empty */
+                                 "note: \"\"\n");
     assert_loads(NULL);
 
     assert_string_equal(config_string(config, "redis.url"), "redis://h");
@@ -330,7 +321,7 @@ static void the_file_is_read(void **state)
 static void a_dotted_key_stands_for_maps_within_maps(void **state)
 {
     (void)state;
-    write_file("rota.yaml", "session.timeout: 2s\n");
+    write_text_file("rota.yaml", "session.timeout: 2s\n");
     assert_loads(NULL);
     assert_int_equal(config_integer(config, "session.timeout"), 2000);
 
@@ -363,7 +354,7 @@ static void keys_of_others_are_passed_over(void **state)
     const struct tree *handlers;
 
     (void)state;
-    write_file("rota.yaml", "scheduler: {tick: [whatever, {x: y}]}\nhandlers:\n  wc: {command: [wc, -w]}\n");
+    write_text_file("rota.yaml", "scheduler: {tick: [whatever, {x: y}]}\nhandlers:\n  wc: {command: [wc, -w]}\n");
     assert_loads(NULL);
     handlers = config_section(config, "handlers");
     assert_int_equal(tree_count(handlers), 1);
@@ -376,8 +367,8 @@ static void keys_of_others_are_passed_over(void **state)
 static void the_file_can_be_named(void **state)
 {
     (void)state;
-    write_file("rota.yaml", "slots: 1\n");
-    write_file("other.yaml", "slots: 2\n");
+    write_text_file("rota.yaml", "slots: 1\n");
+    write_text_file("other.yaml", "slots: 2\n");
     assert_loads("--config", "other.yaml", NULL);
     assert_string_equal(config_origin(config, "slots"), "other.yaml:1");
 
