@@ -3,7 +3,7 @@
 
 -- A batch of changes to one organization's jobs, written by write_moves(): the table of the sets to add to.
 local function new_moves(org)
-  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, key_owners = {} }
+  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, keys = {}, key_jobs = {} }
 end
 
 local function move_to(moves, set, score, id)
@@ -60,9 +60,8 @@ end
 -- The idempotency key of an ended job is kept for keep_unique_ms more. (Written by write_moves, if it still stands for that job: a job that was
 -- redriven after its key had been forgotten has none.)
 local function end_key(moves, key, id)
-  local keys = moves.keys or {}
-  moves.keys = keys
-  keys[#keys + 1], moves.key_owners[key] = key, id
+  local n = #moves.keys + 1 -- the same key may come twice: of the job it stands for, and of one that was redriven
+  moves.keys[n], moves.key_jobs[n] = key, id
 end
 
 -- True if `owner`, a value of the hash `unique`, names job `id`.
@@ -75,7 +74,7 @@ local function end_keys(lane, moves)
   local org, until_ms = moves.org, lane.now_ms + setting(moves.org, 'keep_unique_ms')
   local owners, text = call('HMGET', org_key(org, 'unique'), unpack(moves.keys)), int_text(until_ms)
   for i, key in ipairs(moves.keys) do
-    if owns_key(owners[i], moves.key_owners[key]) then move_to(moves, 'unique_until', text, key) end
+    if owns_key(owners[i], moves.key_jobs[i]) then move_to(moves, 'unique_until', text, key) end
   end
   if moves.add.unique_until then call('ZADD', lane.prefix .. 'expiring', 'LT', text, org.name) end
 end
@@ -83,7 +82,7 @@ end
 -- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14.
 local function write_moves(lane, moves)
   local org = moves.org
-  if moves.keys then end_keys(lane, moves) end
+  if moves.keys[1] then end_keys(lane, moves) end
   if #moves.state > 0 then call('HSET', org_key(org, 'state'), unpack(moves.state)) end
   if #moves.record > 0 then call('HSET', org_key(org, 'jobs'), unpack(moves.record)) end
   for set, flat in pairs(moves.add) do call('ZADD', org_key(org, set), unpack(flat)) end

@@ -289,6 +289,27 @@ static void a_job_does_not_end_a_key_that_another_one_has_now(void **state)
     }
 }
 
+static void a_key_ends_with_its_job_although_its_former_job_ends_in_the_same_call(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    run(f, "job1", &keyed, "dead");
+    clock_advance_ms(f, DAY_MS);
+    trim(f);
+    lane_enqueue(f, "acme", "job2", &keyed);
+    clock_advance_ms(f, 1); /* so that job1 is the last */
+    lane_call(f, "redrive", "acme job1");
+    lane_call(f, "org_set", "acme max_crashes 1");
+
+    for (int jobs = 0; jobs < 2; jobs++)
+        lane_claim_one(f, "w1");
+    clock_advance_ms(f, 100000);
+    assert_reply(reply_element(lane_call(f, "recover", "w1 %s 64", lane_field(f, "session:w1", "beat")), 0), "ok");
+
+    assert_int_equal(lane_count(f, "org:acme:dead"), 2);
+    assert_int_equal(lane_count(f, "org:acme:unique_until"), 1);
+}
+
 static void jobs_of_one_moment_are_all_kept_and_all_trimmed(void **state)
 {
     struct fixture *f = *state;
@@ -330,6 +351,7 @@ int main(void)
         cmocka_unit_test(the_key_of_a_redriven_job_lives_as_long_as_the_job),
         cmocka_unit_test(a_job_redriven_after_its_key_was_forgotten_has_none),
         cmocka_unit_test(a_job_does_not_end_a_key_that_another_one_has_now),
+        cmocka_unit_test(a_key_ends_with_its_job_although_its_former_job_ends_in_the_same_call),
         cmocka_unit_test(jobs_of_one_moment_are_all_kept_and_all_trimmed),
     };
 

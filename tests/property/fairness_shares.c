@@ -115,7 +115,8 @@ void s5_shares_are_of_worker_time_not_of_jobs(void **state)
 }
 
 /* A newcomer whose jobs turn out to take minutes: nobody could know it, but they pay while they run, so that it does not get
- * every slot that becomes free. */
+ * every slot that becomes free. Over ten seeds its share is 0.55 to 0.73; it would be 0.89 to 0.92 if jobs did not pay before
+ * they end. */
 void s5_a_job_pays_while_it_runs(void **state)
 {
     enum { SLOTS = 20 };
@@ -131,7 +132,7 @@ void s5_a_job_pays_while_it_runs(void **state)
     sim_run(&s, s.now_us + 60 * SEC);
     double share = (double)sim_worked_us(&s, surprise) / (60.0 * SEC * (double)SLOTS);
     print_message("S5: new jobs of 300 s have %.3f of their first minute\n", share);
-    assert_between(share, 0.35, 0.65);
+    assert_between(share, 0.35, 0.8);
     sim_end(&s);
 }
 
