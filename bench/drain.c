@@ -48,6 +48,7 @@ static double drain_s(struct ground *ground, unsigned workers, const char *const
     double s;
 
     ground_reset(ground);
+    process_run(ground, "rota", (const char *const[]){"setup", NULL});
     set_paused(ground, "pause");
     for (unsigned i = 0; i < workers; i++)
         pids[i] = process_start(ground, "rota-worker", arguments);

@@ -66,6 +66,15 @@ pid_t process_start(const struct ground *ground, const char *program, const char
     return pid;
 }
 
+void process_run(const struct ground *ground, const char *program, const char *const *arguments)
+{
+    int status = 0;
+
+    waitpid(process_start(ground, program, arguments), &status, 0);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        give_up("%s failed: see %s/%s.log", program, server_directory(ground->server), program);
+}
+
 void process_stop(pid_t pid)
 {
     kill(pid, SIGTERM);

@@ -11,6 +11,9 @@ struct ground;
  * for none). Its log goes to a file beside the server's data. */
 pid_t process_start(const struct ground *ground, const char *program, const char *const *arguments);
 
+/* The same, and waits for its end, which must be a success. */
+void process_run(const struct ground *ground, const char *program, const char *const *arguments);
+
 /* Asks it to stop (SIGTERM) and waits for its end. */
 void process_stop(pid_t pid);
 

@@ -1,4 +1,5 @@
-/* request.h - a job that somebody wants pushed: from flags, or from a line of JSON. Pure. */
+/* request.h - a job that somebody wants pushed: from flags, or from a line of JSON. Reads no file but the one that a line's
+ * payload_file names. */
 #pragma once
 
 #include <stddef.h>
