@@ -116,8 +116,8 @@ int fetch_set(struct cli *cli, const char *org, const char *set, int64_t from, b
         call_add_int(&call, PAGE_JOBS);
         call_add_string(&call, newest ? "1" : "0");
         rc = cli_call(cli, &call, on_page, &page, err);
-        from += PAGE_JOBS;
-    } while (rc == 0 && !page.ended && page.jobs == PAGE_JOBS);
+        from += (int64_t)page.jobs;
+    } while (rc == 0 && !page.ended && page.jobs > 0);
     call_clear(&call);
     *ret_ended = page.ended;
     return rc;

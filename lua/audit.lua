@@ -31,7 +31,7 @@ end
 
 local function audit(keys, args)
   local lane, limit = open_lane(keys), to_int(args[2], 'limit', 1, 100)
-  local page = call('ZSCAN', lane.prefix .. 'orgs', args[1], 'COUNT', limit)
+  local page = call('ZSCAN', lane.prefix .. 'orgs', check_cursor(args[1]), 'COUNT', limit)
   local all = {}
   for i = 1, #page[2], 2 do
     local org, wrong = load_org(lane, page[2][i]), {}
@@ -45,7 +45,7 @@ end
 register('audit', audit, { 'allow-oom' })
 
 --[[ audit_jobs - walks the jobs of one organization: each must be in exactly one place, and each running one must be held.
-  ARGV  1 org, 2 cursor ('0' to begin; over at '0'), 3 limit int 1..100 jobs (about), 4 mend '1' | '0'
+  ARGV  1 org, 2 cursor ('0' to begin; over at '0'), 3 limit int 1..100 jobs (about; fewer where records are large), 4 mend '1' | '0'
   Returns {next cursor, jobs seen, {what, id, ...}} - two each:
           'nowhere'  a record in no set           mended: to running if it is held, to where it ended if it has, else back to its queue
           'twice'    in more than one set         mended: stays in the one that its lease, its record and its state speak for; if it
@@ -131,7 +131,7 @@ end
 local function audit_jobs(keys, args)
   local lane = open_lane(keys)
   local org, limit, mend = load_org(lane, check_org(args[1])), to_int(args[3], 'limit', 1, 100), args[4] == '1'
-  local page = call('HSCAN', org_key(org, 'jobs'), args[2], 'COUNT', limit)
+  local page = call('HSCAN', org_key(org, 'jobs'), check_cursor(args[2]), 'COUNT', org.fields.large and min(limit, LARGE_PAGE) or limit)
   local wrong = {}
   for i = 1, #page[2], 2 do
     local what = audit_job(lane, org, page[2][i], mend)

@@ -6,8 +6,9 @@
         4 quiet     '1': only organizations that have nothing running (slots kept for them), else '0'
         5 q         int 1..16, queues, then q pairs: queue, floor (lowest V among the lanes that have work; '0')
         .. t        int 1..64, types, then t pairs: type or '*', time-out ms of its handler (a job's own wins)
-  Returns {'ok', now_ms, V, active, next_ms, {}, {name, record, state, ...}} - V (text), organizations left in active and the
-          ms at which the next rate-limited one comes back (0: none), all of the first queue; then the jobs: org/id, record, new state
+  Returns {'ok', now_ms, V, active, next_ms, {}, {name, record, state, ...}} - V (text) and organizations left in active, of the
+          first queue; the ms at which the next rate-limited one comes back, in any of them (0: none); then the jobs: org/id,
+          record, new state. Records and states together have at most 1 MiB, but for the first job
           {'lost'}: the session is over; nothing was claimed
   Calls <= 24 + 9 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for each of
         at most 32 organizations per queue that come back from parked (10 more for each further queue of it) ]]

@@ -41,7 +41,7 @@ local function reschedule(keys, args)
   if job.place == 'running' then return 'running' end
   if job.place ~= 'ready' and job.place ~= 'scheduled' then return 'ended' end
   local moves, later = new_moves(org), due_ms > lane.now_ms
-  job.state[ENQUEUED_MS] = job.state[ENQUEUED_MS] or job.state[ORDER] + (job.state[PRIORITY] or 0) * PRIORITY_MS
+  job.state[ENQUEUED_MS] = enqueued_ms(job.state)
   if later then
     move_to_scheduled(moves, id, job.state, due_ms)
   else
@@ -81,7 +81,7 @@ local function redrive(keys, args)
       answers[i - 1] = 'not_dead'
     else
       local moves, s = new_moves(org), job.state
-      s[ENQUEUED_MS] = s[ENQUEUED_MS] or s[ORDER] + (s[PRIORITY] or 0) * PRIORITY_MS
+      s[ENQUEUED_MS] = enqueued_ms(s)
       s[ORDER], s[ATTEMPT], s[CRASHES], s[REASON] = lane.now_ms - (s[PRIORITY] or 0) * PRIORITY_MS, 0, 0, nil
       move_to_ready(moves, job.id, s)
       write_moves(lane, moves)

@@ -5,24 +5,29 @@
           verdict  'done' | 'discard' | 'dead' | 'release' | 'release DELAY_MS' |
                    'retry DELAY_MS MAX_ATTEMPTS' | 'timeout DELAY_MS MAX_ATTEMPTS' | 'crash DELAY_MS MAX_ATTEMPTS'
           run_us   int, how long the handler ran on the worker's monotonic clock: what the organization pays
-          report   '' or a msgpack map {exit, signal, error, result}: kept with the attempt, at most 128 KiB
+          report   '' or a msgpack map {exit, signal, error, result}: kept with the attempt; at most 128 KiB with 'done' and
+                   'discard', 4 KiB with the others
   Returns as claim; the answers, one for each lease:
           'ok'     the lease has ended as asked (or: the job was cancelled meanwhile and is cancelled now)
           'stale'  the caller does not own the job (any more): nothing changed
           {'lost'}: the session is over; nothing changed
   Calls <= those of claim, 3, and for each organization 40, 2 for each run of leases that end alike, 12 for each further queue ]]
 local FINISH_MAX = 64
-local REPORT_BYTES_MAX = 131072
+local RESULT_BYTES_MAX, REPORT_BYTES_MAX = 131072, 4096
+local VERDICT_BYTES_MAX = 40
 local VERDICTS = { done = 0, discard = 0, dead = 0, release = 1, retry = 2, timeout = 2, crash = 2 }
 
 -- A verdict in words as verdict, delay_ms, max_attempts.
 local function parse_verdict(text)
-  local verdict, delay, limit = string.match(text, '^(%a+) ?(%d*) ?(%d*)$')
-  local numbers = VERDICTS[verdict]
-  if not numbers or (limit ~= '' and numbers < 2) or (delay ~= '' and numbers < 1) or (numbers == 2 and limit == '') then
-    refuse('INVALID', format('"%s" is not a verdict', sub(text, 1, 40)))
+  local words = {}
+  if #text <= VERDICT_BYTES_MAX then
+    for word in string.gmatch(text, '%S+') do words[#words + 1] = word end
   end
-  return { verdict, delay == '' and 0 or to_int(delay, 'delay_ms', 0, 2 ^ 42), limit == '' and 1 or to_int(limit, 'max_attempts', 1, 1000) }
+  local numbers = VERDICTS[words[1]]
+  if not numbers or table.concat(words, ' ') ~= text or #words - 1 > numbers or (numbers == 2 and #words < 3) then
+    refuse('INVALID', format('"%s" is not a verdict', sub(text, 1, VERDICT_BYTES_MAX)))
+  end
+  return { words[1], to_int(words[2] or '0', 'delay_ms', 0, 2 ^ 42), to_int(words[3] or '1', 'max_attempts', 1, 1000) }
 end
 
 -- Checks what can be checked of the leases described by args[at..] before anything is written. Returns their names and the
@@ -36,7 +41,8 @@ local function check_ends(args, at)
     names[n] = args[at]
     if not verdicts[verdict] then verdicts[verdict] = parse_verdict(verdict) end
     if not runs_ms[run_us] then runs_ms[run_us] = max(to_int(run_us, 'run_us', 0, 2 ^ 46) / 1000, COST_MS_MIN) end
-    if #report > REPORT_BYTES_MAX then refuse('INVALID', format('a report has %d bytes, the limit is %d', #report, REPORT_BYTES_MAX)) end
+    local most = SUCCESS[verdicts[verdict][1]] and RESULT_BYTES_MAX or REPORT_BYTES_MAX
+    if #report > most then refuse('INVALID', format('a report of %s has %d bytes, the limit is %d', verdict, #report, most)) end
     at = at + 5
   end
   return names, verdicts, runs_ms

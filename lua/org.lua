@@ -17,7 +17,7 @@ local function check_setting(name, value)
     if #value > 128 then refuse('INVALID', format('paused_by has %d bytes, the limit is 128', #value)) end
   elseif name == 'rate' then
     local rate = tonumber(value)
-    if value ~= '' and not (rate and rate >= 0.001 and rate <= 1000000) then
+    if value ~= '' and not (rate and find(value, '^%d+%.?%d*$') and rate >= 0.001 and rate <= 1000000) then
       refuse('INVALID', format('rate is "%s", it must be 0.001..1000000 jobs per second', sub(value, 1, 40)))
     end
   elseif SETTINGS[name] then
@@ -51,6 +51,12 @@ local function rescale_tokens(lane, org, old, new)
   if ahead_us > 0 then set_field(org, 'tat_us', int_text(old and new and lane.now_us + ahead_us * old / new or 0)) end
 end
 
+-- More than `burst` jobs ahead of time they cannot be: a lowered burst is effective at the next claim.
+local function limit_tokens(lane, org)
+  local most_us = lane.now_us + setting(org, 'burst') * 1000000 / tonumber(org.fields.rate)
+  if tonumber(org.fields.tat_us or 0) > most_us then set_field(org, 'tat_us', int_text(most_us)) end
+end
+
 local function org_set(keys, args)
   local lane = open_lane(keys)
   local org = load_org(lane, check_org(args[1]))
@@ -77,6 +83,7 @@ local function org_set(keys, args)
   if #removed > 0 then call('HDEL', org.key, unpack(removed)) end
   if setting(org, 'weight') ~= weight then rescale_debts(lane, org, weight, setting(org, 'weight')) end
   if org.fields.rate ~= rate then rescale_tokens(lane, org, rate, org.fields.rate) end
+  if org.fields.rate then limit_tokens(lane, org) end
   reindex(lane, org)
   save_lane(lane)
   return 'ok'
@@ -137,7 +144,7 @@ register('job', job, { 'no-writes' })
 --[[ jobs - a page of an organization's jobs in one set, in the set's order, without payloads. Writes nothing.
   ARGV  1 org, 2 set ('ready:<queue>', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500,
         5 '1': from the newest on
-  Returns {id, score, record, state or '', ...}, four each
+  Returns {id, score, record, state or '', ...}, four each; a page may be short (where records are large): none is left when it is empty
   Calls <= 6 ]]
 local function jobs(keys, args)
   local lane = open_lane(keys)
@@ -146,6 +153,7 @@ local function jobs(keys, args)
   for _, place in ipairs(PLACES) do known = known or place == set end
   if not known then refuse('INVALID', format('there is no set "%s"', sub(set, 1, 80))) end
   local from, limit = to_int(args[3], 'from', 0, 2 ^ 40), to_int(args[4], 'limit', 1, 500)
+  if found.fields.large then limit = min(limit, LARGE_PAGE) end
   local flat = call(args[5] == '1' and 'ZREVRANGE' or 'ZRANGE', org_key(found, set), int_text(from), int_text(from + limit - 1), 'WITHSCORES')
   local ids, listed = {}, {}
   for i = 1, #flat, 2 do ids[#ids + 1] = flat[i] end

@@ -36,7 +36,8 @@ register('promote', promote, { 'allow-oom' })
 --[[ inbox - moves entries of the inbox stream to their organization: as enqueue, but an entry that was moved in the last 24 h
   is not moved again, whatever became of its job since.
   ARGV  1 org, 2.. entry, record: 1..128 pairs; the entry's id is the job's id
-  Returns as enqueue, and 'moved' for an entry that was moved before. All but 'intake_paused' are final
+  Returns as enqueue, and 'moved' for an entry whose job was accepted before (or was there already). A refused entry is refused
+          again when it is tried again. All answers but 'intake_paused' are final
   Calls <= those of enqueue and 3 ]]
 local function inbox(keys, args)
   check_batch(args, BATCH_MAX)
@@ -57,7 +58,7 @@ local function inbox(keys, args)
   if #rest == 0 then return answers end
   for i, answer in ipairs(enqueue_jobs(lane, org, rest, 1)) do
     answers[at[i]] = answer
-    if answer ~= 'intake_paused' then
+    if answer == 'new' or answer == 'exists' or sub(answer, 1, 9) == 'coalesced' then
       seen[#seen + 1] = lane.now_text
       seen[#seen + 1] = rest[2 * i - 1]
     end

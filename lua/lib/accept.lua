@@ -29,14 +29,23 @@ local function register_org(lane, org)
   org.known = true
 end
 
+-- Notes a queue in the lane's list. In a full list it takes the place of one that nobody waits in and nobody has paused, which
+-- comes back with its next job. Calls: <= 2 for each of 64 names, if the list is full.
 local function check_queue(lane, queue)
   if has_word(lane.queues, queue) then return end
-  local _, spaces = string.gsub(lane.queues, ' ', '')
-  if spaces + 2 > QUEUES_MAX then
-    refuse('INVALID', format('queue %s would be number %d, the limit is %d: %s', queue, spaces + 2, QUEUES_MAX, lane.queues))
+  local names, idle = {}, nil
+  for name in string.gmatch(lane.queues, '%S+') do names[#names + 1] = name end
+  if #names < LANE_QUEUES_MAX then
+    idle = #names + 1
+  else
+    for i, name in ipairs(names) do
+      if not idle and name ~= QUEUE_DEFAULT and call('EXISTS', lane.prefix .. 'active:' .. name, lane.prefix .. 'parked:' .. name) == 0 and
+         not virtual_time(lane, name).paused then idle = i end
+    end
   end
-  lane.queues = lane.queues .. ' ' .. queue
-  lane.new_queues = true
+  if not idle then refuse('INVALID', format('queue %s would be number %d of the lane, the limit is %d', queue, #names + 1, LANE_QUEUES_MAX)) end
+  names[idle] = queue
+  lane.queues, lane.new_queues = table.concat(names, ' '), true
 end
 
 -- check_job_id() of each. One search through all of them costs less than one for each.
@@ -48,16 +57,16 @@ local function check_job_ids(ids)
 end
 
 -- Checks the pairs args[from..] before anything is written. Returns ids, options, payload sizes and the keys (nil if none has one).
-local function parse_batch(lane, args, from)
+local function parse_batch(args, from)
   local types, ids, wanted, sizes, keys, total, n = {}, {}, {}, {}, nil, 0, 0
   for i = from, #args, 2 do
     local record = args[i + 1]
+    if #record > RECORDS_BYTES_MAX then refuse('INVALID', format('a record has %d bytes, the limit is %d', #record, RECORDS_BYTES_MAX)) end
     local options, payload_bytes = parse_record(record, types)
     n = n + 1
     ids[n], wanted[n], sizes[n] = args[i], options, payload_bytes
     total = total + #record
     if options ~= NONE then
-      if options.queue then check_queue(lane, options.queue) end
       if options.key then
         keys = keys or {}
         keys[#keys + 1] = options.key
@@ -113,6 +122,7 @@ end
 -- Adds an accepted job with options to the batch, where it belongs.
 local function accept_with_options(lane, org, batch, id, options)
   local queue = options.queue or QUEUE_DEFAULT
+  check_queue(lane, queue)
   local due_ms = options.delay_ms and lane.now_ms + options.delay_ms or options.due_ms or 0
   local order, list = max(due_ms, lane.now_ms) - (options.priority or 0) * PRIORITY_MS, ready_list(org, batch, queue)
   if due_ms > lane.now_ms then
@@ -151,7 +161,7 @@ end
 
 -- Adds what is acceptable of the pairs args[from..]; the answers as a list.
 local function enqueue_jobs(lane, org, args, from)
-  local ids, wanted, sizes, keys = parse_batch(lane, args, from)
+  local ids, wanted, sizes, keys = parse_batch(args, from)
   local stored, owners = call('HMGET', org_key(org, 'jobs'), unpack(ids)), {}
   if keys then
     local found = call('HMGET', org_key(org, 'unique'), unpack(keys))

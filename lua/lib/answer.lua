@@ -7,7 +7,7 @@ local function claim_args(args)
   local want, at = to_int(args[3], 'want', 0, CLAIM_MAX), 6
   for i = 1, to_int(args[5], 'queues', 1, QUEUES_MAX) do
     queues[i] = check_name(args[at], 'queue')
-    floors[args[at]] = to_int(args[at + 1], 'floor', 0, 2 ^ 53)
+    floors[args[at]] = to_int(args[at + 1], 'floor', 0, 2 ^ 50)
     at = at + 2
   end
   local count = to_int(args[at], 'types', 1, 64)

@@ -1,5 +1,6 @@
 --[[ find.lua - where a job is, and taking it out of there. ]]
 
+local LARGE_PAGE = 4 -- jobs looked at in one call, of an organization with records above 32 KiB
 local PLACES = { 'scheduled', 'running', 'done', 'dead', 'cancelled' }
 
 -- Where job `id` is: {id, record, options, state (a table), place ('ready', 'scheduled', ...), set (key part), score}, or nil.

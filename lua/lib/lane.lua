@@ -19,7 +19,8 @@ end
 
 local SCHEMA = 1
 local QUEUE_DEFAULT = 'default'
-local QUEUES_MAX = 16
+local QUEUES_MAX = 16 -- of an organization, and in a claim
+local LANE_QUEUES_MAX = 64
 local ORGS_PATTERN = '^[a-z0-9][a-z0-9_-]*$'
 local NAME_BYTES_MAX = 63
 local TYPE_BYTES_MAX = 64
@@ -38,7 +39,7 @@ end
 
 -- Argument `value` as an integer in low..high, or INVALID naming it.
 local function to_int(value, name, low, high)
-  local number = tonumber(value)
+  local number = (type(value) ~= 'string' or find(value, '^%-?%d+$')) and tonumber(value)
   if not number or number ~= floor(number) or number < low or number > high then
     refuse('INVALID', format('%s is "%s", it must be an integer in %.0f..%.0f', name, sub(tostring(value), 1, 40), low, high))
   end
@@ -67,11 +68,23 @@ local function check_job_id(value)
   return value
 end
 
+-- A cursor of SCAN's family.
+local function check_cursor(value)
+  if not value or #value > 19 or not find(value, '^%d+$') then
+    refuse('INVALID', format('cursor "%s" is not one that this function has answered', sub(tostring(value), 1, 40)))
+  end
+  return value
+end
+
 local function check_session(value)
   if not value or #value > 64 or not find(value, '^[a-z0-9]+$') then
     refuse('INVALID', format('session "%s" must match [a-z0-9]{1,64}', sub(tostring(value), 1, 80)))
   end
   return value
+end
+
+local function check_schema(name, schema)
+  if tonumber(schema) > SCHEMA then refuse('SCHEMA', format('lane %s has schema %s, this library knows %d', name, schema, SCHEMA)) end
 end
 
 -- The lane of this call: {prefix, clock (key), paused, intake, queues, now_us, now_ms, now_text, orgs and queue states read so far}.
@@ -81,9 +94,7 @@ local function open_lane(keys)
   if keys[2] ~= prefix .. 'clock' then refuse('INVALID', 'the keys of a call are rota:{k} and rota:{k}:clock') end
   local clock = call('HMGET', keys[2], 'schema', 'queues', 'paused', 'intake')
   if not clock[1] then refuse('NOTREADY', 'lane ' .. keys[1] .. ' is not set up: run `rota setup`') end
-  if tonumber(clock[1]) > SCHEMA then
-    refuse('SCHEMA', format('lane %s has schema %s, this library knows %d', keys[1], clock[1], SCHEMA))
-  end
+  check_schema(keys[1], clock[1])
   local time = call('TIME')
   local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local now_ms = floor(now_us / 1000)

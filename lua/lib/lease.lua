@@ -56,6 +56,8 @@ end
 --   lost                its worker died: counts a crash, uses no attempt, keeps its order
 local OUTCOMES = { done = 'done', discard = 'discarded', retry = 'failed', timeout = 'timed_out', crash = 'crashed', dead = 'failed', release = 'released', lost = 'lost' }
 
+local SUCCESS = { done = true, discard = true }
+
 local function new_batch(lease, verdict, delay_ms, limit)
   return { lease = lease, verdict = verdict, delay_ms = delay_ms or 0, limit = limit or 1, ids = {}, reports = {}, run_ms = 0 }
 end
@@ -90,7 +92,7 @@ end
 -- Ends the jobs of a batch in memory. Calls: <= 2.
 local function route_batch(moves, lane, batch, keep)
   local org, ids, verdict, key = moves.org, batch.ids, batch.verdict, batch.lease[LEASE_KEY]
-  local success = verdict == 'done' or verdict == 'discard'
+  local success = SUCCESS[verdict]
   if success and key then end_key(moves, key, ids[1]) end
   if success and not keep then
     moves.forget[#moves.forget + 1] = ids
@@ -173,11 +175,12 @@ local function add_batch(ends, name, batch)
   batches[#batches + 1] = batch
 end
 
--- Adds a single lease to `ends`, for which nothing was measured: its organization pays for the time since the claim.
+-- Adds a single lease to `ends`, for which nothing was measured: its organization pays for the time since the claim, but not for
+-- more than a beat would charge beyond the last one: nobody knows that anything ran longer.
 local function add_single(lane, ends, name, lease, verdict, delay_ms, limit)
   local org, id = split_name(name)
   local batch = new_batch(lease, verdict, delay_ms, limit)
-  batch.ids[1], batch.reports[1], batch.run_ms = id, '', worker_ms_max(lane, lease)
+  batch.ids[1], batch.reports[1], batch.run_ms = id, '', min(worker_ms_max(lane, lease), lease[CHARGED_MS] + COST_MS_MAX)
   add_batch(ends, org, batch)
 end
 

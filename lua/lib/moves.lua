@@ -32,7 +32,10 @@ end
 
 -- To scheduled, until `due_ms`. `keep_order`: it rests, and takes its old place in the queue afterwards.
 local function move_to_scheduled(moves, id, state, due_ms, keep_order)
-  if not keep_order then state[ORDER] = due_ms - (state[PRIORITY] or 0) * PRIORITY_MS end
+  if not keep_order then
+    state[ENQUEUED_MS] = enqueued_ms(state)
+    state[ORDER] = due_ms - (state[PRIORITY] or 0) * PRIORITY_MS
+  end
   state[SESSION], state[STARTED_MS] = nil, nil
   move_to(moves, 'scheduled', due_ms, id)
   set_state(moves, id, state)

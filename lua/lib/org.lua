@@ -70,6 +70,9 @@ end
 -- Notes the first use of a queue by the organization.
 local function use_queue(org, queue)
   if has_word(org.fields.queues or '', queue) then return end
+  if #org_queues(org) >= QUEUES_MAX then
+    refuse('INVALID', format('queue %s would be number %d of the organization, the limit is %d: %s', queue, QUEUES_MAX + 1, QUEUES_MAX, org.fields.queues))
+  end
   set_field(org, 'queues', org.fields.queues and org.fields.queues .. ' ' .. queue or queue)
   org.queue_list = nil
 end
@@ -79,21 +82,26 @@ local function tag_units(org, ms)
   return max(1, floor(ms * TAG_UNITS_PER_MS * 100 / setting(org, 'weight') + 0.5))
 end
 
--- Rate limit (generic cell rate algorithm): jobs that may start now, and the microsecond at which the next may. No rate: inf, now.
+-- Rate limit (generic cell rate algorithm): the theoretical arrival time of the next job, and what one job adds to it. One that is
+-- further ahead than tokens can be spent comes from a clock that has been set back since, and is forgotten.
+local function arrival_us(lane, org)
+  local period_us, tat_us = 1000000 / tonumber(org.fields.rate), tonumber(org.fields.tat_us or 0)
+  if tat_us > lane.now_us + (setting(org, 'burst') + 1) * period_us then tat_us = 0 end
+  return max(tat_us, lane.now_us), period_us
+end
+
+-- Jobs that may start now, and the microsecond at which the next may. No rate: inf, now.
 local function rate_tokens(lane, org)
-  local rate = org.fields.rate
-  if not rate then return math.huge, lane.now_us end
-  local period_us, burst = 1000000 / tonumber(rate), setting(org, 'burst')
-  local tat_us = max(tonumber(org.fields.tat_us or 0), lane.now_us)
+  if not org.fields.rate then return math.huge, lane.now_us end
+  local tat_us, period_us = arrival_us(lane, org)
+  local burst = setting(org, 'burst')
   return floor(burst - (tat_us - lane.now_us) / period_us + 1e-6), tat_us - (burst - 1) * period_us
 end
 
 local function spend_tokens(lane, org, jobs)
-  local rate = org.fields.rate
-  if rate then
-    local tat_us = max(tonumber(org.fields.tat_us or 0), lane.now_us) + jobs * 1000000 / tonumber(rate)
-    set_field(org, 'tat_us', int_text(tat_us))
-  end
+  if not org.fields.rate then return end
+  local tat_us, period_us = arrival_us(lane, org)
+  set_field(org, 'tat_us', int_text(tat_us + jobs * period_us))
 end
 
 -- Leaves wake-up tokens for workers that sleep on `queue`, so that at least `wanted` lie there (at most one for each
@@ -113,8 +121,11 @@ local function wake(lane, queue, wanted, servable)
   call('ZADD', key, unpack(tokens))
 end
 
+-- The same for a worker that sleeps on slots kept for quiet organizations. Calls: <= 1, once for each queue.
 local function wake_quiet(lane, queue)
-  call('ZADD', lane.prefix .. 'wake:' .. queue .. ':quiet', '0', '0')
+  local state = virtual_time(lane, queue)
+  if not state.quiet_woken then call('ZADD', lane.prefix .. 'wake:' .. queue .. ':quiet', '0', '0') end
+  state.quiet_woken = true
 end
 
 -- The scheduler sleeps until the earliest due time: this tells it of an earlier one.
@@ -162,10 +173,8 @@ local function place_org(lane, org, queue, ready, running, tag, was_quiet)
       call('ZREM', prefix .. 'quiet:' .. queue, name)
     end
     org.tags[queue] = new
-    if entered then
-      wake(lane, queue)
-      if running == 0 then wake_quiet(lane, queue) end
-    end
+    if entered then wake(lane, queue) end
+    if running == 0 and (entered or not was_quiet) then wake_quiet(lane, queue) end
   else
     local kept = tag or old
     if kept then set_field(org, 'vt:' .. queue, kept) end -- debt is kept while it is away

@@ -76,6 +76,9 @@ local function check_options(options)
       end
     elseif name == 'headers' then
       if type(value) ~= 'table' then refuse('INVALID', 'option headers must be a map') end
+      for header, text in pairs(value) do
+        if type(header) ~= 'string' or type(text) ~= 'string' then refuse('INVALID', 'names and values of headers must be strings') end
+      end
     else
       refuse('INVALID', format('unknown option "%s"', sub(tostring(name), 1, 40)))
     end
@@ -112,11 +115,14 @@ local function parse_record(record, types)
   if first == 0xc0 then
     at = at + 1
   elseif first and ((first >= 0x80 and first <= 0x8f) or first == 0xde) then
-    local unpacked, after, value = pcall(cmsgpack.unpack_one, record, at - 1) -- no redis.call is in there
+    local head_only = sub(record, at, at + OPTIONS_BYTES_MAX) -- one byte more than they may have: what costs to unpack is bounded
+    local unpacked, after, value = pcall(cmsgpack.unpack_one, head_only, 0) -- no redis.call is in there
+    if after == -1 and #record <= at + OPTIONS_BYTES_MAX then refuse('INVALID', 'a record ends before its payload') end
+    if after == -1 or (not unpacked and #record > at + OPTIONS_BYTES_MAX) then
+      refuse('INVALID', format('options that are not msgpack, or have more than %d bytes', OPTIONS_BYTES_MAX))
+    end
     if not unpacked then refuse('INVALID', 'the options of a record are not msgpack: ' .. sub(tostring(after), 1, 80)) end
-    if after == -1 then refuse('INVALID', 'a record ends before its payload') end
-    if after - at + 1 > OPTIONS_BYTES_MAX then refuse('INVALID', format('options have %d bytes, the limit is %d', after - at + 1, OPTIONS_BYTES_MAX)) end
-    options, at = check_options(value), after + 1
+    options, at = check_options(value), at + after
   else
     refuse('INVALID', 'the options of a record must be a map or nil')
   end

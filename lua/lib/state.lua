@@ -34,6 +34,11 @@ local function new_state(order, options, enqueued_ms)
   return { order, enqueued_ms, queue, options.priority, 0, 0, 0, nil, nil, {}, nil }
 end
 
+-- When the job was enqueued. To be kept in the state before its order is changed.
+local function enqueued_ms(s)
+  return s[ENQUEUED_MS] or s[ORDER] + (s[PRIORITY] or 0) * PRIORITY_MS
+end
+
 local function add_attempt(s, now_ms, outcome, report)
   local attempts = s[ATTEMPTS]
   attempts[#attempts + 1] = { s[ATTEMPT] + 1, s[SESSION] or '', s[STARTED_MS] or now_ms, now_ms, outcome, report or '' }

@@ -9,7 +9,8 @@
 local QUANTUM_MS = 5
 local VALVE_PICKS = 16
 local VISITS_EXTRA = 16
-local RESTS_MAX = 64 -- jobs of unknown types looked at in one call
+local RESTS_MAX = 64 -- jobs set aside in one call
+local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside
 local REST_MS = 5000
 local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
 local CLAIM_MAX = 32
@@ -34,20 +35,20 @@ end
 
 -- The next organization of `queue` and its start tag, or nil. Calls: <= 2.
 local function pick(lane, queue, quiet)
-  local state = virtual_time(lane, queue)
-  state.picks, state.dirty = state.picks + 1, true
-  local found
+  local state, active, found = virtual_time(lane, queue), lane.prefix .. 'active:' .. queue, nil
   if quiet then
     found = call('ZRANGE', lane.prefix .. 'quiet:' .. queue, '0', '0', 'WITHSCORES')
     return found[1], tonumber(found[2])
   end
-  local active = lane.prefix .. 'active:' .. queue
-  if state.picks % VALVE_PICKS == 0 then
+  if (state.picks + 1) % VALVE_PICKS == 0 then
     found = call('ZRANGEBYSCORE', active, '(' .. int_text(state.v), '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
-    if found[1] then return found[1], tonumber(found[2]) end
   end
-  found = call('ZRANGE', active, '0', '0', 'WITHSCORES')
-  if found[1] then state.v = max(state.v, tonumber(found[2])) end
+  if not found or not found[1] then
+    found = call('ZRANGE', active, '0', '0', 'WITHSCORES')
+    if not found[1] then return nil end
+    state.v = max(state.v, tonumber(found[2]))
+  end
+  state.picks, state.dirty = state.picks + 1, true
   return found[1], tonumber(found[2])
 end
 
@@ -95,11 +96,14 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   local jobs_key, state_key, head = org_key(org, 'jobs'), org_key(org, 'state'), call('ZRANGE', ready, '0', '0', 'WITHSCORES')
   local id = head[1]
   local record = id and call('HGET', jobs_key, id)
-  if not record or (claim.bytes > 0 and claim.bytes + #record > RECORDS_BYTES_MAX) then return false end
+  if not record then return false end
+  local state_text = call('HGET', state_key, id)
+  local bytes = claim.bytes + #record + (state_text and #state_text or 0)
+  if claim.bytes > 0 and bytes > RECORDS_BYTES_MAX then return false end
   local kind, at = record_type(record)
   local options, timeout_ms = byte(record, at + 5) == 0xc0 and NONE or record_options(record), claim.types[kind] or claim.types['*']
   if not timeout_ms or (options.expires_ms and options.expires_ms <= lane.now_ms) then return false end
-  local state = claimed_state(lane, claim, head[2], call('HGET', state_key, id), options)
+  local state = claimed_state(lane, claim, head[2], state_text, options)
   local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key)
   local name, jobs, n = org.name .. '/' .. id, claim.jobs, 3 * claim.taken
   call('ZADD', org_key(org, 'running'), deadline, id)
@@ -107,7 +111,7 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   call('HSET', state_key, id, state)
   call('ZREM', ready, id)
   jobs[n + 1], jobs[n + 2], jobs[n + 3] = name, record, state
-  claim.bytes = claim.bytes + #record
+  claim.bytes = bytes
   return true
 end
 
@@ -121,12 +125,12 @@ local function head_of(ready, count)
   return ids, nil, call('ZMSCORE', ready, unpack(ids))
 end
 
--- Looks at the first `count` jobs of a ready set, decides about each, and moves them. Appends to claim.jobs (name, record, state).
--- Returns jobs taken and jobs that left the set. Calls: <= 16 and those of the rests and ends.
+-- Looks at the first jobs of a ready set, decides about each, and moves them: takes `count` at most. Appends to claim.jobs (name,
+-- record, state). Returns jobs taken and jobs that left the set. Calls: <= 16 and those of the rests and ends.
 local function take_from(lane, org, queue, ready, count, claim, charge_ms)
   if count == 1 and take_one(lane, org, queue, ready, claim, charge_ms) then return 1, 1 end
   local running_key, state_key = org_key(org, 'running'), org_key(org, 'state')
-  local ids, common_order, orders = head_of(ready, count)
+  local ids, common_order, orders = head_of(ready, (count > 1 or org.fields.large) and count or ASIDE_WINDOW)
   if not ids[1] then return 0, 0 end
   local records = call('HMGET', org_key(org, 'jobs'), unpack(ids))
   local states = call('HMGET', state_key, unpack(ids))
@@ -138,11 +142,17 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
   for i = 1, left do
     local id, record, state_text, order = ids[i], records[i], states[i], common_order or orders[i]
     local options, timeout_ms = NONE, nil
+    if words == 2 * count then
+      left = i - 1
+      break
+    end
     if record then
-      if bytes + #record > RECORDS_BYTES_MAX and bytes > 0 then
+      local more = #record + (state_text and #state_text or 0)
+      if bytes + more > RECORDS_BYTES_MAX and bytes > 0 then
         claim.full, left = true, i - 1
         break
       end
+      bytes = bytes + more
       local kind, at = record_type(record)
       if byte(record, at + 5) ~= 0xc0 then options = record_options(record) end
       timeout_ms = types[kind] or any
@@ -163,7 +173,6 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
       words = words + 2
       jobs[job_words + 1], jobs[job_words + 2], jobs[job_words + 3] = name, record, state
       job_words = job_words + 3
-      bytes = bytes + #record
     else
       moves = moves or new_moves(org)
       set_aside(lane, moves, claim, { id, order }, record, state_text, options)
@@ -219,7 +228,8 @@ local function visit(lane, queue, name, tag, claim)
   local taken, left = take_from(lane, org, queue, ready_key, count, claim, estimate_ms)
   claim.taken = claim.taken + taken
   if taken > 0 then spend_tokens(lane, org, taken) end
-  local paid = max(org.tags[queue], virtual_time(lane, queue).v) + tag_units(org, taken * estimate_ms)
+  local cost_ms = taken > 0 and taken * estimate_ms or QUANTUM_MS -- to set jobs aside is not free: others must get their turn
+  local paid = max(org.tags[queue], virtual_time(lane, queue).v) + tag_units(org, cost_ms)
   place_org(lane, org, queue, ready - left, running + taken, paid, running == 0)
   if taken > 0 then place_elsewhere(lane, org, queue, running, taken, limit, tokens) end
 end
@@ -248,19 +258,21 @@ local function take_jobs(lane, claim)
 end
 
 -- After a claim: work that is left wakes further workers (each woken one wakes up to two more); none left, none woken.
--- Returns V, organizations left in active and the ms at which the next one leaves parked (0: none), of the first queue. Calls: <= 5 per queue.
+-- Returns V and organizations left in active, of the first queue, and the ms at which the next one leaves parked in any (0: none).
+-- Calls: <= 6 per queue.
 local function after_take(lane, claim)
-  local first
+  local v, active, next_ms
   for _, queue in ipairs(claim.queues) do
     local left = call('ZCARD', lane.prefix .. 'active:' .. queue)
     if left == 0 then
       call('DEL', lane.prefix .. 'wake:' .. queue, lane.prefix .. 'wake:' .. queue .. ':quiet')
-    elseif claim.taken > 0 and not lane.paused and not virtual_time(lane, queue).paused then
+    elseif (claim.taken > 0 or claim.rests > 0) and not lane.paused and not virtual_time(lane, queue).paused then
       wake(lane, queue, 2, left)
+      if claim.quiet and call('EXISTS', lane.prefix .. 'quiet:' .. queue) == 1 then wake_quiet(lane, queue) end
     end
-    if not first then
-      first = { int_text(virtual_time(lane, queue).v), left, next_parked_ms(lane, queue) }
-    end
+    if not v then v, active = int_text(virtual_time(lane, queue).v), left end
+    local parked_ms = next_parked_ms(lane, queue)
+    if parked_ms > 0 and not (next_ms and next_ms < parked_ms) then next_ms = parked_ms end
   end
-  return first[1], first[2], first[3]
+  return v, active, next_ms or 0
 end

@@ -43,6 +43,9 @@ static const struct {
     {"finish", "w1 " TOKEN " 1 0 1 default 0 1 * 1000 acme/running " TOKEN " done 1.5 r"},
     {"finish", "w1 " TOKEN " 1 0 1 default 0 1 * 1000 acme/running " TOKEN " done 70368744177665 r"},
     {"finish", "w1 " TOKEN " 1 0 1 default 0 1 * 1000 acme/running " TOKEN " done 0 r acme/running " TOKEN " undone 0 r"},
+    {"finish", "w1 " TOKEN " 1 0 1 default 0 1 * 1000 acme/running " TOKEN " done_ 0 r"},
+    {"finish", "w1 " TOKEN " 1 0 1 default 0 1 * 1000 acme/running " TOKEN " release007 0 r"},
+    {"finish", "w1 " TOKEN " 1 0 1 default 0 1 * 1000 acme/running " TOKEN " retry10 0 r"},
     {"beat", ""},
     {"beat", "W1"},
     {"close", "w1"},
@@ -84,7 +87,13 @@ static const struct {
     {"purge", "Acme 1"},
     {"lead", ""},
     {"audit", ""},
+    {"audit", "x 10 1"},
     {"audit_jobs", "acme"},
+    {"audit_jobs", "acme -1 10 1"},
+    {"org_set", "acme weight 1e3"},
+    {"org_set", "acme weight 0x10"},
+    {"org_set", "acme weight +5"},
+    {"org_set", "acme rate 1e3"},
 };
 
 /* One job in each place, another organization, an open session w1 that holds "running". */

@@ -185,7 +185,7 @@ static void v_and_tags_of_2_to_the_50_stay_exact(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    long long high = (1LL << 50) + 1;
+    long long high = 1LL << 50;
     lane_claim(f, &(struct lane_claim){.session = "w1", .floor = fixture_text(f, "%lld", high)});
     lane_enqueue_many(f, "acme", "job", 3, NULL);
     assert_in_range((long long)tag(f, "acme"), high - DITHER_UNITS + 1, high);
@@ -274,6 +274,23 @@ static void the_time_of_a_lost_job_is_paid(void **state)
     assert_string_equal(lane_field(f, "org:acme", "vt:default"), fixture_text(f, "%d", 7001 * UNITS_PER_MS));
 }
 
+/* Nobody beat for eight hours, so nobody knows how long the job ran. */
+static void a_lost_job_pays_for_no_outage(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 6000);
+    lane_enqueue(f, "acme", "job1", NULL);
+    lane_claim_one(f, "w1");
+    clock_advance_ms(f, 2000);
+    lane_call(f, "beat", "w1");
+    clock_advance_ms(f, 8 * 3600 * 1000);
+
+    lane_call(f, "recover", "w1 %s 64", lane_field(f, "session:w1", "beat"));
+
+    long long paid_ms = (long long)lane_score(f, "active:default", "acme") / UNITS_PER_MS;
+    assert_in_range(paid_ms, 60000, 62010);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +309,7 @@ int main(void)
         cmocka_unit_test(who_has_drained_pays_too),
         cmocka_unit_test(the_time_of_a_lost_job_is_paid),
         cmocka_unit_test(one_beat_charges_what_runs_on_and_what_it_takes),
+        cmocka_unit_test(a_lost_job_pays_for_no_outage),
     };
 
     return RUN_IN_LANES("charges", tests);

@@ -310,6 +310,19 @@ static void a_key_ends_with_its_job_although_its_former_job_ends_in_the_same_cal
     assert_int_equal(lane_count(f, "org:acme:unique_until"), 1);
 }
 
+static void a_retry_does_not_change_when_a_job_was_enqueued(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    lane_enqueue(f, "acme", "job1", &(struct lane_record){.priority = 2});
+    clock_advance_ms(f, 5000);
+
+    struct lane_lease lease = lane_claim_one(f, "w1");
+    lane_end(f, &lease, "retry 1000 5");
+
+    assert_int_equal(lane_state(f, "acme", "job1").enqueued_ms, CLOCK_START_MS);
+}
+
 static void jobs_of_one_moment_are_all_kept_and_all_trimmed(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_job_does_not_end_a_key_that_another_one_has_now),
         cmocka_unit_test(a_key_ends_with_its_job_although_its_former_job_ends_in_the_same_call),
         cmocka_unit_test(jobs_of_one_moment_are_all_kept_and_all_trimmed),
+        cmocka_unit_test(a_retry_does_not_change_when_a_job_was_enqueued),
     };
 
     return RUN_IN_LANES("ends", tests);

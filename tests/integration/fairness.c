@@ -248,6 +248,30 @@ static void queues_have_tags_and_v_of_their_own(void **state)
     assert_int_equal(v(f), 777);
 }
 
+/* A visit that only sets jobs aside is paid for with one quantum, and looks at several of them. */
+static void jobs_set_aside_take_no_turns_from_others(void **state)
+{
+    struct fixture *f = *state;
+    const char *a = lane_org(f, 0), *b = lane_org(f, 1);
+    lane_open(f, "w1", 60000);
+    lane_enqueue_many(f, a, "job", 4, NULL);
+    lane_enqueue_many(f, b, "strange", 3000, &(struct lane_record){.type = "strange"});
+    set_estimate(f, a, "300");
+    set_estimate(f, b, "300");
+
+    for (unsigned services = 0, empty = 0; services < 4; services++, empty = 0) {
+        struct lane_claimed got = {0};
+        while (got.jobs == 0) {
+            got = lane_claim(f, &(struct lane_claim){.session = "w1", .types = "test:60000"});
+            if (got.jobs == 0)
+                assert_true(lane_count(f, "wake:default") > 0); /* somebody comes again, and soon */
+            assert_true(++empty <= 20);                         /* 60 quanta in 300 ms, four in a call */
+        }
+        clock_advance_ms(f, 300);
+        lane_end_after(f, &got.job[0], "done", 300000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +289,7 @@ int main(void)
         cmocka_unit_test(an_organization_is_quiet_again_after_its_last_job),
         cmocka_unit_test(being_quiet_concerns_all_queues_of_an_organization),
         cmocka_unit_test(queues_have_tags_and_v_of_their_own),
+        cmocka_unit_test(jobs_set_aside_take_no_turns_from_others),
     };
 
     return RUN_IN_LANES("fairness", tests);

@@ -261,7 +261,13 @@ static void words_that_are_no_verdict_are_refused(void **state)
                                       "crash",
                                       "timeout 5",
                                       "retry 4398046511105 5",
-                                      "release 1.5"};
+                                      "release 1.5",
+                                      "retry  5 5",
+                                      "retry10 5",
+                                      "release007",
+                                      "done ",
+                                      " done",
+                                      "retry 5 00000000000000000000000000000000005"};
     struct lane_lease lease = running_job(f);
     const char *before = lane_digest(f);
 
@@ -275,20 +281,55 @@ static void words_that_are_no_verdict_are_refused(void **state)
     assert_string_equal(lane_digest(f), before);
 }
 
-static void reports_have_at_most_128_kib(void **state)
+static void a_report_has_128_kib_for_a_result_and_4_kib_otherwise(void **state)
 {
     struct fixture *f = *state;
     struct lane_lease lease = running_job(f);
     char *report = calloc(1, 131073);
-    const char *arguments = "w1 0123456789abcdef 0 0 1 default 0 1 * 1000 acme/job1 %b done 0 %b";
+    const char *arguments = "w1 %b 0 0 1 default 0 1 * 1000 acme/job1 %b %b 0 %b";
+    static const struct {
+        const char *verdict;
+        size_t bytes_max;
+    } rows[] = {{"retry 0 9", 4096}, {"release", 4096}, {"dead", 4096}, {"done", 131072}};
 
-    assert_error(lane_call(f, "finish", arguments, lease.token, (size_t)LANE_TOKEN_BYTES, report, (size_t)131073),
-                 "INVALID a report");
-    assert_reply(
-        reply_element(
-            reply_element(lane_call(f, "finish", arguments, lease.token, (size_t)LANE_TOKEN_BYTES, report, (size_t)131072), 5),
-            0),
-        "ok");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *token = fixture_text(f, "%016zu", i);
+        size_t verdict_bytes = strlen(rows[i].verdict);
+        assert_error(lane_call(f, "finish", arguments, token, (size_t)LANE_TOKEN_BYTES, lease.token, (size_t)LANE_TOKEN_BYTES,
+                               rows[i].verdict, verdict_bytes, report, rows[i].bytes_max + 1),
+                     "INVALID a report of");
+        const redisReply *reply = lane_call(f, "finish", arguments, token, (size_t)LANE_TOKEN_BYTES, lease.token,
+                                            (size_t)LANE_TOKEN_BYTES, rows[i].verdict, verdict_bytes, report, rows[i].bytes_max);
+        assert_reply(reply_element(reply_element(reply, 5), 0), "ok");
+        lane_call(f, "redrive", "acme job1");
+        lane_call(f, "promote", "1");
+        if (i + 1 < sizeof rows / sizeof rows[0])
+            lease = lane_claim_one(f, "w1");
+    }
+    free(report);
+}
+
+/* What a claim reads and answers is bounded, also where jobs have been tried often with long errors. */
+static void a_claim_counts_what_jobs_remember(void **state)
+{
+    struct fixture *f = *state;
+    char *report = calloc(1, 4096);
+    lane_open(f, "w1", 60000);
+    lane_enqueue_many(f, "acme", "job", 4, NULL);
+    f->check_each = false;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        struct lane_claimed got = {0};
+        struct lane_end ends[4];
+        for (size_t jobs = 0; jobs < 4; jobs += got.jobs) {
+            got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 4});
+            assert_in_range(got.jobs, 1, attempt < 66 ? 4 : 3); /* 4 KiB for each attempt of each job: 1 MiB at 64 */
+            for (size_t i = 0; i < got.jobs; i++)
+                ends[i] = (struct lane_end){.lease = &got.job[i], .verdict = "retry 0 1000", .report = {report, 4096}};
+            lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
+        }
+        lane_call(f, "promote", "4");
+        fixture_sweep(f);
+    }
     free(report);
 }
 
@@ -309,7 +350,8 @@ int main(void)
         cmocka_unit_test(crashes_also_use_up_attempts),
         cmocka_unit_test(a_cancelled_job_is_cancelled_however_it_ends_except_by_success),
         cmocka_unit_test(words_that_are_no_verdict_are_refused),
-        cmocka_unit_test(reports_have_at_most_128_kib),
+        cmocka_unit_test(a_report_has_128_kib_for_a_result_and_4_kib_otherwise),
+        cmocka_unit_test(a_claim_counts_what_jobs_remember),
     };
 
     return RUN_IN_LANES("finish", tests);

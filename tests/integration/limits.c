@@ -251,6 +251,52 @@ static void a_new_rate_rescales_what_was_spent_ahead(void **state)
     assert_int_equal(parked_until(f, "acme"), CLOCK_START_MS + 2000);
 }
 
+static void a_clock_set_back_blocks_no_rate(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    lane_call(f, "org_set", "acme rate 1 burst 3");
+    lane_enqueue_many(f, "acme", "job", 10, NULL);
+    assert_int_equal(claim_all(f, "default"), 3);
+    f->unchecked |= UNCHECKED_ALL;
+
+    clock_advance_ms(f, -3600 * 1000);
+    lane_call(f, "audit", "0 10 1");
+    clock_advance_ms(f, 1000);
+
+    assert_true(claim_all(f, "default") > 0);
+    f->unchecked = 0;
+}
+
+static void a_lowered_burst_is_not_paid_for_with_a_wait(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    lane_call(f, "org_set", "acme rate 1 burst 10");
+    lane_enqueue_many(f, "acme", "job", 20, NULL);
+    assert_int_equal(claim_all(f, "default"), 10);
+
+    lane_call(f, "org_set", "acme burst 2");
+
+    assert_int_equal(parked_until(f, "acme"), CLOCK_START_MS + 1000);
+    clock_advance_ms(f, 1000);
+    assert_int_equal(claim_all(f, "default"), 1);
+}
+
+static void a_claim_tells_of_the_next_token_in_any_of_its_queues(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    lane_call(f, "org_set", "acme rate 5");
+    for (int i = 0; i < 3; i++)
+        lane_enqueue(f, "acme", fixture_text(f, "job%d", i), &(struct lane_record){.queue = "mail"});
+
+    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 3, .queues = "default mail"});
+
+    assert_int_equal(got.jobs, 1);
+    assert_int_equal(got.next_ms, CLOCK_START_MS + 200);
+}
+
 static void many_parked_organizations_return_within_bounds(void **state)
 {
     struct fixture *f = *state;
@@ -384,6 +430,9 @@ int main(void)
         cmocka_unit_test(a_paused_queue_is_not_claimed_from),
         cmocka_unit_test(a_paused_lane_gives_nothing_and_takes_everything),
         cmocka_unit_test(who_paused_first_is_remembered),
+        cmocka_unit_test(a_clock_set_back_blocks_no_rate),
+        cmocka_unit_test(a_lowered_burst_is_not_paid_for_with_a_wait),
+        cmocka_unit_test(a_claim_tells_of_the_next_token_in_any_of_its_queues),
     };
 
     return RUN_IN_LANES("limits", tests);

@@ -231,8 +231,38 @@ static void headers_are_carried_but_not_read(void **state)
              BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x82\xa1"
                    "a\xa1"
                    "b\xa1"
-                   "c\xc3\xa1p"));
+                   "c\xa0\xa1p"));
     accepted(f, "acme", "job2", BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x80\xa1p"));
+}
+
+static void headers_are_strings_by_name(void **state)
+{
+    struct fixture *f = *state;
+
+    refused(f, "acme", "job1",
+            BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x81\xa1"
+                  "a\xc3\xa1p"));
+    refused(f, "acme", "job1",
+            BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x81\xa1"
+                  "a\x90\xa1p"));
+    refused(f, "acme", "job1",
+            BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x91\xa1"
+                  "a\xa1p"));
+    refused(f, "acme", "job1",
+            BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x81\x01\xa1"
+                  "a\xa1p"));
+}
+
+/* Options are unpacked as far as they may be long, not as far as they say: otherwise a record could hold up Redis for seconds. */
+static void options_that_are_a_bomb_are_refused_soon(void **state)
+{
+    struct fixture *f = *state;
+    static char record[1000000] = "\x94\xa1t" NONCE "\x81\xa7headers\xdd\x00\x10\x00\x00";
+    size_t start = 3 + 5 + 1 + 8 + 5;
+
+    memset(record + start, 0x90, sizeof record - start); /* empty lists */
+    assert_error(lane_call(f, "enqueue", "acme job1 %b", record, sizeof record),
+                 "INVALID options that are not msgpack, or have more than 8192 bytes");
 }
 
 static void options_have_at_most_8_kib(void **state)
@@ -373,10 +403,10 @@ static void a_batch_carries_at_most_1_mib_of_records(void **state)
     free(payload);
 }
 
-static void the_17th_queue_is_refused(void **state)
+static void the_17th_queue_of_an_organization_is_refused(void **state)
 {
     struct fixture *f = *state;
-    for (int i = 2; i <= 15; i++)
+    for (int i = 1; i <= 15; i++)
         assert_string_equal(
             lane_enqueue(f, "acme", fixture_text(f, "job%d", i), &(struct lane_record){.queue = fixture_text(f, "q%d", i)}),
             "new");
@@ -390,6 +420,25 @@ static void the_17th_queue_is_refused(void **state)
     accepted(f, "acme", "job16", q16);
     refused(f, "acme", "job17", q17);
     accepted(f, lane_org(f, 1), "job18", lane_record(f, &(struct lane_record){.queue = "q2"}));
+}
+
+/* No organization can keep the others from naming queues of their own for ever. */
+static void a_lane_knows_64_queues_and_forgets_idle_ones(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 1; i <= 63; i++)
+        assert_string_equal(lane_enqueue(f, lane_org(f, (unsigned)i / 16), fixture_text(f, "job%d", i),
+                                         &(struct lane_record){.queue = fixture_text(f, "q%d", i)}),
+                            "new");
+    struct bytes wanted = lane_record(f, &(struct lane_record){.queue = "wanted"});
+
+    refused(f, "acme", "job", wanted);
+    lane_call(f, "cancel", "%s job20", lane_org(f, 1));
+    accepted(f, "acme", "job", wanted);
+
+    assert_null(strstr(lane_field(f, "clock", "queues"), "q20 "));
+    assert_non_null(strstr(lane_field(f, "clock", "queues"), "wanted"));
+    refused(f, lane_org(f, 1), "again", lane_record(f, &(struct lane_record){.queue = "q20"})); /* full again */
 }
 
 static void enqueue_is_refused_whole_when_memory_is_full(void **state)
@@ -417,6 +466,8 @@ int main(void)
         cmocka_unit_test(options_of_other_types_are_refused),
         cmocka_unit_test(options_at_the_ends_of_their_ranges_are_taken),
         cmocka_unit_test(headers_are_carried_but_not_read),
+        cmocka_unit_test(headers_are_strings_by_name),
+        cmocka_unit_test(options_that_are_a_bomb_are_refused_soon),
         cmocka_unit_test(options_have_at_most_8_kib),
         cmocka_unit_test(one_bad_record_refuses_the_whole_batch),
         cmocka_unit_test(organizations_outside_the_grammar_are_refused),
@@ -425,7 +476,8 @@ int main(void)
         cmocka_unit_test(lanes_are_zlibs_crc_32_modulo_any_number),
         cmocka_unit_test(a_batch_has_1_to_128_whole_pairs),
         cmocka_unit_test(a_batch_carries_at_most_1_mib_of_records),
-        cmocka_unit_test(the_17th_queue_is_refused),
+        cmocka_unit_test(the_17th_queue_of_an_organization_is_refused),
+        cmocka_unit_test(a_lane_knows_64_queues_and_forgets_idle_ones),
         cmocka_unit_test(enqueue_is_refused_whole_when_memory_is_full),
     };
 

@@ -30,7 +30,7 @@ static void another_number_of_lanes_is_refused(void **state)
     const char *before = lane_digest(f);
 
     assert_error(lane_call(f, "setup", "%u %u", f->lanes + 1, f->lane), "INVALID this is lane");
-    assert_error(lane_call(f, "setup", "9 8"), "INVALID this is lane");
+    assert_error(lane_call(f, "setup", "9 8"), "INVALID the keys of lane 8");
 
     assert_string_equal(lane_digest(f), before);
 }

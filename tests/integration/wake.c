@@ -146,6 +146,27 @@ static void a_busy_organization_does_not_wake_workers_of_quiet_slots(void **stat
     assert_int_equal(tokens(f, "default"), 1);
 }
 
+static void quiet_organizations_wake_one_another(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    for (unsigned n = 0; n < 3; n++)
+        lane_enqueue_many(f, lane_org(f, n), "job", 3, NULL);
+    assert_true(wakes(f, "default:quiet"));
+
+    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .quiet = true});
+    assert_int_equal(got.jobs, 1);
+    assert_true(wakes(f, "default:quiet")); /* two are quiet still */
+    for (int i = 0; i < 2; i++)
+        lane_claim(f, &(struct lane_claim){.session = "w1", .quiet = true});
+    wakes(f, "default:quiet");
+    assert_false(wakes(f, "default:quiet"));
+
+    lane_end(f, &got.job[0], "done");
+
+    assert_true(wakes(f, "default:quiet")); /* it is quiet again */
+}
+
 static void a_resume_wakes_for_all_that_waited(void **state)
 {
     struct fixture *f = *state;
@@ -218,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_claim_of_a_paused_queue_wakes_nobody),
         cmocka_unit_test(jobs_set_aside_leave_the_token_or_say_that_work_is_left),
         cmocka_unit_test(a_lead_that_ends_wakes_the_other_schedulers),
+        cmocka_unit_test(quiet_organizations_wake_one_another),
     };
 
     return RUN_IN_LANES("wake", tests);

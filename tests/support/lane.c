@@ -30,11 +30,13 @@ redisReply *lane_redis(struct fixture *f, const char *fmt, ...)
     return reply;
 }
 
-/* After a call of a function: what must be true between any two calls. */
-static redisReply *check_reply(struct fixture *f, redisReply *reply)
+/* After a call of a function: what must be true between any two calls. `before`: the digest before it. */
+static redisReply *check_reply(struct fixture *f, const char *function, const char *before, redisReply *reply)
 {
     if (f->check_each && reply->type != REDIS_REPLY_ERROR)
         lane_check(f);
+    if (before && reply->type == REDIS_REPLY_ERROR && strcmp(lane_digest(f), before) != 0)
+        fail_msg("%s has changed something, and answered: %s", function, reply->str);
     return reply;
 }
 
@@ -44,11 +46,12 @@ redisReply *lane_call(struct fixture *f, const char *function, const char *fmt, 
         fixture_text(f, "FCALL %s 2 rota:{%u} rota:{%u}:clock %s", lane_function(f, function), f->lane, f->lane, fmt);
     va_list args;
 
+    const char *before = f->check_each ? lane_digest(f) : NULL;
     lane_calls(f);
     va_start(args, fmt);
     redisReply *reply = take_reply(f, redisvCommand(f->redis, whole, args));
     va_end(args);
-    return check_reply(f, reply);
+    return check_reply(f, function, before, reply);
 }
 
 void args_add(struct args *args, const void *value, size_t bytes)
@@ -87,6 +90,7 @@ static void args_clear(struct args *args)
 redisReply *lane_call_args(struct fixture *f, const char *function, struct args *args)
 {
     struct args whole = {0};
+    const char *before = f->check_each ? lane_digest(f) : NULL;
 
     lane_calls(f);
     args_text(&whole, "FCALL");
@@ -99,7 +103,7 @@ redisReply *lane_call_args(struct fixture *f, const char *function, struct args 
     args_clear(args);
     redisReply *reply = redisCommandArgv(f->redis, (int)whole.count, (const char **)whole.values, whole.bytes);
     args_clear(&whole);
-    return check_reply(f, take_reply(f, reply));
+    return check_reply(f, function, before, take_reply(f, reply));
 }
 
 long long lane_calls(struct fixture *f)

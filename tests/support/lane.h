@@ -49,7 +49,7 @@ struct fixture {
     unsigned lanes;      /* of the deployment: 1 or 8 in run_in_lanes() */
     unsigned lane;       /* that calls go to and helpers read; lane_use() */
     unsigned unchecked;  /* UNCHECKED_...: cleared before each test */
-    bool check_each;     /* lane_check() also after every lane_call() that is no error; true before each test */
+    bool check_each; /* after every lane_call() lane_check(), or an unchanged digest if it is an error; true before each test */
     /* Private. */
     void *garbage;
     char *seen_v[LANES_MAX];
