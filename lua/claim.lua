@@ -2,7 +2,7 @@
   ARGV  1 session   an open one
         2 token     16 random bytes, drawn for this call: the leases' token. Repeating a call with its token (lost reply)
                     changes nothing and gives the same answer; a worker has one such call under way per lane
-        3 want      int 0..32, at most the worker's free slots
+        3 want      int 0..32, at most the worker's free slots; less is given where the session would hold more than 4096 leases
         4 quiet     '1': only organizations that have nothing running (slots kept for them), else '0'
         5 q         int 1..16, queues, then q pairs: queue, floor (lowest V among the lanes that have work; '0')
         .. t        int 1..64, types, then t pairs: type or '*', time-out ms of its handler (a job's own wins)
@@ -10,7 +10,7 @@
           first queue; the ms at which the next rate-limited one comes back, in any of them (0: none); then the jobs: org/id,
           record, new state. Records and states together have at most 1 MiB, but for the first job
           {'lost'}: the session is over; nothing was claimed
-  Calls <= 24 + 9 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for each of
+  Calls <= 25 + 11 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for each of
         at most 32 organizations per queue that come back from parked (10 more for each further queue of it) ]]
 
 local function claim(keys, args)

@@ -1,7 +1,7 @@
 --[[ promote - moves due jobs from scheduled to ready.
   ARGV  1 limit  int 1..256 jobs
   Returns {jobs moved, ms of the next due job or 0, now_ms}
-  Calls <= 6 + 26 for each of at most 8 organizations, 11 more for each further queue of it that gets jobs
+  Calls <= 6 + 26 for each of at most 8 organizations, 12 more for each further queue of it that gets jobs
 
   An organization that has more due jobs than its part of a call goes behind the others that are due (its entry in `due` is
   set to now): a million due jobs of one organization do not delay another one's. ]]
@@ -70,7 +70,7 @@ register('inbox', inbox)
 
 --[[ trim - forgets what retention no longer keeps: ended jobs, idempotency keys, moved inbox entries.
   ARGV  1 limit  int 1..500, of each kind
-  Returns {jobs and keys forgotten, ms of the next thing to do or 0, now_ms}
+  Returns {jobs, keys and inbox entries forgotten, ms of the next thing to do or 0, now_ms}
   Calls <= 8 + 24 for each of at most 8 organizations ]]
 local TRIM_ORGS = 8
 local INBOX_SEEN_MS = 86400000

@@ -1,6 +1,9 @@
 --[[ accept.lua - taking jobs in: shared by enqueue and inbox. ]]
 
 local BATCH_MAX = 128
+local register_org, check_queue, check_batch, enqueue_jobs -- what other files use
+do
+
 local LARGE_BYTES = 32768
 
 -- A new organization must be in its own lane: CRC-32 (zlib's) of the name, modulo the number of lanes. Calls: 1.
@@ -23,7 +26,7 @@ local function check_lane(lane, name)
 end
 
 -- Writes the organization into the registry at its first change. Calls: <= 2.
-local function register_org(lane, org)
+function register_org(lane, org)
   if not org.known then check_lane(lane, org.name) end
   call('ZADD', lane.prefix .. 'orgs', lane.now_text, org.name)
   org.known = true
@@ -31,7 +34,7 @@ end
 
 -- Notes a queue in the lane's list. In a full list it takes the place of one that nobody waits in and nobody has paused, which
 -- comes back with its next job. Calls: <= 2 for each of 64 names, if the list is full.
-local function check_queue(lane, queue)
+function check_queue(lane, queue)
   if has_word(lane.queues, queue) then return end
   local names, idle = {}, nil
   for name in string.gmatch(lane.queues, '%S+') do names[#names + 1] = name end
@@ -160,7 +163,7 @@ local function write_batch(lane, org, batch)
 end
 
 -- Adds what is acceptable of the pairs args[from..]; the answers as a list.
-local function enqueue_jobs(lane, org, args, from)
+function enqueue_jobs(lane, org, args, from)
   local ids, wanted, sizes, keys = parse_batch(args, from)
   local stored, owners = call('HMGET', org_key(org, 'jobs'), unpack(ids)), {}
   if keys then
@@ -205,8 +208,10 @@ local function enqueue_jobs(lane, org, args, from)
   return answers
 end
 
-local function check_batch(args, most)
+function check_batch(args, most)
   if #args < 3 or #args % 2 == 0 or #args > 2 * most + 1 then
     refuse('INVALID', format('a batch has 1..%d pairs after the organization, this call has %d arguments', most, #args))
   end
+end
+
 end

@@ -1,5 +1,7 @@
 --[[ answer.lua - reading the arguments of a claim and answering it, once or again: shared by claim and finish. ]]
 
+local LEASES_MAX = 4096 -- of a session: beats and repeated calls look at all of them
+
 -- The claim described by args[at..], see take_jobs(), and the index after it.
 local function claim_args(args)
   local id, token, floors, types, queues = check_session(args[1]), args[2], {}, {}, {}
@@ -53,6 +55,7 @@ end
 -- The common end of claim and finish: claims, beats, saves, answers.
 local function claim_and_answer(lane, session, claim, answers)
   claim.session = session
+  if claim.want > 0 then claim.want = max(0, min(claim.want, LEASES_MAX - call('HLEN', session.held))) end
   take_jobs(lane, claim)
   local v, active, next_ms = after_take(lane, claim)
   save_lane(lane)

@@ -6,6 +6,10 @@
   served. A visit takes as many jobs as fit into a quantum of worker time at the organization's estimate: long jobs
   alternate one by one, short ones move in batches. ]]
 
+local CLAIM_MAX = 32
+local take_jobs, after_take -- what other files use: the rest is local to this block, because Lua allows 200 names in one
+do
+
 local QUANTUM_MS = 5
 local VALVE_PICKS = 16
 local VISITS_EXTRA = 16
@@ -13,7 +17,6 @@ local RESTS_MAX = 64 -- jobs set aside in one call
 local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside
 local REST_MS = 5000
 local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
-local CLAIM_MAX = 32
 local PARKED_MAX = 32
 
 -- The ms at which the next organization leaves parked, or 0: nobody is there. Notes that, since nearly always nobody is. Calls: <= 1.
@@ -238,7 +241,7 @@ end
 --   session, token, want 0..32, quiet (only organizations with nothing running), queues (list, in the order to visit),
 --   types (map type -> time-out ms; '*' for any), floors (map queue -> V of the other lanes)
 -- Calls: <= 8 per queue, 32 per visit, want + 16 visits; and those of unpark.
-local function take_jobs(lane, claim)
+function take_jobs(lane, claim)
   if lane.paused or claim.want == 0 then return end
   local visits, visits_max = 0, claim.want + VISITS_EXTRA
   for _, queue in ipairs(claim.queues) do
@@ -260,7 +263,7 @@ end
 -- After a claim: work that is left wakes further workers (each woken one wakes up to two more); none left, none woken.
 -- Returns V and organizations left in active, of the first queue, and the ms at which the next one leaves parked in any (0: none).
 -- Calls: <= 6 per queue.
-local function after_take(lane, claim)
+function after_take(lane, claim)
   local v, active, next_ms
   for _, queue in ipairs(claim.queues) do
     local left = call('ZCARD', lane.prefix .. 'active:' .. queue)
@@ -275,4 +278,6 @@ local function after_take(lane, claim)
     if parked_ms > 0 and not (next_ms and next_ms < parked_ms) then next_ms = parked_ms end
   end
   return v, active, next_ms or 0
+end
+
 end

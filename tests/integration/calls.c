@@ -50,13 +50,13 @@ static void hot_paths_do_not_grow_unnoticed(void **state)
     assert_calls(f, "enqueue of three jobs to a queue that is not empty", 9);
 
     struct lane_lease lease = lane_claim_one(f, "w1");
-    assert_calls(f, "claim of one job", 26);
+    assert_calls(f, "claim of one job", 27);
     lane_finish(f, &(struct lane_claim){.session = "w1", .want = 1}, &(struct lane_end){.lease = &lease, .run_us = 1000}, 1);
-    assert_calls(f, "finish of one job and claim of another", 42);
+    assert_calls(f, "finish of one job and claim of another", 43);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 4});
-    assert_calls(f, "claim of the last two jobs", 37);
+    assert_calls(f, "claim of the last two jobs", 38);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 4});
-    assert_calls(f, "claim of nothing", 13);
+    assert_calls(f, "claim of nothing", 14);
     lane_call(f, "beat", "w1");
     assert_calls(f, "beat", 7);
 }
@@ -110,10 +110,10 @@ static void claim_stays_in_bounds(void **state)
     struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = queues});
     assert_int_equal(got.jobs, 32);
     /* each of the two organizations has 15 other queues to leave quiet in, once */
-    assert_calls(f, "claim of 32 jobs from 16 queues", 24 + 16 * 9 + 32 * 32 + 2 * 15 * 11);
+    assert_calls(f, "claim of 32 jobs from 16 queues", 25 + 16 * 11 + 32 * 32 + 2 * 15 * 11);
     got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = queues, .types = "strange:1000"});
     assert_int_equal(got.jobs, 0);
-    assert_calls(f, "claim of unknown types", 24 + 16 * 9 + 48 * 32 + 2 * 15 * 11);
+    assert_calls(f, "claim of unknown types", 25 + 16 * 11 + 48 * 32 + 2 * 15 * 11);
 }
 
 static void unparking_stays_in_bounds(void **state)
@@ -130,7 +130,7 @@ static void unparking_stays_in_bounds(void **state)
 
     assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32}).jobs, 32);
 
-    assert_calls(f, "claim that brings 32 organizations back", 24 + 9 + 32 * 32 + 32 * 22);
+    assert_calls(f, "claim that brings 32 organizations back", 25 + 11 + 32 * 32 + 32 * 22);
 }
 
 static void finish_stays_in_bounds(void **state)
@@ -150,7 +150,32 @@ static void finish_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
 
-    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 24 + 9 + 3 + 2 * 40 + 2 * 15 * 12 + 32 * 2);
+    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 3 + 2 * 40 + 2 * 15 * 12 + 32 * 3);
+}
+
+/* No two neighbours end alike. */
+static void finish_of_64_runs_stays_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    static struct lane_lease leases[64];
+    struct lane_end ends[64];
+    size_t count = 0;
+    f->check_each = false;
+    lane_open(f, "w1", 60000);
+    lane_redis(f, "HSET %s est:default 0.0625", lane_key(f, "org:acme"));
+    for (int i = 0; i < 64; i++)
+        lane_enqueue(f, "acme", fixture_text(f, "job%02d", i), &(struct lane_record){.key = fixture_text(f, "k%d", i)});
+    while (count < 64) {
+        struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32});
+        for (size_t i = 0; i < got.jobs; i++, count++) {
+            leases[count] = got.job[i];
+            ends[count] = (struct lane_end){.lease = &leases[count], .verdict = count % 2 ? "done" : "discard"};
+        }
+    }
+
+    lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, 64);
+
+    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 3 + 40 + 64 * 3);
 }
 
 static void sessions_stay_in_bounds(void **state)
@@ -258,8 +283,10 @@ static void upkeep_stays_in_bounds(void **state)
     for (int i = 0; i < 16; i++)
         lane_call(f, "reschedule", "acme job%d-0 %lld", i, clock_ms(f) + 1);
     clock_advance_ms(f, 1);
+    for (int i = 0; i < 16; i++)
+        lane_redis(f, "DEL %s", lane_key(f, i ? "wake:q%d" : "wake:default", i));
     lane_call(f, "promote", "256");
-    assert_calls(f, "promote to 16 queues", 6 + 26 + 15 * 11);
+    assert_calls(f, "promote to 16 queues", 6 + 26 + 15 * 12);
     lane_call(f, "trim", "500");
     assert_calls(f, "trim", 8 + 8 * 24);
     make_heavy(f, "acme", 3);
@@ -278,9 +305,10 @@ static void audits_stay_in_bounds(void **state)
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 10, .queues = all_queues(f)});
     lane_call(f, "audit", "0 100 0");
     assert_calls(f, "audit", 4 + 14 + 16 * 6);
-    lane_redis(f, "DEL %s", lane_key(f, "active:default"));
+    lane_redis(f, "DEL %s", lane_key(f, "active:q9"));
     lane_call(f, "audit", "0 100 1");
     assert_calls(f, "audit that mends", 4 + 14 + 16 * 6 + 11 + 16 * 10);
+    assert_true(lane_has(f, "active:q9", "acme"));
     long long jobs = lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer;
     lane_call(f, "audit_jobs", "acme 0 100 0");
     assert_calls(f, "audit_jobs", 8 + jobs * (16 + 16));
@@ -292,6 +320,7 @@ int main(void)
         cmocka_unit_test(hot_paths_do_not_grow_unnoticed),  cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
         cmocka_unit_test(enqueue_and_inbox_stay_in_bounds), cmocka_unit_test(claim_stays_in_bounds),
         cmocka_unit_test(unparking_stays_in_bounds),        cmocka_unit_test(finish_stays_in_bounds),
+        cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
         cmocka_unit_test(sessions_stay_in_bounds),          cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
         cmocka_unit_test(control_stays_in_bounds),          cmocka_unit_test(settings_and_views_stay_in_bounds),
         cmocka_unit_test(upkeep_stays_in_bounds),           cmocka_unit_test(audits_stay_in_bounds),
