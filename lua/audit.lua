@@ -42,7 +42,9 @@ local function audit(keys, args)
   save_lane(lane)
   return { page[1], #page[2] / 2, all }
 end
-register('audit', audit, { 'allow-oom' })
+register('audit', audit, { 'allow-oom' }, {
+  'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
+})
 
 --[[ audit_jobs - walks the jobs of one organization: each must be in exactly one place, and each running one must be held.
   ARGV  1 org, 2 cursor ('0' to begin; over at '0'), 3 limit int 1..100 jobs (about; fewer where records are large), 4 mend '1' | '0'
@@ -141,4 +143,6 @@ local function audit_jobs(keys, args)
   save_lane(lane)
   return { page[1], #page[2] / 2, wrong }
 end
-register('audit_jobs', audit_jobs, { 'allow-oom' })
+register('audit_jobs', audit_jobs, { 'allow-oom' }, {
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})

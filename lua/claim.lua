@@ -20,4 +20,6 @@ local function claim(keys, args)
   if session.call == wanted.token then return answer_again(lane, session, wanted) end
   return claim_and_answer(lane, session, wanted, {})
 end
-register('claim', claim, { 'allow-oom' })
+register('claim', claim, { 'allow-oom' }, {
+  'DEL', 'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZSCORE',
+})

@@ -27,7 +27,9 @@ local function cancel(keys, args)
   save_lane(lane)
   return 'cancelled'
 end
-register('cancel', cancel, { 'allow-oom' })
+register('cancel', cancel, { 'allow-oom' }, {
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ reschedule - gives a waiting job another due time; run-now is a due time of 0.
   ARGV  1 org, 2 id, 3 due_ms int: epoch on the server's clock; 0 or past: ready at once
@@ -57,7 +59,9 @@ local function reschedule(keys, args)
   save_lane(lane)
   return later and 'scheduled' or 'ready'
 end
-register('reschedule', reschedule, { 'allow-oom' })
+register('reschedule', reschedule, { 'allow-oom' }, {
+  'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 -- Checks the ids args[2..] before anything is written.
 local function check_ids(args)
@@ -95,7 +99,9 @@ local function redrive(keys, args)
   save_lane(lane)
   return answers
 end
-register('redrive', redrive, { 'allow-oom' })
+register('redrive', redrive, { 'allow-oom' }, {
+  'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ delete - forgets jobs that are not running, with their results; an idempotency key lives on for its time.
   ARGV  1 org, 2.. ids, 1..128
@@ -126,7 +132,9 @@ local function delete(keys, args)
   save_lane(lane)
   return answers
 end
-register('delete', delete, { 'allow-oom' })
+register('delete', delete, { 'allow-oom' }, {
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ pause - stops or resumes claims of a queue, or of the whole lane; jobs go on being accepted.
   ARGV  1 queue (registered by this, if it is new to the lane and there is room) or '*', 2 'pause' | 'resume', 3 who, 1..128 bytes
@@ -153,7 +161,7 @@ local function pause(keys, args)
   end
   return before and 'paused' or 'running'
 end
-register('pause', pause, { 'allow-oom' })
+register('pause', pause, { 'allow-oom' }, { 'EXISTS', 'HDEL', 'HGET', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD' })
 
 --[[ intake - stops or resumes taking new jobs, never completions: the scheduler's word on a server weaker than declared.
   ARGV  1 'stop' | 'resume', 2 why, 1..256 bytes
@@ -171,4 +179,4 @@ local function intake(keys, args)
   end
   return lane.intake and 'stopped' or 'open'
 end
-register('intake', intake, { 'allow-oom' })
+register('intake', intake, { 'allow-oom' }, { 'HDEL', 'HMGET', 'HSET', 'TIME' })

@@ -18,4 +18,4 @@ local function enqueue(keys, args)
   local lane = open_lane(keys)
   return enqueue_jobs(lane, load_org(lane, check_org(args[1])), args, 2)
 end
-register('enqueue', enqueue)
+register('enqueue', enqueue, {}, { 'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE' })

@@ -88,7 +88,9 @@ local function org_set(keys, args)
   save_lane(lane)
   return 'ok'
 end
-register('org_set', org_set, { 'allow-oom' })
+register('org_set', org_set, { 'allow-oom' }, {
+  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ org - what there is to know of an organization. Writes nothing.
   ARGV  1 org

@@ -16,7 +16,7 @@ local function open(keys, args)
   beat_session(lane, session, 'kind', kind, 'timeout_ms', timeout_ms, 'beat_ms', beat_ms, 'opened_ms', lane.now_text)
   return 'ok'
 end
-register('open', open, { 'allow-oom' })
+register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZSCORE' })
 
 --[[ beat - the heartbeat. Also charges jobs that run longer than they were charged for, and takes those away that are over
   their hard deadline.
@@ -88,7 +88,9 @@ local function beat(keys, args)
   beat_session(lane, session)
   return { 'ok', lane.now_ms, #flat / 2 - #gone, cancelled }
 end
-register('beat', beat, { 'allow-oom' })
+register('beat', beat, { 'allow-oom' }, {
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ close - ends a session and hands its jobs back, uncounted, in bounded steps. Repeat until it answers 0.
   ARGV  1 session, 2 limit int 1..64
@@ -101,7 +103,9 @@ local function close(keys, args)
   save_lane(lane)
   return left
 end
-register('close', close, { 'allow-oom' })
+register('close', close, { 'allow-oom' }, {
+  'DEL', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ watch - the sessions a recoverer must look at: those whose deadline is near or past, and those whose deadline is further
   away than any time-out (the clock was stepped back). Writes nothing.
@@ -150,4 +154,6 @@ local function recover(keys, args)
   save_lane(lane)
   return { 'ok', ended, left }
 end
-register('recover', recover, { 'allow-oom' })
+register('recover', recover, { 'allow-oom' }, {
+  'DEL', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})

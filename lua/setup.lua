@@ -21,4 +21,4 @@ local function setup(keys, args)
   end
   return 'exists'
 end
-register('setup', setup, { 'allow-oom' })
+register('setup', setup, { 'allow-oom' }, { 'HMGET', 'HSET' })

@@ -31,7 +31,9 @@ local function promote(keys, args)
   local head = call('ZRANGE', due, 0, 0, 'WITHSCORES')
   return { moved, tonumber(head[2] or 0), lane.now_ms }
 end
-register('promote', promote, { 'allow-oom' })
+register('promote', promote, { 'allow-oom' }, {
+  'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+})
 
 --[[ inbox - moves entries of the inbox stream to their organization: as enqueue, but an entry that was moved in the last 24 h
   is not moved again, whatever became of its job since.
@@ -66,7 +68,9 @@ local function inbox(keys, args)
   if #seen > 0 then call('ZADD', seen_key, unpack(seen)) end
   return answers
 end
-register('inbox', inbox)
+register('inbox', inbox, {}, {
+  'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ trim - forgets what retention no longer keeps: ended jobs, idempotency keys, moved inbox entries.
   ARGV  1 limit  int 1..500, of each kind
@@ -105,7 +109,7 @@ local function trim(keys, args)
   local head = call('ZRANGE', lane.prefix .. 'expiring', 0, 0, 'WITHSCORES')
   return { forgotten, tonumber(head[2] or 0), lane.now_ms }
 end
-register('trim', trim, { 'allow-oom' })
+register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'TIME', 'ZADD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
 
 --[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
   from their workers, whose reports are then stale. Repeat until it answers 0.
@@ -147,7 +151,9 @@ local function purge(keys, args)
   call('UNLINK', org.key)
   return 0
 end
-register('purge', purge, { 'allow-oom' })
+register('purge', purge, { 'allow-oom' }, {
+  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).
   ARGV  1 session  an open one, of kind scheduler
@@ -165,4 +171,4 @@ local function lead(keys, args)
   call('HSET', lane.clock, 'leader', session.id, 'epoch', epoch + 1)
   return { 'leader', epoch + 1 }
 end
-register('lead', lead, { 'allow-oom' })
+register('lead', lead, { 'allow-oom' }, { 'EXISTS', 'HMGET', 'HSET', 'TIME' })

@@ -6,7 +6,9 @@
 
   Errors  NOTREADY  the lane has not been set up (`rota setup`)
           SCHEMA    the lane was written by a newer Rota
-          INVALID   an argument is out of its grammar or range; nothing was changed ]]
+          INVALID   an argument is out of its grammar or range
+          NOPERM    the user lacks a right that the function needs
+  After each of them nothing has changed. ]]
 
 -- Redis gives a library its globals only while a function runs: use_globals() sets these at the first call.
 local call, byte, find, floor, format, max, min, sub
@@ -146,10 +148,18 @@ local function virtual_time(lane, queue)
   return state
 end
 
-local function register(name, callback, flags)
+-- Registers a function. `commands`: those that it may make, if it writes; a user who has no right to one of them is refused before
+-- anything is written, not halfway.
+local function register(name, callback, flags, commands)
   local function run(keys, args)
     if not call then use_globals() end
+    local key = (keys[1] or '') .. ':orgs' -- one of those that are not named in the call
+    for i = 1, commands and #commands or 0 do
+      if not redis.acl_check_cmd(commands[i], key) then
+        refuse('NOPERM', format('this user may not call %s on %s, and rota_@ABI@_%s has to', commands[i], key, name))
+      end
+    end
     return callback(keys, args)
   end
-  redis.register_function { function_name = 'rota_@ABI@_' .. name, callback = run, flags = flags or {} }
+  redis.register_function { function_name = 'rota_@ABI@_' .. name, callback = run, flags = flags }
 end

@@ -317,13 +317,19 @@ static void audits_stay_in_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hot_paths_do_not_grow_unnoticed),  cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
-        cmocka_unit_test(enqueue_and_inbox_stay_in_bounds), cmocka_unit_test(claim_stays_in_bounds),
-        cmocka_unit_test(unparking_stays_in_bounds),        cmocka_unit_test(finish_stays_in_bounds),
+        cmocka_unit_test(hot_paths_do_not_grow_unnoticed),
+        cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
+        cmocka_unit_test(enqueue_and_inbox_stay_in_bounds),
+        cmocka_unit_test(claim_stays_in_bounds),
+        cmocka_unit_test(unparking_stays_in_bounds),
+        cmocka_unit_test(finish_stays_in_bounds),
         cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
-        cmocka_unit_test(sessions_stay_in_bounds),          cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
-        cmocka_unit_test(control_stays_in_bounds),          cmocka_unit_test(settings_and_views_stay_in_bounds),
-        cmocka_unit_test(upkeep_stays_in_bounds),           cmocka_unit_test(audits_stay_in_bounds),
+        cmocka_unit_test(sessions_stay_in_bounds),
+        cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
+        cmocka_unit_test(control_stays_in_bounds),
+        cmocka_unit_test(settings_and_views_stay_in_bounds),
+        cmocka_unit_test(upkeep_stays_in_bounds),
+        cmocka_unit_test(audits_stay_in_bounds),
     };
 
     return RUN_IN_LANES("calls", tests);

@@ -74,8 +74,16 @@ const char *fixture_text(struct fixture *f, const char *fmt, ...)
 static const struct {
     const char *from, *to;
 } substitutions[] = {
-    {"local call, byte, ", "local test_calls = 0\nlocal call, byte, "},
-    {"  call = redis.call\n", "  call = function(...)\n    test_calls = test_calls + 1\n    return redis.call(...)\n  end\n"},
+    {"local call, byte, ", "local test_calls, test_name, test_commands = 0, nil, nil\nlocal call, byte, "},
+    {"  call = redis.call\n",
+     "  call = function(...)\n"
+     "    test_calls = test_calls + 1\n"
+     "    if test_commands and not test_commands[...] then error(test_name .. ' makes an undeclared ' .. ...) end\n"
+     "    return redis.call(...)\n"
+     "  end\n"},
+    {"    return callback(keys, args)\n", "    test_name, test_commands = name, commands and {}\n"
+                                          "    for _, command in ipairs(commands or {}) do test_commands[command] = true end\n"
+                                          "    return callback(keys, args)\n"},
     {"  local time = call('TIME')\n", "  local time = call('TIME')\n"
                                       "  local test_us = redis.call('GET', 'test:now_us')\n"
                                       "  if test_us then time = { 0, test_us } end\n"},

@@ -12,9 +12,9 @@
  *         assert_string_equal(lane_place(f, "acme", "job1"), "running");
  *     }
  *
- * The fixture loads a variant of the function library, made from the same text by replacing two lines:
+ * The fixture loads a variant of the function library, made from the same text by replacing a few lines:
  *   - the server's time comes from the key `test:now_us` where that exists: tests set and advance it, and nothing sleeps;
- *   - every redis.call is counted, see lane_calls().
+ *   - every redis.call is counted, see lane_calls(), and must be among those that the function declares.
  * Expiry of keys (beat:<session>) is Redis' own and does not follow that clock.
  *
  * Everything these functions give (replies, strings, records) belongs to the fixture and lives until the end of the test. Helpers
