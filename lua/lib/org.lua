@@ -82,12 +82,12 @@ local function tag_units(org, ms)
   return max(1, floor(ms * TAG_UNITS_PER_MS * 100 / setting(org, 'weight') + 0.5))
 end
 
--- Rate limit (generic cell rate algorithm): the theoretical arrival time of the next job, and what one job adds to it. One that is
--- further ahead than tokens can be spent comes from a clock that has been set back since, and is forgotten.
+-- Rate limit (generic cell rate algorithm): the theoretical arrival time of the next job, what one job adds to it, and whether the
+-- time that is kept is believed. One that is further ahead than tokens can be spent comes from a clock that was set back since.
 local function arrival_us(lane, org)
   local period_us, tat_us = 1000000 / tonumber(org.fields.rate), tonumber(org.fields.tat_us or 0)
-  if tat_us > lane.now_us + (setting(org, 'burst') + 1) * period_us then tat_us = 0 end
-  return max(tat_us, lane.now_us), period_us
+  local believed = tat_us <= lane.now_us + (setting(org, 'burst') + 1) * period_us
+  return believed and max(tat_us, lane.now_us) or lane.now_us, period_us, believed
 end
 
 -- Jobs that may start now, and the microsecond at which the next may. No rate: inf, now.
@@ -96,6 +96,16 @@ local function rate_tokens(lane, org)
   local tat_us, period_us = arrival_us(lane, org)
   local burst = setting(org, 'burst')
   return floor(burst - (tat_us - lane.now_us) / period_us + 1e-6), tat_us - (burst - 1) * period_us
+end
+
+-- Forgets a time that is not believed, before it would be again, and where the organization is parked until then, claims may look at
+-- it now. Calls: 1 for each queue, after the clock was set back.
+local function check_arrival(lane, org)
+  if not org.fields.rate then return end
+  local _, _, believed = arrival_us(lane, org)
+  if believed then return end
+  set_field(org, 'tat_us', '0')
+  for _, queue in ipairs(org_queues(org)) do call('ZADD', lane.prefix .. 'parked:' .. queue, 'XX', lane.now_text, org.name) end
 end
 
 local function spend_tokens(lane, org, jobs)
@@ -152,6 +162,7 @@ local function place_org(lane, org, queue, ready, running, tag, was_quiet)
   local limit = setting(org, 'max_running')
   local servable = ready > 0 and not org.fields.paused and not (limit and running >= limit)
   local _, token_us = nil, lane.now_us
+  check_arrival(lane, org)
   if servable then _, token_us = rate_tokens(lane, org) end
   local active = servable and token_us <= lane.now_us
   if active then

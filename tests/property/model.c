@@ -62,8 +62,7 @@ void model_forget_org(struct model *model, struct model_org *org)
     }
     model_default_settings(org);
     org->registered = false;
-    org->owed = 0;
-    org->owed_at_us = 0;
+    org->full_us = org->full_soonest_us = 0;
 }
 
 /* ---- records ---- */

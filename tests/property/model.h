@@ -44,9 +44,9 @@ struct model_org {
     int64_t keep_done_ms, keep_done_max, keep_dead_ms, keep_dead_max, keep_unique_ms, max_crashes;
     double rate;
     bool paused;
-    /* the token bucket: starts that were not paid back yet at `owed_at_us` */
-    double owed;
-    int64_t owed_at_us;
+    /* the token bucket: when it is full again, at the latest and at the earliest. What lies further ahead than an empty bucket
+     * takes to fill comes from a clock that was set back, and may be forgotten at any time. */
+    double full_us, full_soonest_us;
 };
 
 struct model_session {
@@ -216,5 +216,8 @@ const struct model_job *model_claim_left(struct model *model, const struct model
 bool model_org_can_start(const struct model *model, const struct model_org *org, int64_t now_us);
 
 /* Tokens of the rate limit; a huge number without one. */
-double model_tokens(const struct model_org *org, int64_t now_us);
+double model_tokens(const struct model_org *org, int64_t now_us);      /* the fewest there may be */
+double model_tokens_most(const struct model_org *org, int64_t now_us); /* and the most */
+void model_limit_owed(struct model_org *org, int64_t now_us);          /* to a full bucket */
 void model_spend_token(struct model_org *org, int64_t now_us);
+void model_clock_changed(struct model *model, int64_t now_us);

@@ -6,20 +6,60 @@
 #define NO_LIMIT  1e18
 #define TOLERANCE 1e-3 /* tokens: what rounding to microseconds may be worth */
 
-double model_tokens(const struct model_org *org, int64_t now_us)
+static double tokens(const struct model_org *org, double full_us, int64_t now_us)
 {
+    double ahead_us = full_us - (double)now_us;
+
     if (org->rate <= 0)
         return NO_LIMIT;
-    double owed = org->owed - (double)(now_us - org->owed_at_us) * org->rate / 1e6;
-    return (double)org->burst - (owed > 0 ? owed : 0);
+    return (double)org->burst - (ahead_us > 0 ? ahead_us * org->rate / 1e6 : 0);
+}
+
+double model_tokens(const struct model_org *org, int64_t now_us)
+{
+    return tokens(org, org->full_us, now_us);
+}
+
+double model_tokens_most(const struct model_org *org, int64_t now_us)
+{
+    return tokens(org, org->full_soonest_us, now_us);
+}
+
+static double lower(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static double higher(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+void model_limit_owed(struct model_org *org, int64_t now_us)
+{
+    double most_us = (double)now_us + (double)org->burst * 1e6 / org->rate;
+
+    if (org->rate > 0) {
+        org->full_us = lower(org->full_us, most_us);
+        org->full_soonest_us = lower(org->full_soonest_us, most_us);
+    }
 }
 
 void model_spend_token(struct model_org *org, int64_t now_us)
 {
-    if (org->rate <= 0)
-        return;
-    org->owed = (double)org->burst - model_tokens(org, now_us) + 1;
-    org->owed_at_us = now_us;
+    if (org->rate > 0) {
+        org->full_us = higher(org->full_us, (double)now_us) + 1e6 / org->rate;
+        org->full_soonest_us = higher(org->full_soonest_us, (double)now_us) + 1e6 / org->rate;
+    }
+}
+
+void model_clock_changed(struct model *model, int64_t now_us)
+{
+    for (int i = 0; i < model->org_count; i++) {
+        struct model_org *org = &model->orgs[i];
+        if (org->rate > 0 && model_tokens_most(org, now_us) < -1 + TOLERANCE)
+            org->full_soonest_us = 0;
+    }
 }
 
 static bool below_cap(const struct model *model, const struct model_org *org)
@@ -38,7 +78,7 @@ void model_claim_begin(struct model *model, struct model_claim *claim, int64_t n
         const struct model_org *org = &model->orgs[i];
         bool is_quiet = model_count(model, org, PLACE_RUNNING, -1) == 0;
         claim->servable[i] = !model->paused && !org->paused && below_cap(model, org) &&
-                             model_tokens(org, now_us) >= 1 - TOLERANCE && (is_quiet || !claim->quiet);
+                             model_tokens_most(org, now_us) >= 1 - TOLERANCE && (is_quiet || !claim->quiet);
         claim->taken[i] = 0;
     }
     claim->taken_in_all = claim->set_aside = 0;
@@ -103,7 +143,7 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
         broken = "it has expired, or the worker does not know its type";
     if (!broken && !below_cap(model, job->org))
         broken = "its organization is at its cap";
-    if (!broken && model_tokens(job->org, now_us) < 1 - TOLERANCE)
+    if (!broken && model_tokens_most(job->org, now_us) < 1 - TOLERANCE)
         broken = "its organization is above its rate";
     if (!broken && claim->quiet && claim->taken[job->org - model->orgs] > 0)
         broken = "its organization is not quiet any more";

@@ -44,16 +44,22 @@ static bool has_setting(const struct args *args, const char *name)
 }
 
 /* Another rate changes what a token is worth in time, not how many are owed. */
+static void rescale(double *full_us, double now_us, double old, double rate)
+{
+    if (*full_us > now_us)
+        *full_us = old > 0 && rate > 0 ? now_us + (*full_us - now_us) * old / rate : 0;
+}
+
 static void set_rate(struct world *w, struct args *args, struct model_org *org)
 {
     static const double rates[] = {0, 0, 0.5, 2, 3, 10, 100};
     if (has_setting(args, "rate"))
         return;
-    double owed = org->rate > 0 ? (double)org->burst - model_tokens(org, w->now_us) : 0;
+    double old = org->rate, now_us = (double)w->now_us;
 
     org->rate = rates[draw(w, sizeof rates / sizeof rates[0])];
-    org->owed = owed;
-    org->owed_at_us = owed > 0 ? w->now_us : 0;
+    rescale(&org->full_us, now_us, old, org->rate);
+    rescale(&org->full_soonest_us, now_us, old, org->rate);
     if (org->rate > 0)
         add_setting(w, args, "rate", "%g", org->rate);
     else
@@ -93,6 +99,7 @@ void op_org_set(struct world *w)
     }
     for (int count = args.count == 1 ? (int)draw_between(w, 1, 3) : 0; count > 0; count--)
         change_setting(w, &args, org);
+    model_limit_owed(org, w->now_us);
     expect_text(w, ask(w, "org_set", &args), "ok", "org_set");
     org->registered = true;
 }

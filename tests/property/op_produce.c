@@ -135,7 +135,7 @@ static void send_pairs(struct world *w, const char *function, struct model_org *
         char answer[96] = "moved";
         if (!inbox || !model_find_seen(w->model, pairs[i].id)) {
             model_enqueue(w->model, now_ms(w), org, pairs[i].id, &pairs[i].wish, answer);
-            if (inbox && strcmp(answer, "intake_paused") != 0)
+            if (inbox && (!strcmp(answer, "new") || !strcmp(answer, "exists") || !strncmp(answer, "coalesced", 9)))
                 remember_entry(w, pairs[i].id);
         }
         note(w, " %s:%s", pairs[i].id, answer);

@@ -140,6 +140,8 @@ void set_clock(struct world *w, int64_t now_us)
     if (now_us > w->latest_us)
         w->latest_us = now_us;
     clock_set_us(w->f, now_us);
+    for (int i = 0; i < w->place_count; i++)
+        model_clock_changed(&w->places[i].model, now_us);
 }
 
 const redisReply *ask(struct world *w, const char *function, struct args *args)

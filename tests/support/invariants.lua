@@ -10,7 +10,8 @@
 
   I1  an organization is in active:<queue> or parked:<queue>, and in one of them only, if and only if it has ready jobs there,
       fewer running than max_running, and is not paused; what is in active has a rate token now
-  I2  what is in parked has a rate, and its score is the moment of its next token. (It may lie in the past: claims bring it back.)
+  I2  what is in parked has a rate, and its score is the moment of its next token. (It may lie in the past: claims bring it back. If it
+      lies further ahead than any token, the clock was set back: the audit mends it.)
       quiet:<queue> is the part of active with nothing running, with the same tags. Tags and V are whole numbers below 2^53
   I3  due has each organization with scheduled jobs at its earliest; if that is past, at anything from there to now, because promote
       sends an organization that had its part behind the others
@@ -268,8 +269,9 @@ local function check_indexes(name, org, settings)
     if tag and token_us > now_us + 1 then violation('I1 %s is in active:%s, its next token comes in %.0f us', name, queue, token_us - now_us) end
     if wait and not rate then violation('I2 %s is in parked:%s and has no rate', name, queue) end
     if wait and rate then
-      local free_us = tonumber(settings.tat_us or 0) - (tonumber(settings.burst or 1) - 1) * 1000000 / rate
-      if wait > now_ms and math.abs(wait - free_us / 1000) > 1.001 then violation('I2 %s is parked until %.0f, its token comes at %.3f', name, wait, free_us / 1000) end
+      local period_ms, burst = 1000 / rate, tonumber(settings.burst or 1)
+      local free_us = tonumber(settings.tat_us or 0) - (burst - 1) * period_ms * 1000
+      if wait > now_ms and wait <= now_ms + 2 * period_ms and math.abs(wait - free_us / 1000) > 1.001 then violation('I2 %s is parked until %.0f, its token comes at %.3f', name, wait, free_us / 1000) end
     end
     if (tag and running == 0 and tag or nil) ~= calm then
       violation('quiet:%s has %s at %s; active at %s, %d running', queue, name, tostring(calm), tostring(tag), running)
