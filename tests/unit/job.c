@@ -655,6 +655,33 @@ static void a_state_that_does_not_say_when_it_was_enqueued_follows_from_its_orde
     buffer_clear(&buffer);
 }
 
+/* In a broken state any number may stand. */
+static void moments_that_cannot_be_are_cut(void **state)
+{
+    struct job job = {.place = "done", .score = INT64_MAX, .record = {.priority = INT32_MAX}};
+    struct buffer buffer = {0};
+    struct job_state read;
+    struct error err;
+
+    (void)state;
+    put_state(&buffer, BYTES("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), BYTES("\xc0"), BYTES("\x90"));
+    assert_int_equal(decode_state(&read, buffer.data, buffer.length, 1, &err), 0);
+    assert_int_equal(read.order, INT64_MAX);
+    assert_int_equal(read.enqueued_ms, INT64_MAX);
+    job_state_clear(&read);
+    buffer_clear(&buffer);
+    put_state(&buffer, BYTES("\xd3\x80\x00\x00\x00\x00\x00\x00\x00"), BYTES("\xc0"), BYTES("\x90"));
+    assert_int_equal(decode_state(&read, buffer.data, buffer.length, -1, &err), 0);
+    assert_int_equal(read.enqueued_ms, INT64_MIN);
+    job_state_clear(&read);
+    buffer_clear(&buffer);
+    assert_int_equal(job_enqueued_ms(&job), INT64_MAX);
+    assert_int_equal(job_due_ms(&job), INT64_MAX);
+    job.state.order = INT64_MIN;
+    job.record.priority = INT32_MIN;
+    assert_int_equal(job_due_ms(&job), INT64_MIN);
+}
+
 static void assert_no_state(struct bytes bytes, const char *why)
 {
     static const struct job_state zeroes;
@@ -871,6 +898,36 @@ static void what_a_report_says_twice_is_read_once(void **state)
     job_state_clear(&read);
 }
 
+/* ---- broken anywhere ---- */
+
+/* Every byte is replaced by every other: the decoders say yes, or no with a reason; the sanitizers watch. */
+static void a_byte_that_was_changed_does_no_harm(void **state)
+{
+    static const struct bytes record = BYTES_OF("\x94\xa1t\xce\x00\x00\x00\x07\x82\xa3key\xa1k\xa7headers\x81\xa1n\xa1v\xa1p");
+    char bytes[128];
+
+    (void)state;
+    for (size_t at = 0; at < record.length; at++)
+        for (int value = 0; value <= 0xff; value++) {
+            struct job_record read = {0};
+            struct error err;
+            memcpy(bytes, record.data, record.length);
+            bytes[at] = (char)value;
+            assert_true(decode_record(&read, bytes, record.length, &err) == 0 || (err.code == ERR_PROTOCOL && err.message[0]));
+            job_record_clear(&read);
+        }
+    for (size_t at = 0; at < dead_state.length; at++)
+        for (int value = 0; value <= 0xff; value++) {
+            struct job_state read;
+            struct error err;
+            memcpy(bytes, dead_state.data, dead_state.length);
+            bytes[at] = (char)value;
+            assert_true(decode_state(&read, bytes, dead_state.length, 100, &err) == 0 ||
+                        (err.code == ERR_PROTOCOL && err.message[0]));
+            job_state_clear(&read);
+        }
+}
+
 /* ---- whole jobs ---- */
 
 static void a_job_is_decoded_from_its_record_and_state(void **state)
@@ -967,6 +1024,7 @@ int main(void)
         cmocka_unit_test(the_states_of_the_protocol_page_are_read),
         cmocka_unit_test(a_hundred_attempts_come_back_with_their_reports),
         cmocka_unit_test(a_state_that_does_not_say_when_it_was_enqueued_follows_from_its_order),
+        cmocka_unit_test(moments_that_cannot_be_are_cut),
         cmocka_unit_test(what_is_no_state_is_refused),
         cmocka_unit_test(a_state_has_so_many_objects_at_most),
         cmocka_unit_test(attempts_of_another_shape_are_passed_over),
@@ -975,6 +1033,7 @@ int main(void)
         cmocka_unit_test(a_report_that_cannot_be_read_is_no_report),
         cmocka_unit_test(a_report_has_so_many_objects_at_most),
         cmocka_unit_test(what_a_report_says_twice_is_read_once),
+        cmocka_unit_test(a_byte_that_was_changed_does_no_harm),
         cmocka_unit_test(a_job_is_decoded_from_its_record_and_state),
         cmocka_unit_test(a_job_of_which_one_half_is_broken_is_refused),
         cmocka_unit_test(a_job_tells_when_it_was_enqueued_due_and_finished),
