@@ -196,6 +196,12 @@ static int as_small_int(const msgpack_object *object)
     return value > INT_MAX ? INT_MAX : value < INT_MIN ? INT_MIN : (int)value;
 }
 
+/* An exit code or a signal: what is none, or of another type, is -1 and not 0, which would say that all went well. */
+static int as_status(const msgpack_object *object)
+{
+    return object->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? as_small_int(object) : -1;
+}
+
 static const char *as_bytes(const msgpack_object *object, size_t *ret_length)
 {
     if (object->type == MSGPACK_OBJECT_STR) {
@@ -355,9 +361,9 @@ static void read_report(struct report *report, const msgpack_object *object)
     for (uint32_t i = 0; unpacked.data.type == MSGPACK_OBJECT_MAP && i < unpacked.data.via.map.size; i++) {
         const msgpack_object *key = &unpacked.data.via.map.ptr[i].key, *value = &unpacked.data.via.map.ptr[i].val;
         if (key_is(key, "exit"))
-            report->exit = as_small_int(value);
+            report->exit = as_status(value);
         else if (key_is(key, "signal"))
-            report->signal = as_small_int(value);
+            report->signal = as_status(value);
         else if (key_is(key, "error") && !report->error)
             report->error = copy_bytes(value, &ignored);
         else if (key_is(key, "result") && !report->result)

@@ -879,6 +879,30 @@ static void a_report_has_so_many_objects_at_most(void **state)
     assert_int_equal(exit_of_objects(17), -1);
 }
 
+/* 0 would say that all went well. */
+static void an_exit_code_that_is_no_number_is_none(void **state)
+{
+    static const struct bytes others[] = {
+        BYTES_OF("\x82\xa4"
+                 "exit\xc0\xa6signal\xc0"),
+        BYTES_OF("\x82\xa4"
+                 "exit\xa1"
+                 "1\xa6signal\x90"),
+        BYTES_OF("\x82\xa4"
+                 "exit\xc3\xa6signal\xc2"),
+        BYTES_OF("\x82\xa4"
+                 "exit\xf7\xa6signal\xd2\x80\x00\x00\x00"),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(others); i++) {
+        struct job_state read = state_with_report(others[i]);
+        assert_int_equal(read.attempts[0].report.exit, -1);
+        assert_int_equal(read.attempts[0].report.signal, -1);
+        job_state_clear(&read);
+    }
+}
+
 static void what_a_report_says_twice_is_read_once(void **state)
 {
     struct job_state read = state_with_report(BYTES("\x84\xa5"
@@ -1032,6 +1056,7 @@ int main(void)
         cmocka_unit_test(a_report_comes_back_with_what_was_in_it),
         cmocka_unit_test(a_report_that_cannot_be_read_is_no_report),
         cmocka_unit_test(a_report_has_so_many_objects_at_most),
+        cmocka_unit_test(an_exit_code_that_is_no_number_is_none),
         cmocka_unit_test(what_a_report_says_twice_is_read_once),
         cmocka_unit_test(a_byte_that_was_changed_does_no_harm),
         cmocka_unit_test(a_job_is_decoded_from_its_record_and_state),
