@@ -253,6 +253,22 @@ static void a_file_that_cannot_be_read_is_named(void **state)
     assert_file_refused("\"payload_file\":\"%s\"", "/tmp", ERR_IO, "\"payload_file\": /tmp: Is a directory");
 }
 
+static void a_path_that_is_none_is_told_once(void **state)
+{
+    char *path = calloc(1, 4098);
+    struct request request = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(parse(&request, "{\"org\":\"acme\",\"type\":\"t\",\"payload_file\":1}", &err), ERR_INVALID);
+    assert_string_equal(err.message, "\"payload_file\" must be a string");
+    assert_int_equal(parse(&request, "{\"org\":\"acme\",\"type\":\"t\",\"payload_file\":\"/tmp\\u0000\"}", &err), ERR_INVALID);
+    assert_string_equal(err.message, "\"payload_file\" holds a NUL");
+    memset(path, 'p', 4097);
+    assert_file_refused("\"payload_file\":\"%s\"", path, ERR_INVALID, "\"payload_file\" has 4097 bytes, the limit is 4096");
+    free(path);
+}
+
 static void a_file_that_is_too_large_is_refused(void **state)
 {
     char *bytes = calloc(1, JOB_RECORD_BYTES_MAX + 1), *largest = new_file_of(bytes, JOB_RECORD_BYTES_MAX),
@@ -355,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_member_is_found_by_its_own_name_only),
         cmocka_unit_test(a_payload_may_be_the_bytes_of_a_file),
         cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+        cmocka_unit_test(a_path_that_is_none_is_told_once),
         cmocka_unit_test(a_file_that_is_too_large_is_refused),
         cmocka_unit_test(a_line_has_one_payload),
         cmocka_unit_test(lines_come_in_order_and_again),
