@@ -138,8 +138,11 @@ static int read_payload_file(struct reader *reader, const json_t *value)
 {
     size_t bytes;
     const char *path = member_text(value, "payload_file", PATH_MAX, reader->err);
-    char *payload = path ? file_read(path, JOB_RECORD_BYTES_MAX, &bytes, reader->err) : NULL;
+    char *payload;
 
+    if (!path)
+        return reader->err->code;
+    payload = file_read(path, JOB_RECORD_BYTES_MAX, &bytes, reader->err);
     if (!payload)
         return error_wrap(reader->err, "\"payload_file\"");
     return set_payload(reader, payload, bytes);

@@ -196,6 +196,12 @@ static int as_small_int(const msgpack_object *object)
     return value > INT_MAX ? INT_MAX : value < INT_MIN ? INT_MIN : (int)value;
 }
 
+/* An exit code or a signal: what is none, or of another type, is -1 and not 0, which would say that all went well. */
+static int as_status(const msgpack_object *object)
+{
+    return object->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? as_small_int(object) : -1;
+}
+
 static const char *as_bytes(const msgpack_object *object, size_t *ret_length)
 {
     if (object->type == MSGPACK_OBJECT_STR) {
@@ -355,9 +361,9 @@ static void read_report(struct report *report, const msgpack_object *object)
     for (uint32_t i = 0; unpacked.data.type == MSGPACK_OBJECT_MAP && i < unpacked.data.via.map.size; i++) {
         const msgpack_object *key = &unpacked.data.via.map.ptr[i].key, *value = &unpacked.data.via.map.ptr[i].val;
         if (key_is(key, "exit"))
-            report->exit = as_small_int(value);
+            report->exit = as_status(value);
         else if (key_is(key, "signal"))
-            report->signal = as_small_int(value);
+            report->signal = as_status(value);
         else if (key_is(key, "error") && !report->error)
             report->error = copy_bytes(value, &ignored);
         else if (key_is(key, "result") && !report->result)
@@ -387,6 +393,18 @@ static void read_attempts(struct job_state *state, const msgpack_object *list)
     }
 }
 
+/* A place in the queue as a moment: without the head start of the priority. Saturates, as a broken state may hold any number. */
+static int64_t without_head_start(int64_t order, int priority)
+{
+    int64_t head_start_ms = (int64_t)priority * JOB_PRIORITY_MS;
+
+    if (head_start_ms > 0 && order > INT64_MAX - head_start_ms)
+        return INT64_MAX;
+    if (head_start_ms < 0 && order < INT64_MIN - head_start_ms)
+        return INT64_MIN;
+    return order + head_start_ms;
+}
+
 int job_state_decode(struct job_state *ret, const void *bytes, size_t length, int priority, struct error *err)
 {
     const msgpack_object *items;
@@ -405,7 +423,7 @@ int job_state_decode(struct job_state *ret, const void *bytes, size_t length, in
     }
     items = unpacked.data.via.array.ptr;
     ret->order = as_int(&items[0]);
-    ret->enqueued_ms = items[1].type == MSGPACK_OBJECT_NIL ? ret->order + (int64_t)priority * JOB_PRIORITY_MS : as_int(&items[1]);
+    ret->enqueued_ms = items[1].type == MSGPACK_OBJECT_NIL ? without_head_start(ret->order, priority) : as_int(&items[1]);
     ret->attempt = as_small_int(&items[4]);
     ret->deliveries = as_small_int(&items[5]);
     ret->crashes = as_small_int(&items[6]);
@@ -449,14 +467,14 @@ int64_t job_enqueued_ms(const struct job *job)
 {
     if (job->state.enqueued_ms)
         return job->state.enqueued_ms;
-    return job->score + (int64_t)job->record.priority * JOB_PRIORITY_MS; /* never claimed: its place in the queue tells */
+    return without_head_start(job->score, job->record.priority); /* never claimed: its place in the queue tells */
 }
 
 int64_t job_due_ms(const struct job *job)
 {
     if (strcmp(job->place, "scheduled") == 0)
         return job->score;
-    return (job->state.order ? job->state.order : job->score) + (int64_t)job->record.priority * JOB_PRIORITY_MS;
+    return without_head_start(job->state.order ? job->state.order : job->score, job->record.priority);
 }
 
 int64_t job_finished_ms(const struct job *job)

@@ -163,7 +163,7 @@ static void a_member_is_found_by_its_own_name_only(void **state)
     assert_null(json_text_member("{}", 2, "c", &length));
 }
 
-/* ---- lines ---- */
+/* ---- files ---- */
 
 static char *new_file(const char *text)
 {
@@ -175,6 +175,135 @@ static char *new_file(const char *text)
     write_text_file(path, text);
     return path;
 }
+
+static char *new_file_of(const void *bytes, size_t length)
+{
+    char *path = new_file("");
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, length), length);
+    close(fd);
+    return path;
+}
+
+static void remove_file(char *path)
+{
+    unlink(path);
+    free(path);
+}
+
+/* A line with these members; "%s" in them stands for `path`. */
+static char *line_with(const char *members, const char *path)
+{
+    const char *place = strstr(members, "%s");
+    char *line = NULL;
+
+    assert_non_null(place);
+    assert_true(asprintf(&line, "{\"org\":\"acme\",\"type\":\"t\",%.*s%s%s}", (int)(place - members), members, path, place + 2) >
+                0);
+    return line;
+}
+
+static void assert_file_refused(const char *members, const char *path, enum error_code code, const char *why)
+{
+    char *line = line_with(members, path);
+    struct request request = {.id = "untouched"};
+    struct error err = {0};
+
+    assert_int_equal(parse(&request, line, &err), code);
+    assert_int_equal(err.code, code);
+    if (!strstr(err.message, why))
+        fail_msg("%s: \"%s\" has no \"%s\"", line, err.message, why);
+    assert_string_equal(request.id, "untouched");
+    free(line);
+}
+
+static void a_payload_may_be_the_bytes_of_a_file(void **state)
+{
+    static const char bytes[] = "{\"n\": 1}\0\xff\r\n";
+    char *path = new_file_of(bytes, sizeof bytes), *empty = new_file(""), *line = line_with("\"payload_file\":\"%s\"", path);
+    struct request request;
+
+    (void)state;
+    parse_well(&request, line);
+    assert_true(request.record.has_payload);
+    assert_int_equal(request.record.payload_bytes, sizeof bytes);
+    assert_memory_equal(request.record.payload, bytes, sizeof bytes);
+    assert_ptr_equal(request.record.payload, request.payload);
+    request_clear(&request);
+    free(line);
+
+    line = line_with("\"payload_file\":\"%s\"", empty);
+    parse_well(&request, line);
+    assert_true(request.record.has_payload);
+    assert_int_equal(request.record.payload_bytes, 0);
+    request_clear(&request);
+    free(line);
+    remove_file(path);
+    remove_file(empty);
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state)
+{
+    (void)state;
+    assert_file_refused("\"payload_file\":\"%s\"", "/nonexistent/p", ERR_NOT_FOUND,
+                        "\"payload_file\": /nonexistent/p: No such file");
+    assert_file_refused("\"payload_file\":\"%s\"", "", ERR_NOT_FOUND, "\"payload_file\": : No such file");
+    assert_file_refused("\"payload_file\":\"%s\"", "/tmp", ERR_IO, "\"payload_file\": /tmp: Is a directory");
+}
+
+static void a_path_that_is_none_is_told_once(void **state)
+{
+    char *path = calloc(1, 4098);
+    struct request request = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_int_equal(parse(&request, "{\"org\":\"acme\",\"type\":\"t\",\"payload_file\":1}", &err), ERR_INVALID);
+    assert_string_equal(err.message, "\"payload_file\" must be a string");
+    assert_int_equal(parse(&request, "{\"org\":\"acme\",\"type\":\"t\",\"payload_file\":\"/tmp\\u0000\"}", &err), ERR_INVALID);
+    assert_string_equal(err.message, "\"payload_file\" holds a NUL");
+    memset(path, 'p', 4097);
+    assert_file_refused("\"payload_file\":\"%s\"", path, ERR_INVALID, "\"payload_file\" has 4097 bytes, the limit is 4096");
+    free(path);
+}
+
+static void a_file_that_is_too_large_is_refused(void **state)
+{
+    char *bytes = calloc(1, JOB_RECORD_BYTES_MAX + 1), *largest = new_file_of(bytes, JOB_RECORD_BYTES_MAX),
+         *larger = new_file_of(bytes, JOB_RECORD_BYTES_MAX + 1), *line = line_with("\"payload_file\":\"%s\"", largest);
+    struct request request;
+
+    (void)state;
+    parse_well(&request, line);
+    assert_int_equal(request.record.payload_bytes, JOB_RECORD_BYTES_MAX);
+    request_clear(&request);
+    assert_file_refused("\"payload_file\":\"%s\"", larger, ERR_LIMIT, "has more than 1048576 bytes");
+    assert_file_refused("\"payload_file\":\"%s\"", "/dev/zero", ERR_LIMIT, "has more than 1048576 bytes");
+    free(line);
+    free(bytes);
+    remove_file(largest);
+    remove_file(larger);
+}
+
+static void a_line_has_one_payload(void **state)
+{
+    static const char why[] = "there is more than one of \"payload\", \"payload_b64\" and \"payload_file\"";
+    char *path = new_file("text"), *empty = new_file("");
+
+    (void)state;
+    assert_file_refused("\"payload\":\"x\",\"payload_file\":\"%s\"", path, ERR_INVALID, why);
+    assert_file_refused("\"payload_file\":\"%s\",\"payload\":\"x\"", path, ERR_INVALID, why);
+    assert_file_refused("\"payload_file\":\"%s\",\"payload\":{\"n\":1}", path, ERR_INVALID, why);
+    assert_file_refused("\"payload_b64\":\"eA==\",\"payload_file\":\"%s\"", path, ERR_INVALID, why);
+    assert_file_refused("\"payload_file\":\"%s\",\"payload_b64\":\"\"", empty, ERR_INVALID, why);
+    assert_file_refused("\"payload_file\":\"%s\",\"payload_file\":\"x\"", path, ERR_INVALID, "duplicate");
+    remove_file(path);
+    remove_file(empty);
+}
+
+/* ---- lines ---- */
 
 static void lines_come_in_order_and_again(void **state)
 {
@@ -240,6 +369,11 @@ int main(void)
         cmocka_unit_test(what_a_line_does_not_say_comes_from_the_defaults),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_member_is_found_by_its_own_name_only),
+        cmocka_unit_test(a_payload_may_be_the_bytes_of_a_file),
+        cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+        cmocka_unit_test(a_path_that_is_none_is_told_once),
+        cmocka_unit_test(a_file_that_is_too_large_is_refused),
+        cmocka_unit_test(a_line_has_one_payload),
         cmocka_unit_test(lines_come_in_order_and_again),
         cmocka_unit_test(a_line_that_is_too_long_is_refused),
         cmocka_unit_test(a_file_that_is_not_there_is_told_apart),
