@@ -5,12 +5,13 @@
     nonce    uint32 in five bytes: random, drawn once per enqueued record; a retry sends the same one, a stranger does not
     options  nil, or a map with any of
                queue str · priority int -100..100 · due_ms int (epoch) · delay_ms int · expires_ms int (epoch) ·
-               timeout_ms int · max_attempts int · key str (idempotency) · headers map of str (opaque)
+               timeout_ms int · max_attempts int · key str (idempotency) · headers map of str to str, at most 32 (opaque)
     payload  str or bin, never looked into
   A job that ended well keeps its record without the payload: [type, nonce, options]. ]]
 
 local OPTIONS_BYTES_MAX = 8192
 local KEY_BYTES_MAX = 256
+local HEADERS_MAX = 32
 local NONE = {} -- the options of a record that has none
 
 -- Start of the bytes of the str or bin whose header is at `at`, and their number; nil if there is no such header.
@@ -76,7 +77,10 @@ local function check_options(options)
       end
     elseif name == 'headers' then
       if type(value) ~= 'table' then refuse('INVALID', 'option headers must be a map') end
+      local count = 0
       for header, text in pairs(value) do
+        count = count + 1
+        if count > HEADERS_MAX then refuse('INVALID', format('option headers has more than %d headers', HEADERS_MAX)) end
         if type(header) ~= 'string' or type(text) ~= 'string' then refuse('INVALID', 'names and values of headers must be strings') end
       end
     else

@@ -238,6 +238,21 @@ static void headers_are_carried_but_not_read(void **state)
 static void headers_are_strings_by_name(void **state)
 {
     struct fixture *f = *state;
+    char many[300] = "\x94\xa1t" NONCE "\x81\xa7headers\xde";
+    size_t start = 3 + 5 + 1 + 8 + 1;
+
+    for (int count = 33; count >= 32; count--) {
+        size_t end = start + 2;
+        many[start] = 0;
+        many[start + 1] = (char)count;
+        for (int i = 0; i < count; i++, end += 3)
+            memcpy(many + end, (char[]){'\xa1', (char)('0' + i), '\xa0'}, 3);
+        memcpy(many + end, "\xa1p", 2);
+        if (count > 32)
+            refused(f, "acme", "many", (struct bytes){many, end + 2});
+        else
+            accepted(f, "acme", "many", (struct bytes){many, end + 2});
+    }
 
     refused(f, "acme", "job1",
             BYTES("\x94\xa1t" NONCE "\x81\xa7headers\x81\xa1"
