@@ -173,7 +173,7 @@ local function place_org(lane, org, queue, ready, running, tag, was_quiet)
       local kept = tag or tonumber(org.fields['vt:' .. queue] or 0)
       new = kept
       if kept <= state.v then -- owes nothing: starts at V, or a little before it, so that the order of coming decides ties, not names
-        new = max(0, state.v - (DITHER_UNITS - 1 - state.entries % DITHER_UNITS))
+        new = max(kept, state.v - (DITHER_UNITS - 1 - state.entries % DITHER_UNITS))
         state.entries, state.dirty = state.entries + 1, true
       end
     end

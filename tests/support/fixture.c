@@ -84,6 +84,10 @@ static const struct {
     {"    return callback(keys, args)\n", "    test_name, test_commands = name, commands and {}\n"
                                           "    for _, command in ipairs(commands or {}) do test_commands[command] = true end\n"
                                           "    return callback(keys, args)\n"},
+    {"  local flat = call('HRANDFIELD', held, limit, 'WITHVALUES')",
+     "  local flat = call('HRANDFIELD', held, limit, 'WITHVALUES')\n"
+     "  flat = redis.call('HGETALL', held)\n"
+     "  while flat[2 * limit + 1] do flat[#flat] = nil end\n"},
     {"  local time = call('TIME')\n", "  local time = call('TIME')\n"
                                       "  local test_us = redis.call('GET', 'test:now_us')\n"
                                       "  if test_us then time = { 0, test_us } end\n"},

@@ -14,6 +14,7 @@
  *
  * The fixture loads a variant of the function library, made from the same text by replacing a few lines:
  *   - the server's time comes from the key `test:now_us` where that exists: tests set and advance it, and nothing sleeps;
+ *   - what Redis draws at random (which leases are given back first) are the first ones: a seed replays a run;
  *   - every redis.call is counted, see lane_calls(), and must be among those that the function declares.
  * Expiry of keys (beat:<session>) is Redis' own and does not follow that clock.
  *
