@@ -14,6 +14,7 @@
 
 #define PAYLOAD_BYTES_MAX JOB_RECORD_BYTES_MAX
 #define REASON_BYTES      640
+#define PLACE_BYTES       240
 
 /* A push under way. */
 struct push {
@@ -99,8 +100,16 @@ static int read_org_and_type(struct cli *cli, struct request *request, struct er
 
 /* ---- what became of the jobs ---- */
 
+/* Nobody knows whether it was accepted. */
+static bool is_unknown(const struct sent *sent)
+{
+    return strcmp(sent->answer, "unknown") == 0;
+}
+
 static int refusal_status(const struct sent *sent)
 {
+    if (is_unknown(sent))
+        return EX_TEMPFAIL;
     if (sent->err)
         return error_exit_code(sent->err->code);
     return strcmp(sent->answer, "queue_full") == 0 || strcmp(sent->answer, "intake_paused") == 0 ? EX_TEMPFAIL : EX_DATAERR;
@@ -120,7 +129,7 @@ static const char *refusal(const struct sent *sent, char ret_why[REASON_BYTES])
     };
 
     if (sent->err)
-        snprintf(ret_why, REASON_BYTES, "%s%s", sent->err->code == ERR_UNKNOWN ? "accepted or not, there was no answer: " : "",
+        snprintf(ret_why, REASON_BYTES, "%s%s", is_unknown(sent) ? "it is not known whether it was accepted: " : "",
                  sent->err->message);
     else if (strcmp(sent->answer, "conflict") == 0)
         snprintf(ret_why, REASON_BYTES, "conflict: job %s/%s has the same key, but another type or payload", sent->org,
@@ -133,12 +142,13 @@ static const char *refusal(const struct sent *sent, char ret_why[REASON_BYTES])
     return ret_why;
 }
 
-/* {job, org, id, answer}; of a refused one job is null, and there is a reason; of a batch there is the line. */
+/* {job, org, id, answer}; of one that is not accepted there is a reason, and job is null if that is certain; of a batch there is
+ * the line. */
 static json_t *sent_to_json(const struct push *push, const struct sent *sent, const char *name, const char *why)
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "job", why ? json_null() : json_string(name));
+    json_object_set_new(object, "job", why && !is_unknown(sent) ? json_null() : json_string(name));
     json_object_set_new(object, "org", json_string(sent->org));
     json_object_set_new(object, "id", json_string(strchr(name, '/') + 1));
     json_object_set_new(object, "answer", json_string(sent->answer));
@@ -156,10 +166,23 @@ static void print_sent(struct push *push, const struct sent *sent, const char *n
         return;
     if (push->list)
         list_add(push->list, sent_to_json(push, sent, name, why));
-    else if (push->cli->output.format != OUTPUT_TABLE && !why)
-        output_object(&push->cli->output, sent_to_json(push, sent, name, NULL), NULL);
+    else if (push->cli->output.format != OUTPUT_TABLE && (!why || is_unknown(sent)))
+        output_object(&push->cli->output, sent_to_json(push, sent, name, why), NULL);
     else if (!why)
         printf("%s\n", name);
+}
+
+static void complain(struct push *push, const struct sent *sent, const char *name, const char *why)
+{
+    char line[PLACE_BYTES] = "";
+
+    if (push->path[0])
+        snprintf(line, sizeof line, "%.200s:%zu: ", push->path, sent->number);
+    if (is_unknown(sent))
+        cli_complain(push->cli, refusal_status(sent), "%sit is not known whether job %s was accepted: %s. Look: rota job show %s",
+                     line, name, sent->err->message, name);
+    else
+        cli_complain(push->cli, refusal_status(sent), "%sjob %s is not accepted: %s", line, name, why);
 }
 
 static void on_sent(const struct sent *sent, void *ctx)
@@ -179,10 +202,8 @@ static void on_sent(const struct sent *sent, void *ctx)
         if (!push->path[0])
             cli_note(push->cli, "%s", name);
     }
-    if (!accepted && push->path[0])
-        cli_complain(push->cli, refusal_status(sent), "%s:%zu: job %s is not accepted: %s", push->path, sent->number, name, why);
-    else if (!accepted)
-        cli_complain(push->cli, refusal_status(sent), "job %s is not accepted: %s", name, why);
+    if (!accepted)
+        complain(push, sent, name, why);
 }
 
 /* ---- one job ---- */
@@ -351,6 +372,7 @@ const struct command push_commands[] = {
      "\"max_attempts\",\n"
      "\"timeout_ms\", \"headers\": {}}; what a line does not say is taken from the command line. A file is checked as a whole\n"
      "before its first job is pushed.\n"
-     "Exits with 65 for a job that is refused as it is, 75 for one that may be accepted later; with --wait as rota job wait."},
+     "Exits with 65 for a job that is refused as it is, 75 for one that may be accepted later, or of which it is not\n"
+     "known (answer \"unknown\": look with rota job show); with --wait as rota job wait."},
     {0},
 };

@@ -44,6 +44,7 @@ struct batch {
     struct item *items[CALL_JOBS_MAX];
     size_t count, bytes;
     int64_t give_up_mono_ms; /* 0: not sent yet */
+    bool doubtful;           /* it was sent and not answered: whatever becomes of a repetition, that one may have been applied */
 };
 
 STAILQ_HEAD(items, item);
@@ -157,11 +158,12 @@ static void on_answer(const struct reply *reply, const struct error *err, void *
     struct batch *batch = ctx;
 
     batch->sender->under_way--;
+    batch->doubtful = batch->doubtful || (err && err->code == ERR_UNKNOWN);
     if (err && goes_again(batch, err))
         return;
-    if (err)
+    if (err) /* what is invalid was so the first time, too */
         for (size_t i = 0; i < batch->count; i++)
-            settle(batch->items[i], "failed", err);
+            settle(batch->items[i], batch->doubtful && err->code != ERR_INVALID ? "unknown" : "failed", err);
     else
         read_answers(batch, reply);
     free(batch);

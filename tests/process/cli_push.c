@@ -1,8 +1,10 @@
 /* `rota push` - one job and many, what is refused and how that is told, and that no job is pushed twice whatever the connection
  * does. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -350,6 +352,80 @@ static void no_job_is_pushed_twice_or_lost(void **state)
     assert_true(pushed >= 6);
 }
 
+static void write_line(int lines, const char *text)
+{
+    assert_int_equal(write(lines, text, strlen(text)), strlen(text));
+}
+
+/* A `rota push --batch -` over a wire, that has pushed acme/j0 and waits for more lines; `*ret_lines` is where to write them. */
+static struct process *start_push(struct pool *pool, struct proxy **ret_wire, int *ret_lines, const char *retry,
+                                  const char *output)
+{
+    const char *wire = pool_path(pool, "wire"), *lines = pool_path(pool, "lines");
+    struct process *push;
+
+    unlink(lines);
+    assert_int_equal(mkfifo(lines, 0600), 0);
+    *ret_lines = open(lines, O_RDWR | O_CLOEXEC);
+    assert_true(*ret_lines >= 0);
+    *ret_wire = proxy_start(wire, pool->url + strlen("unix://"), "rota");
+    push = process_start(&(struct process_options){
+        .program = "rota",
+        .arguments = (const char *const[]){"push", "--batch", "-", "--retry", retry, "-o", output, NULL},
+        .environment = (const char *const[]){pool_text(pool, "ROTA_REDIS_URL=unix://%s", wire), NULL},
+        .input = lines,
+        .log = pool_path(pool, "push.log")});
+    write_line(*ret_lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"j0\"}\n");
+    process_wait_for(push, "acme/j0");
+    return push;
+}
+
+/* The reply is lost, and there is no time to ask again: the job is there, and nobody has said that it is not. */
+static void an_unknown_outcome_is_not_told_as_a_failure(void **state)
+{
+    struct pool *pool = *state;
+    struct proxy *wire;
+    int lines;
+    struct process *push = start_push(pool, &wire, &lines, "0", "ndjson");
+
+    proxy_cut_after(wire, PROXY_REPLIES, 1);
+    write_line(lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"j1\"}\n");
+    process_wait_for(push, "acme/j1");
+    close(lines);
+
+    assert_int_equal(process_wait(push, PROCESS_MS_MAX), EX_TEMPFAIL);
+    assert_has(process_log(push), "{\"job\":\"acme/j1\",\"org\":\"acme\",\"id\":\"j1\",\"answer\":\"unknown\",\"reason\":\"it is "
+                                  "not known whether it was accepted: ");
+    assert_has(process_log(push),
+               "{\"error\":{\"code\":\"temporary\",\"message\":\"stdin:2: it is not known whether job acme/j1 was "
+               "accepted: ");
+    assert_string_equal(pool_place(pool, "acme", "j1"), "ready");
+    process_free(push);
+    proxy_free(wire);
+}
+
+/* The call was sent, and then Redis is away until the time is up: that the last try has certainly failed says nothing. */
+static void a_failed_repetition_does_not_make_it_certain(void **state)
+{
+    struct pool *pool = *state;
+    struct proxy *wire;
+    int lines;
+    struct process *push = start_push(pool, &wire, &lines, "300ms", "table");
+
+    proxy_hold(wire, true);
+    write_line(lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"j1\"}\n");
+    WAIT_UNTIL(proxy_held_bytes(wire) > 0);
+    proxy_free(wire);
+    unlink(pool_path(pool, "wire"));
+    process_wait_for(push, "acme/j1");
+    close(lines);
+
+    assert_int_equal(process_wait(push, PROCESS_MS_MAX), EX_TEMPFAIL);
+    assert_has(process_log(push), "rota: stdin:2: it is not known whether job acme/j1 was accepted: ");
+    assert_has(process_log(push), ". Look: rota job show acme/j1\n");
+    process_free(push);
+}
+
 static void a_redis_that_is_not_there_is_named(void **state)
 {
     struct pool *pool = *state;
@@ -410,6 +486,8 @@ int main(void)
         TEST(refused_lines_are_told_and_the_others_pushed),
         TEST(one_job_that_a_call_chokes_on_does_not_take_others_along),
         TEST(no_job_is_pushed_twice_or_lost),
+        TEST(an_unknown_outcome_is_not_told_as_a_failure),
+        TEST(a_failed_repetition_does_not_make_it_certain),
         TEST(a_redis_that_is_not_there_is_named),
         TEST(a_push_may_wait_for_the_result),
     };
