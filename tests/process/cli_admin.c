@@ -282,6 +282,29 @@ static void a_worker_that_is_gone_is_still_known(void **state)
     assert_has(ROTA_MUST(pool, 0, "worker", "show", killed_session).out, "state              lost\n");
 }
 
+/* What lives longer than a card is kept is still known, also where its card was lost. */
+static void a_card_lives_as_long_as_its_process(void **state)
+{
+    struct pool *pool = *state;
+    const char *leader, *session;
+    struct process *worker;
+
+    pool_scheduler(pool, NULL);
+    worker = pool_worker(pool, "--on", "t=cat", "--slots", "3", NULL);
+    session = pool_session(pool, worker, 0);
+    leader = pool_text(pool, "%s", pool_string(pool, "HGET rota:{0}:clock leader"));
+    pool_redis(pool, "EXPIRE rota:worker:%s 100", leader);
+    WAIT_UNTIL(pool_number(pool, "TTL rota:worker:%s", leader) > 29LL * 24 * 3600);
+    pool_redis(pool, "DEL rota:worker:%s rota:worker:%s", session, leader);
+    WAIT_UNTIL(pool_number(pool, "TTL rota:worker:%s", leader) > 29LL * 24 * 3600);
+    WAIT_UNTIL(pool_number(pool, "TTL rota:worker:%s", session) > 29LL * 24 * 3600);
+
+    assert_has(ROTA_MUST(pool, 0, "worker", "show", session, "--json").out, "\"types\": \"t\"");
+    assert_int_equal(pool_number(pool, "HGET rota:worker:%s slots", session), 3);
+    assert_int_equal(pool_number(pool, "HGET rota:worker:%s pid", session), process_pid(worker));
+    assert_string_equal(pool_string(pool, "HGET rota:worker:%s kind", leader), "scheduler");
+}
+
 /* ---- audit ---- */
 
 static void an_audit_finds_and_mends(void **state)
@@ -458,6 +481,7 @@ int main(void)
         TEST(everything_is_paused_in_all_lanes),
         TEST(workers_are_listed_with_what_they_do),
         TEST(a_worker_that_is_gone_is_still_known),
+        TEST(a_card_lives_as_long_as_its_process),
         TEST(an_audit_finds_and_mends),
         TEST(setting_up_twice_changes_nothing),
         TEST(a_redis_that_is_not_set_up_says_what_to_do),
