@@ -48,9 +48,26 @@ static void add_text(struct buffer *out, const json_t *value)
     }
 }
 
-static void add_cut_text(struct buffer *out, const json_t *value)
+/* What output_set_bytes has set: text, or bytes that are none. */
+static void add_bytes(struct buffer *out, const json_t *object, const char *name)
 {
-    add_text(out, value);
+    char *coded_name = memory_format("%s_b64", name), *bytes;
+    const json_t *coded = json_object_get(object, coded_name);
+    struct error ignored;
+    size_t length;
+
+    free(coded_name);
+    if (!coded) {
+        add_text(out, json_object_get(object, name));
+        return;
+    }
+    bytes = base64_decode(json_string_value(coded), json_string_length(coded), &length, &ignored);
+    text_add_plain(out, bytes ? bytes : "", bytes ? length : 0);
+    free(bytes);
+}
+
+static void cut(struct buffer *out)
+{
     if (!out->data || text_width(out->data) <= CUT_COLUMNS)
         return;
     while (text_width(out->data) > CUT_COLUMNS - 3 || (out->data[out->length - 1] & 0xc0) == 0x80)
@@ -75,12 +92,17 @@ static char *cell_text(const struct output *output, const json_t *object, const 
     struct buffer out = {0};
     char text[32];
 
+    if (column->kind == COLUMN_BYTES || column->kind == COLUMN_CUT)
+        add_bytes(&out, object, column->member);
+    if (column->kind == COLUMN_CUT)
+        cut(&out);
     if (!value || json_is_null(value))
         return buffer_give(&out);
     switch (column->kind) {
     case COLUMN_TEXT:
     case COLUMN_NUMBER: add_text(&out, value); break;
-    case COLUMN_CUT: add_cut_text(&out, value); break;
+    case COLUMN_BYTES:
+    case COLUMN_CUT: break;
     case COLUMN_SINCE: add_distance(&out, json_integer_value(value), output->now_ms); break;
     case COLUMN_FOR: buffer_add_string(&out, units_format_duration(text, json_integer_value(value))); break;
     case COLUMN_TIME:

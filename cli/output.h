@@ -21,11 +21,12 @@ struct output {
 /* How a member of an object is shown in a table. */
 enum column_kind {
     COLUMN_TEXT,   /* as it is */
+    COLUMN_BYTES,  /* the same of a member of output_set_bytes; what is no UTF-8 as \xff */
     COLUMN_NUMBER, /* on the right */
     COLUMN_SINCE,  /* epoch ms, as the time since then ("3m20s"), or until then ("in 5m") */
     COLUMN_TIME,   /* epoch ms, as the time of day, and how long ago */
     COLUMN_FOR,    /* ms, as a duration */
-    COLUMN_CUT,    /* text, cut to 60 columns */
+    COLUMN_CUT,    /* as COLUMN_BYTES, cut to 60 columns */
 };
 
 /* A table ends with a zero entry. */

@@ -130,6 +130,43 @@ static void a_job_is_shown_with_its_attempts(void **state)
     assert_has(ROTA_MUST(pool, EX_USAGE, "job", "show", "acme").err, "must be named org/id");
 }
 
+/* The tail of a long error begins with a whole character, however much was cut off. */
+static void a_long_error_stays_text(void **state)
+{
+    struct pool *pool = *state;
+    const char *lengths[] = {"500", "1000"}; /* cut at the end, and on the way */
+
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "500=printf '\\303\\251%.0s' $(seq 500) >&2; printf . >&2; exit 100", "--on",
+                "1000=printf '\\303\\251%.0s' $(seq 1000) >&2; printf . >&2; exit 100", NULL);
+    for (int i = 0; i < 2; i++) {
+        struct ran ran;
+        json_t *job;
+        end_as(pool, lengths[i], lengths[i], "dead");
+        ran = ROTA_MUST(pool, 0, "job", "show", pool_text(pool, "acme/%s", lengths[i]), "--json");
+        job = ran_json(&ran);
+        assert_has(json_text(job, "error"), "exit 100: \303\251\303\251");
+        assert_int_equal(strlen(json_text(job, "error")), strlen("exit 100: ") + 959);
+        json_decref(job);
+    }
+}
+
+static void bytes_that_are_no_text_are_shown_escaped(void **state)
+{
+    struct pool *pool = *state;
+
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "bad=printf 'no \\377 luck' >&2; exit 100", "--on", "bin=printf '\\377\\000x'", NULL);
+    end_as(pool, "j1", "bad", "dead");
+    end_as(pool, "j2", "bin", "done");
+
+    assert_has(ROTA_MUST(pool, 0, "job", "list").out, "exit 100: no \\xff luck\n");
+    assert_has(ROTA_MUST(pool, 0, "dead", "list").out, "exit 100: no \\xff luck\n");
+    assert_has(ROTA_MUST(pool, 1, "job", "wait", "acme/j1", "acme/j2").out, "exit 100: no \\xff luck\n");
+    assert_has(ROTA_MUST(pool, 1, "job", "wait", "acme/j1", "acme/j2").out, "\\xff\\u0000x");
+    assert_int_equal(count_text(ROTA_MUST(pool, 0, "job", "show", "acme/j1").out, "exit 100: no \\xff luck\n"), 2);
+}
+
 /* ---- wait and result ---- */
 
 static void results_come_out_as_they_are(void **state)
@@ -398,6 +435,8 @@ int main(void)
         TEST(long_lists_come_in_pages),
         TEST(an_empty_list_is_a_list),
         TEST(a_job_is_shown_with_its_attempts),
+        TEST(a_long_error_stays_text),
+        TEST(bytes_that_are_no_text_are_shown_escaped),
         TEST(results_come_out_as_they_are),
         TEST(who_waits_learns_how_it_ended),
         TEST(waiting_survives_a_restart_of_redis),
