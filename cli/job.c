@@ -7,6 +7,7 @@
 #include "cli/job_json.h"
 #include "cli/listing.h"
 #include "cli/orgs.h"
+#include "cli/queue.h"
 #include "cli/wait.h"
 
 /* ---- list ---- */
@@ -25,13 +26,13 @@ static const struct column job_columns[] = {
     {0},
 };
 
-/* The states to list: all, or those named; with --queue only ready ones, since others are not kept by queue. */
+/* The states to list: all, or those named. */
 static int read_states(struct cli *cli, struct listing_options *options, struct error *err)
 {
     size_t count = config_list_count(cli->config, "cli.job.state");
 
     for (size_t i = 0; i < LISTING_STATES; i++)
-        options->states[i] = count == 0 && (!options->queue[0] || strcmp(listing_states[i], "ready") == 0);
+        options->states[i] = count == 0;
     for (size_t i = 0; i < count; i++) {
         const char *state = config_list_at(cli->config, "cli.job.state", i);
         size_t at = 0;
@@ -54,7 +55,10 @@ static int job_list(struct cli *cli, struct error *err)
         .limit = config_integer(cli->config, "cli.job.limit"),
     };
 
-    if (read_states(cli, &options, err) < 0 || cli_connect(cli, false, NULL, err) < 0)
+    if (options.queue[0] && name_check(options.queue, "queue", err) < 0)
+        return cli_misused(cli, err);
+    if (read_states(cli, &options, err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
+        (options.queue[0] && queue_check(cli, options.queue, err) < 0))
         return err->code;
     return listing_print(cli, &options, err);
 }
@@ -169,7 +173,7 @@ static int job_result_command(struct cli *cli, struct error *err)
 static const struct config_setting list_settings[] = {
     SETTINGS_CLI,
     FLAG_LIST("cli.job.", "state", "STATE", 16, "running, ready, scheduled, dead, cancelled or done; may be repeated"),
-    FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "ready jobs of one queue"),
+    FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
     SETTINGS_LISTING,
     {0},
 };

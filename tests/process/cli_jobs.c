@@ -71,6 +71,29 @@ static void jobs_are_listed_by_state(void **state)
     assert_has(ROTA_MUST(pool, EX_USAGE, "job", "list", "--state", "sleeping").err, "state \"sleeping\"");
 }
 
+static void jobs_of_one_queue_are_listed_in_any_state(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    push_later(pool, "later");
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "ready", "--queue", "mail");
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "mail-later", "--queue", "mail", "--in", "1h");
+    ROTA_MUST(pool, 0, "push", "globex", "t", "--queue", "sms");
+
+    ran = ROTA_MUST(pool, 0, "job", "list", "acme", "--queue", "mail", "--state", "scheduled", "-o", "ndjson");
+    assert_int_equal(count_text(ran.out, "\n"), 1);
+    assert_has(ran.out, "\"job\":\"acme/mail-later\"");
+    ran = ROTA_MUST(pool, 0, "job", "list", "--queue", "mail", "-o", "ndjson");
+    assert_int_equal(count_text(ran.out, "\n"), 2);
+    ran = ROTA_MUST(pool, 0, "job", "list", "acme", "--queue", "default", "-o", "ndjson");
+    assert_int_equal(count_text(ran.out, "\n"), 1);
+    assert_has(ran.out, "\"job\":\"acme/later\"");
+    assert_string_equal(ROTA_MUST(pool, 0, "job", "list", "acme", "--queue", "sms", "-o", "ndjson").out, "");
+    assert_has(ROTA_MUST(pool, EX_NOINPUT, "job", "list", "--queue", "mial").err, "there is no queue mial");
+    ROTA_MUST(pool, EX_USAGE, "job", "list", "--queue", "Mail");
+}
+
 static void long_lists_come_in_pages(void **state)
 {
     struct pool *pool = *state;
@@ -432,6 +455,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
         TEST(jobs_are_listed_by_state),
+        TEST(jobs_of_one_queue_are_listed_in_any_state),
         TEST(long_lists_come_in_pages),
         TEST(an_empty_list_is_a_list),
         TEST(a_job_is_shown_with_its_attempts),
