@@ -123,10 +123,10 @@ static void what_is_refused_is_told_with_its_reason(void **state)
     assert_has(ran.err, "expired");
     ROTA_MUST(pool, 0, "org", "set", "acme", "--max-payload", "3", "--max-queued", "1");
     ran = ROTA_MUST(pool, EX_DATAERR, "push", "acme", "t", "four");
-    assert_has(ran.err, "too_large");
+    assert_has(ran.err, "too_large: payload has 4 bytes, the limit of organization acme is 3 (max-payload)\n");
     ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "acme", "t", "x", "--json");
     assert_has(ran.err, "{\"error\":{\"code\":\"temporary\",\"message\":\"job acme/");
-    assert_has(ran.err, "queue_full");
+    assert_has(ran.err, "queue_full: organization acme has 1 job waiting, the limit is 1 (max-queued)\"");
     assert_string_equal(ran.out, "");
 }
 
@@ -285,6 +285,22 @@ static void refused_lines_are_told_and_the_others_pushed(void **state)
                         "this id\",\"line\":2}");
     assert_has(ran.err, "stdin:2: job acme/1 is not accepted");
     assert_string_equal(pool_place(pool, "acme", "2"), "ready");
+}
+
+/* Its limits are asked for once, while other calls are under way. */
+static void many_refusals_name_the_limit(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    for (int i = 0; i < 5; i++)
+        ROTA_MUST(pool, 0, "org", "set", pool_text(pool, "org%d", i), "--max-queued", "100");
+    pool_redis(pool, "CONFIG RESETSTAT");
+    ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "--batch", many_lines(pool, 3000));
+
+    assert_int_equal(count_text(ran.out, "\n"), 500);
+    assert_int_equal(count_text(ran.err, " has 100 jobs waiting, the limit is 100 (max-queued)\n"), 2500);
+    assert_has(pool_string(pool, "INFO commandstats"), "cmdstat_fcall:calls=30,"); /* 25 times enqueue, 5 times org */
 }
 
 /* The 17th queue is refused by the function, and the whole call with it; the jobs beside it are not. */
@@ -484,6 +500,7 @@ int main(void)
         TEST(a_file_with_a_bad_line_pushes_nothing),
         TEST(a_pipe_with_a_bad_line_pushes_what_is_before_it),
         TEST(refused_lines_are_told_and_the_others_pushed),
+        TEST(many_refusals_name_the_limit),
         TEST(one_job_that_a_call_chokes_on_does_not_take_others_along),
         TEST(no_job_is_pushed_twice_or_lost),
         TEST(an_unknown_outcome_is_not_told_as_a_failure),
