@@ -330,6 +330,32 @@ static void an_audit_finds_and_mends(void **state)
     assert_string_equal(pool_place(pool, "acme", "j1"), "ready");
 }
 
+static void an_audit_names_what_is_damaged_and_goes_on(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+    uint32_t lane = lane_of("org3", LANES);
+
+    for (int i = 0; i < 9; i++)
+        pool_push(pool, pool_text(pool, "org%d", i), "j1", "t", "");
+    assert_has(ROTA_MUST(pool, EX_NOINPUT, "audit", "--org", "nosuch").err, "there is no organization nosuch");
+    pool->unchecked = true;
+    pool_redis(pool, "DEL rota:{%u}:org:org3:jobs", lane); /* damage that the jobs show */
+    pool_redis(pool, "SET rota:{%u}:org:org3:jobs x", lane);
+    ran = ROTA_MUST(pool, 1, "audit");
+    assert_has(ran.err, "rota: organization org3 cannot be audited: WRONGTYPE ");
+    assert_int_equal(count_text(ran.err, "cannot be audited"), 1);
+    assert_has(ran.err, "9 organizations and 8 jobs looked at");
+    pool_redis(pool, "DEL rota:{%u}:org:org3:jobs", lane);
+    pool_redis(pool, "DEL rota:{%u}:org:org3:ready:default", lane); /* and one that the indexes show */
+    pool_redis(pool, "SET rota:{%u}:org:org3:ready:default x", lane);
+    ran = ROTA_MUST(pool, 1, "audit", "--json");
+    assert_has(ran.err, pool_text(pool, "the indexes of lane %u cannot be audited: WRONGTYPE ", lane));
+    assert_has(ran.err, "organization org3 cannot be audited: WRONGTYPE ");
+    assert_int_equal(count_text(ran.err, "cannot be audited"), 2);
+    ROTA_MUST(pool, 1, "audit", "--org", "org3");
+}
+
 /* ---- setup, version ---- */
 
 static void setting_up_twice_changes_nothing(void **state)
@@ -483,6 +509,7 @@ int main(void)
         TEST(a_worker_that_is_gone_is_still_known),
         TEST(a_card_lives_as_long_as_its_process),
         TEST(an_audit_finds_and_mends),
+        TEST(an_audit_names_what_is_damaged_and_goes_on),
         TEST(setting_up_twice_changes_nothing),
         TEST(a_redis_that_is_not_set_up_says_what_to_do),
         TEST(the_version_needs_no_redis),
