@@ -151,7 +151,7 @@ static int job_wait(struct cli *cli, struct error *err)
     if (rc == 0)
         rc = cli_connect(cli, false, NULL, err);
     if (rc == 0)
-        rc = wait_for_jobs(cli, &jobs, config_integer(cli->config, "cli.wait-timeout"), err);
+        rc = wait_for_jobs(cli, &jobs, false, config_integer(cli->config, "cli.wait-timeout"), err);
     names_clear(&jobs);
     return rc;
 }
@@ -191,7 +191,10 @@ const struct command job_commands[] = {
     {"job list", "[ORG]...", "List jobs, of all organizations or of some", list_settings, 0, -1, job_list, NULL},
     {"job show", "JOB", "Show a job with all its attempts", show_settings, 1, 1, job_show, NULL},
     {"job wait", "JOB...", "Wait until jobs have ended, print the result", wait_settings, 1, -1, job_wait,
-     "Exits with 0 if all are done, 1 if one is dead or cancelled, 75 if one has not ended in time."},
+     "Exits with 0 if all are done, 1 if one is dead or cancelled, 75 if one has not ended in time, 66 if one is not there: "
+     "also\n"
+     "where it is done and its organization keeps nothing of that (keep-done 0), since then nobody knows, and the result is "
+     "lost."},
     {"job result", "JOB", "Write the result of a job to stdout, as it is", plain_settings, 1, 1, job_result_command, NULL},
     {0},
 };

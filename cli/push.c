@@ -296,7 +296,7 @@ static int push_command(struct cli *cli, struct error *err)
     if (rc == 0)
         rc = push.path[0] ? push_batch(&push, &request, err) : push_one(&push, &request, err);
     if (rc == 0 && push.jobs.count > 0)
-        rc = wait_for_jobs(cli, &push.jobs, config_integer(cli->config, "cli.wait-timeout"), err);
+        rc = wait_for_jobs(cli, &push.jobs, true, config_integer(cli->config, "cli.wait-timeout"), err);
     sender_free(push.sender);
     refusals_free(push.refusals);
     names_clear(&push.jobs);

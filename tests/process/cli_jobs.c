@@ -228,6 +228,9 @@ static void who_waits_learns_how_it_ended(void **state)
     assert_has(ROTA_MUST(pool, EX_TEMPFAIL, "job", "result", "acme/slow").err, "has not ended");
     ROTA_MUST(pool, 1, "job", "result", "acme/bad");
     ROTA_MUST(pool, EX_NOINPUT, "job", "wait", "acme/none");
+    ran = ROTA_MUST(pool, EX_NOINPUT, "job", "wait", "acme/none", "acme/ok");
+    assert_has(ran.err, "there is no job acme/none");
+    assert_has(ran.out, "acme/ok  done");
     ROTA_MUST(pool, EX_NOINPUT, "job", "result", "acme/none");
 }
 

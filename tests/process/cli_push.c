@@ -481,6 +481,31 @@ static void a_push_may_wait_for_the_result(void **state)
     assert_has(ran.out, "\"state\":\"dead\"");
 }
 
+/* It was accepted, and it may well be done: nobody can tell, and nobody says that it never was. */
+static void a_job_that_nothing_is_kept_of_is_told_as_gone(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    ROTA_MUST(pool, 0, "org", "set", "acme", "--keep-done", "0");
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "t=cat", "--on", "bad=exit 100", NULL);
+
+    ran = ROTA_MUST(pool, EX_NOINPUT, "push", "acme", "t", "--id", "j1", "--wait");
+    assert_has(ran.err,
+               "rota: job acme/j1 was there and is gone: it is done and its organization keeps nothing of that (keep-done), "
+               "or it was deleted\n");
+    ran = ROTA_FED(pool, "{\"type\":\"t\",\"id\":\"j2\"}\n{\"type\":\"t\",\"id\":\"j3\"}\n", "push", "acme", "--batch", "-",
+                   "--wait");
+    assert_int_equal(ran.status, EX_NOINPUT);
+    assert_has(ran.err, "job acme/j2 was there and is gone");
+    assert_has(ran.err, "job acme/j3 was there and is gone");
+    ran = ROTA_FED(pool, "{\"type\":\"t\",\"id\":\"j4\"}\n{\"type\":\"bad\",\"id\":\"j5\"}\n", "push", "acme", "--batch", "-",
+                   "--wait");
+    assert_int_equal(ran.status, 1);
+    assert_has(ran.out, "acme/j5  dead");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
@@ -507,6 +532,7 @@ int main(void)
         TEST(a_failed_repetition_does_not_make_it_certain),
         TEST(a_redis_that_is_not_there_is_named),
         TEST(a_push_may_wait_for_the_result),
+        TEST(a_job_that_nothing_is_kept_of_is_told_as_gone),
     };
     return cmocka_run_group_tests_name("cli_push", tests, NULL, NULL);
 }
