@@ -370,6 +370,7 @@ static void setting_up_twice_changes_nothing(void **state)
     assert_string_equal(json_text(object, "library"), library_name());
     json_decref(object);
     assert_has(ROTA_MUST(pool, EX_CONFIG, "setup", "--lanes", "5").err, "4 lanes");
+    assert_has(pool_string(pool, "GET rota:README"), "a session whose beat is gone is suspect\n");
 }
 
 static void a_redis_that_is_not_set_up_says_what_to_do(void **state)
