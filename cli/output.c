@@ -130,7 +130,7 @@ struct list *list_new(const struct output *output, const struct column *columns)
 
     list->output = output;
     list->columns = columns;
-    for (const struct column *column = columns; column->heading; column++) {
+    for (const struct column *column = columns; column && column->heading; column++) {
         bool right = column->kind == COLUMN_NUMBER || column->kind == COLUMN_SINCE || column->kind == COLUMN_FOR;
         assert(list->columns_count < TABLE_COLUMNS_MAX);
         list->headings[list->columns_count++] = (struct table_column){.heading = column->heading, .right = right};
@@ -168,11 +168,6 @@ void list_add(struct list *list, json_t *object)
     json_decref(object);
 }
 
-size_t list_count(const struct list *list)
-{
-    return list->count;
-}
-
 void list_end(struct list *list)
 {
     if (list->table)
@@ -199,6 +194,11 @@ void output_object(const struct output *output, json_t *object, const struct col
         free(text);
     }
     json_decref(object);
+}
+
+json_t *output_text_or_null(const char *text)
+{
+    return text && text[0] ? json_string(text) : json_null();
 }
 
 void output_set_bytes(json_t *object, const char *name, const char *bytes, size_t length)

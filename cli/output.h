@@ -35,17 +35,20 @@ struct column {
     enum column_kind kind;
 };
 
-/* A list: a table, or a JSON array with one object to a line, or JSON lines. Both arguments are borrowed until list_end. */
+/* A list: a table, or a JSON array with one object to a line, or JSON lines. Both arguments are borrowed until list_end;
+ * `columns` may be NULL where it is no table. */
 struct list;
 struct list *list_new(const struct output *output, const struct column *columns);
 
 /* Adds an object; takes. */
 void list_add(struct list *list, json_t *object);
-size_t list_count(const struct list *list);
 void list_end(struct list *list);
 
 /* One object, a member to a line in a table; members that are null are left out there. Takes. */
 void output_object(const struct output *output, json_t *object, const struct column *columns);
+
+/* A text as JSON; null for NULL and "". Gives. */
+json_t *output_text_or_null(const char *text);
 
 /* Bytes as a member: `name` as text if they are UTF-8, else null, and `name`_b64. No bytes (NULL): null. */
 void output_set_bytes(json_t *object, const char *name, const char *bytes, size_t length);

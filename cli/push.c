@@ -28,8 +28,6 @@ struct push {
     size_t accepted;
 };
 
-static const struct column no_columns[] = {{0}};
-
 /* ---- flags ---- */
 
 static int read_header(struct job_record *record, const char *text, struct error *err)
@@ -249,7 +247,7 @@ static int push_lines(struct push *push, struct lines *lines, struct request *de
     if (cli_connect(push->cli, true, NULL, err) < 0 || read_expiry(push->cli, defaults, err) < 0)
         return err->code;
     if (push->cli->output.format != OUTPUT_TABLE && !push->wait)
-        push->list = list_new(&push->cli->output, no_columns);
+        push->list = list_new(&push->cli->output, NULL);
     push->sender = sender_new(push->cli, config_integer(push->cli->config, "cli.push.retry"), on_sent, push);
     rc = read_lines(push, lines, defaults, err);
     sender_finish(push->sender);
