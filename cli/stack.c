@@ -200,7 +200,7 @@ static bool redis_answers(struct stack *stack)
 
 static bool is_set_up(struct stack *stack)
 {
-    struct deployment_options options = {.durability = DURABILITY_MEMORY};
+    struct deployment_options options = {.durability = DURABILITY_MEMORY, .brief = true};
     struct error ignored;
 
     return deployment_check_wait(stack->cli->redis, &options, &stack->cli->deployment, &ignored) == 0;

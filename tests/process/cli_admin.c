@@ -385,6 +385,24 @@ static void a_redis_that_is_not_set_up_says_what_to_do(void **state)
     ROTA_MUST(pool, 0, "job", "list");
 }
 
+/* Its text is most of what a command would fetch: its sum does. */
+static void a_command_knows_the_library_by_its_sum(void **state)
+{
+    struct pool *pool = *state;
+    long long before = pool_number(pool, "EVAL %s 0", "return tonumber(redis.call('INFO', 'stats'):match('output_bytes:(%d+)'))");
+    long long bytes;
+
+    ROTA_MUST(pool, 0, "org", "list");
+    bytes = pool_number(pool, "EVAL %s 0", "return tonumber(redis.call('INFO', 'stats'):match('output_bytes:(%d+)'))") - before;
+    assert_true(bytes > 0 && (size_t)bytes < strlen(library_text()) / 2);
+    pool_redis(pool, "HSET rota:meta library:%s 0123456789abcdef", library_name());
+    assert_has(ROTA_MUST(pool, EX_CONFIG, "org", "list").err, "has another text than this build");
+    pool_redis(pool, "FUNCTION DELETE %s", library_name());
+    assert_has(ROTA_MUST(pool, EX_CONFIG, "org", "list").err, "is not loaded");
+    ROTA_MUST(pool, 0, "setup");
+    ROTA_MUST(pool, 0, "org", "list");
+}
+
 static void the_version_needs_no_redis(void **state)
 {
     struct pool *pool = *state;
@@ -513,6 +531,7 @@ int main(void)
         TEST(an_audit_names_what_is_damaged_and_goes_on),
         TEST(setting_up_twice_changes_nothing),
         TEST(a_redis_that_is_not_set_up_says_what_to_do),
+        TEST(a_command_knows_the_library_by_its_sum),
         TEST(the_version_needs_no_redis),
         TEST(misuse_is_told_with_what_was_meant),
         TEST(a_bad_configuration_is_told_apart_from_misuse),
