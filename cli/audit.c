@@ -24,6 +24,7 @@ struct audit {
     bool mend;        /* this call mends */
     char cursor[32];
     int64_t orgs, jobs, wrong;
+    bool damaged[DEPLOYMENT_LANES_MAX]; /* lanes whose indexes could not be walked */
 };
 
 /* What is wrong with `name`: an organization's index, or a job. */
@@ -71,6 +72,42 @@ static int walk(struct audit *audit, uint32_t lane, struct error *err)
     return rc;
 }
 
+/* A key that is of another type, a record that no function can read: what stands beside it can be audited all the same. */
+static bool is_damage(const struct error *err)
+{
+    return err->code == ERR_PROTOCOL || err->code == ERR_INVALID;
+}
+
+static int audit_lane(struct audit *audit, uint32_t lane, struct error *err)
+{
+    int rc = walk(audit, lane, err);
+
+    if (rc == 0 || !is_damage(err))
+        return rc;
+    audit->damaged[lane] = true;
+    cli_complain(audit->cli, EXIT_FAILED, "the indexes of lane %u cannot be audited: %s", lane, err->message);
+    return 0;
+}
+
+/* The jobs of an organization. Where the indexes of its lane could not be walked it may be itself what they stumbled over. */
+static int audit_org(struct audit *audit, const char *org, struct error *err)
+{
+    uint32_t lane = cli_lane(audit->cli, org);
+    struct org_view view = {0};
+    int rc = audit->damaged[lane] ? orgs_look_at(audit->cli, org, &view, err) : 0;
+
+    org_view_clear(&view);
+    audit->org = org;
+    if (rc == 0)
+        rc = walk(audit, lane, err);
+    if (rc == ERR_NOT_FOUND)
+        return 0; /* it was purged meanwhile */
+    if (rc == 0 || !is_damage(err))
+        return rc < 0 ? error_wrap(err, "organization %s", org) : 0;
+    cli_complain(audit->cli, EXIT_FAILED, "organization %s cannot be audited: %s", org, err->message);
+    return 0;
+}
+
 static int audit_all(struct audit *audit, struct error *err)
 {
     struct names orgs = {0};
@@ -82,13 +119,21 @@ static int audit_all(struct audit *audit, struct error *err)
         rc = orgs_find(audit->cli, &orgs, err);
     for (uint32_t lane = 0; lane < audit->cli->deployment.lanes && rc == 0; lane++)
         if (!audit->only[0] || lane == cli_lane(audit->cli, audit->only))
-            rc = walk(audit, lane, err);
-    for (size_t i = 0; i < orgs.count && rc == 0; i++) {
-        audit->org = orgs.items[i];
-        rc = walk(audit, cli_lane(audit->cli, audit->org), err);
-    }
+            rc = audit_lane(audit, lane, err);
+    for (size_t i = 0; i < orgs.count && rc == 0; i++)
+        rc = audit_org(audit, orgs.items[i], err);
     names_clear(&orgs);
     return rc;
+}
+
+/* The organization that was named must exist; whether it is sound is what the audit tells. */
+static int check_only(struct audit *audit, struct error *err)
+{
+    struct org_view org = {0};
+    int rc = audit->only[0] ? orgs_look_at(audit->cli, audit->only, &org, err) : 0;
+
+    org_view_clear(&org);
+    return rc < 0 && is_damage(err) ? 0 : rc;
 }
 
 static int audit_command(struct cli *cli, struct error *err)
@@ -99,6 +144,8 @@ static int audit_command(struct cli *cli, struct error *err)
 
     if (rc == 0)
         rc = cli_connect(cli, false, NULL, err);
+    if (rc == 0)
+        rc = check_only(&audit, err);
     if (rc < 0)
         return rc;
     audit.list = list_new(&cli->output, finding_columns);
@@ -124,6 +171,8 @@ static const struct config_setting audit_settings[] = {
 
 const struct command audit_commands[] = {
     {"audit", "", "Check that every job is in one place, and every index is right", audit_settings, 0, 0, audit_command,
-     "Exits with 1 if something is wrong and was not mended."},
+     "Exits with 1 if something is wrong and was not mended, or so damaged that it cannot be audited; the rest is audited all "
+     "the "
+     "same."},
     {0},
 };

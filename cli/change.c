@@ -44,14 +44,12 @@ struct changes {
     struct list *list; /* NULL for a table */
 };
 
-static const struct column no_columns[] = {{0}};
-
 struct changes *changes_new(struct cli *cli)
 {
     struct changes *changes = memory_new(sizeof *changes);
 
     if (cli->output.format != OUTPUT_TABLE)
-        changes->list = list_new(&cli->output, no_columns);
+        changes->list = list_new(&cli->output, NULL);
     return changes;
 }
 

@@ -69,6 +69,7 @@ int cli_connect(struct cli *cli, bool strict, const struct deployment_options *o
         return cli_misused(cli, err);
     if (strcmp(config_origin(cli->config, "redis.durability"), "default") == 0)
         own.durability = DURABILITY_MEMORY;
+    own.brief = true; /* 110 KB for each command would be most of what it does */
     cli->redis = redis_new(cli->loop,
                            &(struct redis_options){.url = config_string(cli->config, "redis.url"),
                                                    .password_file = password_file[0] ? password_file : NULL,

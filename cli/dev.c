@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/stack.h"
 #include "common/memory.h"
+#include "common/tree.h"
 
 /* What runs where nothing else was asked for. */
 static const char *const demo_handlers[] = {"echo=cat", "wc=wc -w", "sleep=sleep 3", "sha256=sha256sum", NULL};
@@ -89,6 +90,33 @@ static const char **choose_handlers(const struct cli *cli)
     return on;
 }
 
+static size_t type_length(const char *handler)
+{
+    return strcspn(handler, "=");
+}
+
+/* One of the handlers, before anything is started: workers would refuse it, too, but then a Redis runs already. */
+static int check_handler(struct cli *cli, const char *const *on, size_t index, struct error *err)
+{
+    const char *handler = on[index];
+    size_t length = type_length(handler);
+    char type[TYPE_BYTES_MAX + 2];
+    const struct tree *other;
+
+    if (!handler[length] || !handler[length + 1])
+        return cli_usage(cli, err, "handler \"%.80s\" must be TYPE=COMMAND, as in wc='wc -w'", handler);
+    snprintf(type, sizeof type, "%.*s", (int)length, handler);
+    if (strcmp(type, "*") != 0 && type_check(type, err) < 0)
+        return cli_misused(cli, err);
+    for (size_t i = 0; i < index; i++)
+        if (type_length(on[i]) == length && memcmp(on[i], type, length) == 0)
+            return cli_usage(cli, err, "type %s has two handlers", type);
+    other = tree_find(config_section(cli->config, "handlers"), type);
+    if (other)
+        return cli_usage(cli, err, "type %s has two handlers: --on, and %s", type, tree_place(other));
+    return 0;
+}
+
 static int dev_command(struct cli *cli, struct error *err)
 {
     bool private_redis = strncmp(config_origin(cli->config, "redis.url"), "flag ", 5) != 0;
@@ -100,9 +128,8 @@ static int dev_command(struct cli *cli, struct error *err)
     const char **on = choose_handlers(cli);
     int rc = 0;
 
-    for (const char **handler = on; *handler && rc == 0; handler++)
-        if (!strchr(*handler, '=') || !strchr(*handler, '=')[1])
-            rc = cli_usage(cli, err, "handler \"%.80s\" must be TYPE=COMMAND, as in wc='wc -w'", *handler);
+    for (size_t i = 0; on[i] && rc == 0; i++)
+        rc = check_handler(cli, on, i, err);
     options.on = on;
     if (rc == 0)
         rc = run(cli, &options, err);

@@ -7,6 +7,7 @@
 #include "cli/job_json.h"
 #include "cli/listing.h"
 #include "cli/orgs.h"
+#include "cli/queue.h"
 #include "cli/wait.h"
 
 /* ---- list ---- */
@@ -25,13 +26,13 @@ static const struct column job_columns[] = {
     {0},
 };
 
-/* The states to list: all, or those named; with --queue only ready ones, since others are not kept by queue. */
+/* The states to list: all, or those named. */
 static int read_states(struct cli *cli, struct listing_options *options, struct error *err)
 {
     size_t count = config_list_count(cli->config, "cli.job.state");
 
     for (size_t i = 0; i < LISTING_STATES; i++)
-        options->states[i] = count == 0 && (!options->queue[0] || strcmp(listing_states[i], "ready") == 0);
+        options->states[i] = count == 0;
     for (size_t i = 0; i < count; i++) {
         const char *state = config_list_at(cli->config, "cli.job.state", i);
         size_t at = 0;
@@ -54,7 +55,10 @@ static int job_list(struct cli *cli, struct error *err)
         .limit = config_integer(cli->config, "cli.job.limit"),
     };
 
-    if (read_states(cli, &options, err) < 0 || cli_connect(cli, false, NULL, err) < 0)
+    if (options.queue[0] && name_check(options.queue, "queue", err) < 0)
+        return cli_misused(cli, err);
+    if (read_states(cli, &options, err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
+        (options.queue[0] && queue_check(cli, options.queue, err) < 0))
         return err->code;
     return listing_print(cli, &options, err);
 }
@@ -80,9 +84,9 @@ static const struct column show_columns[] = {
     {"started", "started_ms", COLUMN_TIME},
     {"finished", "finished_ms", COLUMN_TIME},
     {"worker", "worker", COLUMN_TEXT},
-    {"key", "key", COLUMN_TEXT},
+    {"key", "key", COLUMN_BYTES},
     {"headers", "headers", COLUMN_TEXT},
-    {"error", "error", COLUMN_TEXT},
+    {"error", "error", COLUMN_BYTES},
     {"result", "result", COLUMN_TEXT},
     {"result (base64)", "result_b64", COLUMN_TEXT},
     {"payload", "payload", COLUMN_TEXT},
@@ -147,7 +151,7 @@ static int job_wait(struct cli *cli, struct error *err)
     if (rc == 0)
         rc = cli_connect(cli, false, NULL, err);
     if (rc == 0)
-        rc = wait_for_jobs(cli, &jobs, config_integer(cli->config, "cli.wait-timeout"), err);
+        rc = wait_for_jobs(cli, &jobs, false, config_integer(cli->config, "cli.wait-timeout"), err);
     names_clear(&jobs);
     return rc;
 }
@@ -169,7 +173,7 @@ static int job_result_command(struct cli *cli, struct error *err)
 static const struct config_setting list_settings[] = {
     SETTINGS_CLI,
     FLAG_LIST("cli.job.", "state", "STATE", 16, "running, ready, scheduled, dead, cancelled or done; may be repeated"),
-    FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "ready jobs of one queue"),
+    FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
     SETTINGS_LISTING,
     {0},
 };
@@ -187,7 +191,10 @@ const struct command job_commands[] = {
     {"job list", "[ORG]...", "List jobs, of all organizations or of some", list_settings, 0, -1, job_list, NULL},
     {"job show", "JOB", "Show a job with all its attempts", show_settings, 1, 1, job_show, NULL},
     {"job wait", "JOB...", "Wait until jobs have ended, print the result", wait_settings, 1, -1, job_wait,
-     "Exits with 0 if all are done, 1 if one is dead or cancelled, 75 if one has not ended in time."},
+     "Exits with 0 if all are done, 1 if one is dead or cancelled, 75 if one has not ended in time, 66 if one is not there: "
+     "also\n"
+     "where it is done and its organization keeps nothing of that (keep-done 0), since then nobody knows, and the result is "
+     "lost."},
     {"job result", "JOB", "Write the result of a job to stdout, as it is", plain_settings, 1, 1, job_result_command, NULL},
     {0},
 };

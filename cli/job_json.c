@@ -4,11 +4,6 @@
 
 #include "cli/output.h"
 
-static json_t *string_or_null(const char *text)
-{
-    return text && text[0] ? json_string(text) : json_null();
-}
-
 static json_t *number_or_null(int64_t number)
 {
     return number ? json_integer(number) : json_null();
@@ -25,10 +20,10 @@ static json_t *attempt_to_json(const struct attempt *attempt)
     json_t *object = json_object();
 
     json_object_set_new(object, "n", json_integer(attempt->number));
-    json_object_set_new(object, "worker", string_or_null(attempt->worker));
+    json_object_set_new(object, "worker", output_text_or_null(attempt->worker));
     json_object_set_new(object, "started_ms", number_or_null(attempt->started_ms));
     json_object_set_new(object, "ended_ms", number_or_null(attempt->ended_ms));
-    json_object_set_new(object, "outcome", string_or_null(attempt->outcome));
+    json_object_set_new(object, "outcome", output_text_or_null(attempt->outcome));
     json_object_set_new(object, "exit", status_or_null(report->exit));
     json_object_set_new(object, "signal", status_or_null(report->signal));
     output_set_bytes(object, "error", report->error, report->error ? strlen(report->error) : 0);
@@ -97,11 +92,11 @@ static void add_course(json_t *object, const struct job *job)
 
     json_object_set_new(object, "started_ms", number_or_null(running ? job->state.started_ms : last ? last->started_ms : 0));
     json_object_set_new(object, "finished_ms", number_or_null(job_finished_ms(job)));
-    json_object_set_new(object, "worker", string_or_null(running ? job->state.session : last ? last->worker : NULL));
+    json_object_set_new(object, "worker", output_text_or_null(running ? job->state.session : last ? last->worker : NULL));
     result = job_result(job, &result_bytes);
     output_set_bytes(object, "result", result, result_bytes);
     output_set_bytes(object, "error", error, error ? strlen(error) : 0);
-    json_object_set_new(object, "reason", string_or_null(job->state.reason));
+    json_object_set_new(object, "reason", output_text_or_null(job->state.reason));
 }
 
 json_t *job_to_json(const struct job *job, bool payload)
@@ -113,7 +108,7 @@ json_t *job_to_json(const struct job *job, bool payload)
     json_object_set_new(object, "id", json_string(job->id));
     json_object_set_new(object, "org", json_string(job->org));
     json_object_set_new(object, "queue", json_string(record->queue[0] ? record->queue : "default"));
-    json_object_set_new(object, "type", string_or_null(record->type));
+    json_object_set_new(object, "type", output_text_or_null(record->type));
     json_object_set_new(object, "state", json_string(job->place));
     json_object_set_new(object, "priority", json_integer(record->priority));
     json_object_set_new(object, "attempt", json_integer(job->state.attempt + is_at(job, "running")));

@@ -18,11 +18,19 @@ struct listing {
     int64_t left; /* jobs that may still be shown; -1: any number */
 };
 
+/* Only while they are ready, the jobs of a queue are a set of their own. One that is unreadable is anybody's. */
+static bool is_of_queue(const struct job *job, const char *queue)
+{
+    return !job->record.type[0] || strcmp(job->record.queue[0] ? job->record.queue : "default", queue) == 0;
+}
+
 static bool show_listed(const struct job *job, void *ctx)
 {
     struct listing *listing = ctx;
 
     if (listing->options->type[0] && strcmp(job->record.type, listing->options->type) != 0)
+        return true;
+    if (listing->options->queue[0] && !is_of_queue(job, listing->options->queue))
         return true;
     if (listing->left == 0 || ferror(stdout)) /* nobody reads any more */
         return false;

@@ -48,9 +48,26 @@ static void add_text(struct buffer *out, const json_t *value)
     }
 }
 
-static void add_cut_text(struct buffer *out, const json_t *value)
+/* What output_set_bytes has set: text, or bytes that are none. */
+static void add_bytes(struct buffer *out, const json_t *object, const char *name)
 {
-    add_text(out, value);
+    char *coded_name = memory_format("%s_b64", name), *bytes;
+    const json_t *coded = json_object_get(object, coded_name);
+    struct error ignored;
+    size_t length;
+
+    free(coded_name);
+    if (!coded) {
+        add_text(out, json_object_get(object, name));
+        return;
+    }
+    bytes = base64_decode(json_string_value(coded), json_string_length(coded), &length, &ignored);
+    text_add_plain(out, bytes ? bytes : "", bytes ? length : 0);
+    free(bytes);
+}
+
+static void cut(struct buffer *out)
+{
     if (!out->data || text_width(out->data) <= CUT_COLUMNS)
         return;
     while (text_width(out->data) > CUT_COLUMNS - 3 || (out->data[out->length - 1] & 0xc0) == 0x80)
@@ -75,12 +92,17 @@ static char *cell_text(const struct output *output, const json_t *object, const 
     struct buffer out = {0};
     char text[32];
 
+    if (column->kind == COLUMN_BYTES || column->kind == COLUMN_CUT)
+        add_bytes(&out, object, column->member);
+    if (column->kind == COLUMN_CUT)
+        cut(&out);
     if (!value || json_is_null(value))
         return buffer_give(&out);
     switch (column->kind) {
     case COLUMN_TEXT:
     case COLUMN_NUMBER: add_text(&out, value); break;
-    case COLUMN_CUT: add_cut_text(&out, value); break;
+    case COLUMN_BYTES:
+    case COLUMN_CUT: break;
     case COLUMN_SINCE: add_distance(&out, json_integer_value(value), output->now_ms); break;
     case COLUMN_FOR: buffer_add_string(&out, units_format_duration(text, json_integer_value(value))); break;
     case COLUMN_TIME:
@@ -108,7 +130,7 @@ struct list *list_new(const struct output *output, const struct column *columns)
 
     list->output = output;
     list->columns = columns;
-    for (const struct column *column = columns; column->heading; column++) {
+    for (const struct column *column = columns; column && column->heading; column++) {
         bool right = column->kind == COLUMN_NUMBER || column->kind == COLUMN_SINCE || column->kind == COLUMN_FOR;
         assert(list->columns_count < TABLE_COLUMNS_MAX);
         list->headings[list->columns_count++] = (struct table_column){.heading = column->heading, .right = right};
@@ -146,11 +168,6 @@ void list_add(struct list *list, json_t *object)
     json_decref(object);
 }
 
-size_t list_count(const struct list *list)
-{
-    return list->count;
-}
-
 void list_end(struct list *list)
 {
     if (list->table)
@@ -177,6 +194,11 @@ void output_object(const struct output *output, json_t *object, const struct col
         free(text);
     }
     json_decref(object);
+}
+
+json_t *output_text_or_null(const char *text)
+{
+    return text && text[0] ? json_string(text) : json_null();
 }
 
 void output_set_bytes(json_t *object, const char *name, const char *bytes, size_t length)

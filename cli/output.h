@@ -21,11 +21,12 @@ struct output {
 /* How a member of an object is shown in a table. */
 enum column_kind {
     COLUMN_TEXT,   /* as it is */
+    COLUMN_BYTES,  /* the same of a member of output_set_bytes; what is no UTF-8 as \xff */
     COLUMN_NUMBER, /* on the right */
     COLUMN_SINCE,  /* epoch ms, as the time since then ("3m20s"), or until then ("in 5m") */
     COLUMN_TIME,   /* epoch ms, as the time of day, and how long ago */
     COLUMN_FOR,    /* ms, as a duration */
-    COLUMN_CUT,    /* text, cut to 60 columns */
+    COLUMN_CUT,    /* as COLUMN_BYTES, cut to 60 columns */
 };
 
 /* A table ends with a zero entry. */
@@ -34,17 +35,20 @@ struct column {
     enum column_kind kind;
 };
 
-/* A list: a table, or a JSON array with one object to a line, or JSON lines. Both arguments are borrowed until list_end. */
+/* A list: a table, or a JSON array with one object to a line, or JSON lines. Both arguments are borrowed until list_end;
+ * `columns` may be NULL where it is no table. */
 struct list;
 struct list *list_new(const struct output *output, const struct column *columns);
 
 /* Adds an object; takes. */
 void list_add(struct list *list, json_t *object);
-size_t list_count(const struct list *list);
 void list_end(struct list *list);
 
 /* One object, a member to a line in a table; members that are null are left out there. Takes. */
 void output_object(const struct output *output, json_t *object, const struct column *columns);
+
+/* A text as JSON; null for NULL and "". Gives. */
+json_t *output_text_or_null(const char *text);
 
 /* Bytes as a member: `name` as text if they are UTF-8, else null, and `name`_b64. No bytes (NULL): null. */
 void output_set_bytes(json_t *object, const char *name, const char *bytes, size_t length);

@@ -6,6 +6,7 @@
 
 #include "cli/connection.h"
 #include "cli/lines.h"
+#include "cli/refusal.h"
 #include "cli/request.h"
 #include "cli/sender.h"
 #include "cli/wait.h"
@@ -13,20 +14,19 @@
 #include "common/units.h"
 
 #define PAYLOAD_BYTES_MAX JOB_RECORD_BYTES_MAX
-#define REASON_BYTES      640
+#define PLACE_BYTES       240
 
 /* A push under way. */
 struct push {
     struct cli *cli;
     struct sender *sender;
+    struct refusals *refusals;
     const char *path; /* of the batch; "" for a single job */
     bool wait;
     struct list *list; /* of a batch in JSON */
     struct names jobs; /* accepted ones, to be waited for */
     size_t accepted;
 };
-
-static const struct column no_columns[] = {{0}};
 
 /* ---- flags ---- */
 
@@ -99,46 +99,13 @@ static int read_org_and_type(struct cli *cli, struct request *request, struct er
 
 /* ---- what became of the jobs ---- */
 
-static int refusal_status(const struct sent *sent)
-{
-    if (sent->err)
-        return error_exit_code(sent->err->code);
-    return strcmp(sent->answer, "queue_full") == 0 || strcmp(sent->answer, "intake_paused") == 0 ? EX_TEMPFAIL : EX_DATAERR;
-}
-
-/* Why a job was not accepted; `ret_why` is returned. */
-static const char *refusal(const struct sent *sent, char ret_why[REASON_BYTES])
-{
-    static const struct {
-        const char *answer, *why;
-    } reasons[] = {
-        {"taken", "another job has this id"},
-        {"queue_full", "the organization has as many jobs waiting as it may (max-queued)"},
-        {"intake_paused", "the deployment takes no jobs at present: its server keeps less than was declared"},
-        {"too_large", "the payload is larger than the organization's limit (max-payload)"},
-        {"expired", "it has expired already"},
-    };
-
-    if (sent->err)
-        snprintf(ret_why, REASON_BYTES, "%s%s", sent->err->code == ERR_UNKNOWN ? "accepted or not, there was no answer: " : "",
-                 sent->err->message);
-    else if (strcmp(sent->answer, "conflict") == 0)
-        snprintf(ret_why, REASON_BYTES, "conflict: job %s/%s has the same key, but another type or payload", sent->org,
-                 sent->owner);
-    else
-        snprintf(ret_why, REASON_BYTES, "%s", sent->answer);
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (!sent->err && strcmp(sent->answer, reasons[i].answer) == 0)
-            snprintf(ret_why, REASON_BYTES, "%s: %s", sent->answer, reasons[i].why);
-    return ret_why;
-}
-
-/* {job, org, id, answer}; of a refused one job is null, and there is a reason; of a batch there is the line. */
+/* {job, org, id, answer}; of one that is not accepted there is a reason, and job is null if that is certain; of a batch there is
+ * the line. */
 static json_t *sent_to_json(const struct push *push, const struct sent *sent, const char *name, const char *why)
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "job", why ? json_null() : json_string(name));
+    json_object_set_new(object, "job", why && !refusal_is_unknown(sent) ? json_null() : json_string(name));
     json_object_set_new(object, "org", json_string(sent->org));
     json_object_set_new(object, "id", json_string(strchr(name, '/') + 1));
     json_object_set_new(object, "answer", json_string(sent->answer));
@@ -156,10 +123,23 @@ static void print_sent(struct push *push, const struct sent *sent, const char *n
         return;
     if (push->list)
         list_add(push->list, sent_to_json(push, sent, name, why));
-    else if (push->cli->output.format != OUTPUT_TABLE && !why)
-        output_object(&push->cli->output, sent_to_json(push, sent, name, NULL), NULL);
+    else if (push->cli->output.format != OUTPUT_TABLE && (!why || refusal_is_unknown(sent)))
+        output_object(&push->cli->output, sent_to_json(push, sent, name, why), NULL);
     else if (!why)
         printf("%s\n", name);
+}
+
+static void complain(struct push *push, const struct sent *sent, const char *name, const char *why)
+{
+    char line[PLACE_BYTES] = "";
+
+    if (push->path[0])
+        snprintf(line, sizeof line, "%.200s:%zu: ", push->path, sent->number);
+    if (refusal_is_unknown(sent))
+        cli_complain(push->cli, refusal_status(sent), "%sit is not known whether job %s was accepted: %s. Look: rota job show %s",
+                     line, name, sent->err->message, name);
+    else
+        cli_complain(push->cli, refusal_status(sent), "%sjob %s is not accepted: %s", line, name, why);
 }
 
 static void on_sent(const struct sent *sent, void *ctx)
@@ -167,10 +147,10 @@ static void on_sent(const struct sent *sent, void *ctx)
     struct push *push = ctx;
     bool coalesced = strcmp(sent->answer, "coalesced") == 0;
     bool accepted = coalesced || strcmp(sent->answer, "new") == 0 || strcmp(sent->answer, "exists") == 0;
-    char name[JOB_NAME_BYTES_MAX + 1], why[REASON_BYTES];
+    char name[JOB_NAME_BYTES_MAX + 1], why[REFUSAL_BYTES];
 
     snprintf(name, sizeof name, "%s/%s", sent->org, coalesced ? sent->owner : sent->id);
-    print_sent(push, sent, name, accepted ? NULL : refusal(sent, why));
+    print_sent(push, sent, name, accepted ? NULL : refusal_why(push->refusals, sent, why));
     push->accepted += accepted;
     if (coalesced)
         cli_note(push->cli, "job %s has the same key: it stands for the one that was pushed", name);
@@ -179,10 +159,8 @@ static void on_sent(const struct sent *sent, void *ctx)
         if (!push->path[0])
             cli_note(push->cli, "%s", name);
     }
-    if (!accepted && push->path[0])
-        cli_complain(push->cli, refusal_status(sent), "%s:%zu: job %s is not accepted: %s", push->path, sent->number, name, why);
-    else if (!accepted)
-        cli_complain(push->cli, refusal_status(sent), "job %s is not accepted: %s", name, why);
+    if (!accepted)
+        complain(push, sent, name, why);
 }
 
 /* ---- one job ---- */
@@ -269,7 +247,7 @@ static int push_lines(struct push *push, struct lines *lines, struct request *de
     if (cli_connect(push->cli, true, NULL, err) < 0 || read_expiry(push->cli, defaults, err) < 0)
         return err->code;
     if (push->cli->output.format != OUTPUT_TABLE && !push->wait)
-        push->list = list_new(&push->cli->output, no_columns);
+        push->list = list_new(&push->cli->output, NULL);
     push->sender = sender_new(push->cli, config_integer(push->cli->config, "cli.push.retry"), on_sent, push);
     rc = read_lines(push, lines, defaults, err);
     sender_finish(push->sender);
@@ -304,8 +282,10 @@ static int push_batch(struct push *push, struct request *defaults, struct error 
 
 static int push_command(struct cli *cli, struct error *err)
 {
-    struct push push = {
-        .cli = cli, .path = config_string(cli->config, "cli.push.batch"), .wait = config_bool(cli->config, "cli.push.wait")};
+    struct push push = {.cli = cli,
+                        .refusals = refusals_new(cli),
+                        .path = config_string(cli->config, "cli.push.batch"),
+                        .wait = config_bool(cli->config, "cli.push.wait")};
     struct request request = {0};
     int rc = read_org_and_type(cli, &request, err);
 
@@ -314,8 +294,9 @@ static int push_command(struct cli *cli, struct error *err)
     if (rc == 0)
         rc = push.path[0] ? push_batch(&push, &request, err) : push_one(&push, &request, err);
     if (rc == 0 && push.jobs.count > 0)
-        rc = wait_for_jobs(cli, &push.jobs, config_integer(cli->config, "cli.wait-timeout"), err);
+        rc = wait_for_jobs(cli, &push.jobs, true, config_integer(cli->config, "cli.wait-timeout"), err);
     sender_free(push.sender);
+    refusals_free(push.refusals);
     names_clear(&push.jobs);
     request_clear(&request);
     return rc;
@@ -351,6 +332,7 @@ const struct command push_commands[] = {
      "\"max_attempts\",\n"
      "\"timeout_ms\", \"headers\": {}}; what a line does not say is taken from the command line. A file is checked as a whole\n"
      "before its first job is pushed.\n"
-     "Exits with 65 for a job that is refused as it is, 75 for one that may be accepted later; with --wait as rota job wait."},
+     "Exits with 65 for a job that is refused as it is, 75 for one that may be accepted later, or of which it is not\n"
+     "known (answer \"unknown\": look with rota job show); with --wait as rota job wait."},
     {0},
 };

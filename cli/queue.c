@@ -1,4 +1,6 @@
 /* `rota queue`, and pause and resume of everything. */
+#include "cli/queue.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +96,8 @@ static void ask_count(struct cli *cli, uint32_t lane, const char *kind, const ch
     call_clear(&call);
 }
 
-static int read_queues(struct cli *cli, struct queues *queues, struct error *err)
+/* What queues there are, and which of them are paused. */
+static int read_lanes(struct cli *cli, struct queues *queues, struct error *err)
 {
     struct call call = {0};
     char key[KEY_BYTES_MAX];
@@ -105,7 +108,12 @@ static int read_queues(struct cli *cli, struct queues *queues, struct error *err
         cli_send(cli, &call, on_clock, queues);
     }
     call_clear(&call);
-    if (cli_settle(cli, err) < 0)
+    return cli_settle(cli, err);
+}
+
+static int read_queues(struct cli *cli, struct queues *queues, struct error *err)
+{
+    if (read_lanes(cli, queues, err) < 0)
         return err->code;
     for (size_t i = 0; i < queues->count; i++)
         for (uint32_t lane = 0; lane < cli->deployment.lanes; lane++) {
@@ -188,12 +196,11 @@ static int tell_lanes(struct cli *cli, const char *queue, bool pause, char ret_b
     return rc;
 }
 
-/* A queue that no lane knows is a slip of the pen. */
-static int check_known(struct cli *cli, const char *name, struct error *err)
+int queue_check(struct cli *cli, const char *name, struct error *err)
 {
     struct queues queues = {0};
     bool known = false;
-    int rc = read_queues(cli, &queues, err);
+    int rc = read_lanes(cli, &queues, err);
 
     for (size_t i = 0; i < queues.count; i++)
         known = known || strcmp(queues.items[i].name, name) == 0;
@@ -209,7 +216,7 @@ static int set_paused(struct cli *cli, const char *queue, bool pause, struct err
 
     if (queue && name_check(queue, "queue", err) < 0)
         return cli_misused(cli, err);
-    if (cli_connect(cli, false, NULL, err) < 0 || (queue && check_known(cli, queue, err) < 0) ||
+    if (cli_connect(cli, false, NULL, err) < 0 || (queue && queue_check(cli, queue, err) < 0) ||
         tell_lanes(cli, queue ? queue : "*", pause, before, err) < 0)
         return err->code;
     if (queue) {

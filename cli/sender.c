@@ -30,7 +30,7 @@ struct item {
     char org[NAME_BYTES_MAX + 1], id[JOB_ID_BYTES_MAX + 1];
     bool drawn, told_apart; /* the id was drawn · it is known what became of it */
     char *record;
-    size_t record_bytes;
+    size_t record_bytes, payload_bytes;
     char answer[24], owner[JOB_ID_BYTES_MAX + 1];
     struct error *err;
 };
@@ -44,6 +44,7 @@ struct batch {
     struct item *items[CALL_JOBS_MAX];
     size_t count, bytes;
     int64_t give_up_mono_ms; /* 0: not sent yet */
+    bool doubtful;           /* it was sent and not answered: whatever becomes of a repetition, that one may have been applied */
 };
 
 STAILQ_HEAD(items, item);
@@ -96,7 +97,14 @@ static void tell(struct sender *sender)
         STAILQ_REMOVE_HEAD(&sender->held, entry);
         sender->held_count--;
         sender->held_bytes -= item->record_bytes;
-        sender->cb(&(struct sent){item->number, item->org, item->id, item->answer, item->owner, item->err}, sender->ctx);
+        sender->cb(&(struct sent){.number = item->number,
+                                  .org = item->org,
+                                  .id = item->id,
+                                  .answer = item->answer,
+                                  .owner = item->owner,
+                                  .payload_bytes = item->payload_bytes,
+                                  .err = item->err},
+                   sender->ctx);
         free(item->err);
         free(item->record);
         free(item);
@@ -157,11 +165,12 @@ static void on_answer(const struct reply *reply, const struct error *err, void *
     struct batch *batch = ctx;
 
     batch->sender->under_way--;
+    batch->doubtful = batch->doubtful || (err && err->code == ERR_UNKNOWN);
     if (err && goes_again(batch, err))
         return;
-    if (err)
+    if (err) /* what is invalid was so the first time, too */
         for (size_t i = 0; i < batch->count; i++)
-            settle(batch->items[i], "failed", err);
+            settle(batch->items[i], batch->doubtful && err->code != ERR_INVALID ? "unknown" : "failed", err);
     else
         read_answers(batch, reply);
     free(batch);
@@ -286,6 +295,7 @@ static struct item *new_item(const struct request *request, struct error *err)
     item->drawn = request->id[0] == '\0';
     item->record_bytes = bytes.length;
     item->record = buffer_give(&bytes);
+    item->payload_bytes = request->record.payload_bytes;
     snprintf(item->org, sizeof item->org, "%s", request->org);
     snprintf(item->id, sizeof item->id, "%s", request->id);
     if (item->drawn)

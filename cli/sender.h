@@ -17,13 +17,14 @@ struct sender;
 struct sent {
     size_t number; /* of the request, as sender_add was told */
     const char *org, *id;
-    const char
-        *answer; /* as lua/enqueue.lua has it: "new", "exists", "coalesced", "queue_full", ...; "failed" if there was none */
-    const char *owner;       /* of "coalesced" and "conflict": the id of the job with the same key; else "" */
-    const struct error *err; /* of "failed"; else NULL */
+    const char *answer; /* as lua/enqueue.lua has it: "new", "exists", "coalesced", "queue_full", ...; "failed" if Redis has not
+                         * taken it for certain; "unknown" if it was sent and nobody knows what became of it */
+    const char *owner;  /* of "coalesced" and "conflict": the id of the job with the same key; else "" */
+    size_t payload_bytes;
+    const struct error *err; /* of "failed" and "unknown"; else NULL */
 };
 
-/* Told in the order of the requests. May not call the sender. */
+/* Told in the order of the requests. May not call the sender, but cli_call. */
 typedef void sender_cb(const struct sent *sent, void *ctx);
 
 /* A sender for a connected `cli` (borrowed), that repeats calls for `retry_ms` while Redis is away. Gives. */

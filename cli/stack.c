@@ -15,6 +15,7 @@
 #include "cli/welcome.h"
 #include "common/clock.h"
 #include "common/keys.h"
+#include "common/library.h"
 #include "common/memory.h"
 
 #define POLL_S            0.02
@@ -33,6 +34,7 @@ struct stack {
     struct member *redis, *scheduler, *workers[STACK_WORKERS];
     const char *url; /* of Redis, for the members */
     char worker_names[STACK_WORKERS][24];
+    bool redis_up;  /* it has answered */
     unsigned stops; /* signals that came */
     bool stopping;  /* members are expected to die */
     bool failed;
@@ -60,6 +62,25 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     stack->stops++;
     for (int i = 0; i < STACK_WORKERS && stack->stops > 1; i++)
         member_signal(stack->workers[i], SIGTERM);
+}
+
+/* A Redis of our own is waited for; one that is said to be there must be. Once it has answered, whoever needs it tells. */
+static void on_redis_up(void *ctx)
+{
+    struct stack *stack = ctx;
+
+    stack->redis_up = true;
+}
+
+static void on_redis_down(const struct error *err, void *ctx)
+{
+    struct stack *stack = ctx;
+
+    if (stack->private_redis || stack->redis_up || stack->failed)
+        return;
+    stack->failed = true;
+    stack->err = *err;
+    cli_unreachable(stack->cli, &stack->err);
 }
 
 static void on_died(struct member *member, int status, void *ctx)
@@ -153,6 +174,8 @@ static void add_common(struct stack *stack, struct words *words, const char *pro
     bool own = stack->private_redis != NULL;
 
     add_made(words, process_beside(program));
+    if (config_file(config))
+        add_flag(words, "--config", config_file(config));
     add_flag(words, "--redis", stack->url);
     add_flag(words, "--durability", own ? "disk" : config_string(config, "redis.durability"));
     add_flag(words, "--redis-password-file", own ? "" : config_string(config, "redis.password-file"));
@@ -177,7 +200,7 @@ static bool redis_answers(struct stack *stack)
 
 static bool is_set_up(struct stack *stack)
 {
-    struct deployment_options options = {.durability = DURABILITY_MEMORY};
+    struct deployment_options options = {.durability = DURABILITY_MEMORY, .brief = true};
     struct error ignored;
 
     return deployment_check_wait(stack->cli->redis, &options, &stack->cli->deployment, &ignored) == 0;
@@ -254,10 +277,12 @@ static int await(struct stack *stack, bool (*is_ready)(struct stack *stack), con
 
 static int start_redis(struct stack *stack, struct error *err)
 {
+    const char *password_file = config_string(stack->cli->config, "redis.password-file");
     struct words words = {0};
 
     stack->url = stack->options->redis_url;
     if (!stack->url) {
+        password_file = "";
         stack->private_redis = private_redis_new(stack->options->directory, err);
         if (!stack->private_redis) {
             stack->cli->failure_status = EX_CANTCREAT;
@@ -271,8 +296,37 @@ static int start_redis(struct stack *stack, struct error *err)
             return cli_fail(stack->cli, err, EX_UNAVAILABLE, "%s: install redis-server, or name one that runs with --redis",
                             err->message);
     }
-    stack->cli->redis = redis_new(stack->loop, &(struct redis_options){.url = stack->url, .client_name = "rota-dev"}, err);
+    stack->cli->redis = redis_new(stack->loop,
+                                  &(struct redis_options){.url = stack->url,
+                                                          .password_file = password_file[0] ? password_file : NULL,
+                                                          .client_name = "rota-dev",
+                                                          .on_up = on_redis_up,
+                                                          .on_down = on_redis_down,
+                                                          .ctx = stack},
+                                  err);
     return stack->cli->redis ? await(stack, redis_answers, "redis", err) : cli_misused(stack->cli, err);
+}
+
+/* A Redis of our own may hold the library of another build under the name of ours, and no other program uses it. What is not set
+ * up yet, or cannot be used, is the scheduler's to deal with. */
+static int replace_library(struct stack *stack, struct error *err)
+{
+    struct deployment_options options = {.durability = DURABILITY_MEMORY};
+    struct error why;
+    struct call call = {0};
+    int rc;
+
+    if (!stack->private_redis || deployment_check_wait(stack->cli->redis, &options, &stack->cli->deployment, &why) == 0 ||
+        why.code != ERR_LIBRARY)
+        return 0;
+    cli_note(stack->cli, "loading the function library of this build");
+    call_command(&call, "FUNCTION");
+    call_add_string(&call, "LOAD");
+    call_add_string(&call, "REPLACE");
+    call_add_string(&call, library_text());
+    rc = cli_call(stack->cli, &call, NULL, NULL, err);
+    call_clear(&call);
+    return rc < 0 ? error_wrap(err, "FUNCTION LOAD") : 0;
 }
 
 static int start_scheduler(struct stack *stack, struct error *err)
@@ -364,7 +418,8 @@ static bool never(struct stack *stack)
 
 static int start_all(struct stack *stack, struct error *err)
 {
-    if (start_redis(stack, err) < 0 || start_scheduler(stack, err) < 0 || start_workers(stack, err) < 0)
+    if (start_redis(stack, err) < 0 || replace_library(stack, err) < 0 || start_scheduler(stack, err) < 0 ||
+        start_workers(stack, err) < 0)
         return err->code;
     return 0;
 }

@@ -34,12 +34,12 @@ static int fetch_patiently(struct cli *cli, const char *org, const char *id, str
     return rc;
 }
 
-/* Asks for a job until it has ended or the time is up; the last answer in `ret`. */
-static int poll_job(struct cli *cli, const char *name, int64_t end_mono_ms, struct fetched *ret, struct error *err)
+/* Asks for a job until it has ended or the time is up; the last answer in `ret`. ERR_NOT_FOUND says whether it was there: it was,
+ * if it has been `seen`. */
+static int poll_job(struct cli *cli, const char *name, bool seen, int64_t end_mono_ms, struct fetched *ret, struct error *err)
 {
     char org[NAME_BYTES_MAX + 1], id[JOB_ID_BYTES_MAX + 1];
     int pause_ms = POLL_MS_MIN;
-    bool seen = false;
 
     if (cli_job(cli, name, org, id, err) < 0)
         return err->code;
@@ -47,8 +47,11 @@ static int poll_job(struct cli *cli, const char *name, int64_t end_mono_ms, stru
         int64_t left_ms = end_mono_ms - clock_mono_ms();
         if (fetch_patiently(cli, org, id, ret, err) < 0) {
             if (err->code == ERR_NOT_FOUND && seen)
-                return error_set(err, ERR_NOT_FOUND, "job %s is gone: it was deleted, or has ended and nothing is kept of it",
-                                 name);
+                return error_set(
+                    err, ERR_NOT_FOUND,
+                    "job %s was there and is gone: it is done and its organization keeps nothing of that (keep-done), "
+                    "or it was deleted",
+                    name);
             return err->code;
         }
         if (job_has_ended(&ret->job) || left_ms <= 0)
@@ -96,10 +99,10 @@ int wait_tell_outcome(struct cli *cli, const struct job *job, struct error *err)
     return 0;
 }
 
-static int wait_for_one(struct cli *cli, const char *name, int64_t end_mono_ms, struct error *err)
+static int wait_for_one(struct cli *cli, const char *name, bool accepted, int64_t end_mono_ms, struct error *err)
 {
     struct fetched fetched = {0};
-    int rc = poll_job(cli, name, end_mono_ms, &fetched, err);
+    int rc = poll_job(cli, name, accepted, end_mono_ms, &fetched, err);
 
     if (rc < 0)
         return rc;
@@ -108,19 +111,24 @@ static int wait_for_one(struct cli *cli, const char *name, int64_t end_mono_ms, 
     return rc;
 }
 
-int wait_for_jobs(struct cli *cli, const struct names *jobs, int64_t timeout_ms, struct error *err)
+int wait_for_jobs(struct cli *cli, const struct names *jobs, bool accepted, int64_t timeout_ms, struct error *err)
 {
     int64_t end_mono_ms = timeout_ms ? clock_mono_ms() + timeout_ms : INT64_MAX;
     struct list *list;
     int worst = 0, rc = 0;
 
     if (jobs->count == 1)
-        return wait_for_one(cli, jobs->items[0], end_mono_ms, err);
+        return wait_for_one(cli, jobs->items[0], accepted, end_mono_ms, err);
     list = list_new(&cli->output, outcome_columns);
     for (size_t i = 0; i < jobs->count && rc == 0; i++) {
         struct fetched fetched = {0};
         int status;
-        rc = poll_job(cli, jobs->items[i], end_mono_ms, &fetched, err);
+        rc = poll_job(cli, jobs->items[i], accepted, end_mono_ms, &fetched, err);
+        if (rc == ERR_NOT_FOUND) {
+            cli_complain(cli, EX_NOINPUT, "%s", err->message);
+            rc = 0;
+            continue;
+        }
         if (rc < 0)
             break;
         status = outcome_status(&fetched.job);

@@ -101,11 +101,6 @@ static json_t *number_or_null(const char *text)
     return text && text[0] ? json_integer(strtoll(text, NULL, 10)) : json_null();
 }
 
-static json_t *string_or_null(const char *text)
-{
-    return text && text[0] ? json_string(text) : json_null();
-}
-
 static json_t *session_to_json(const struct session_view *session, int64_t now_ms)
 {
     static const char *const texts[] = {"kind", "host", "version", "queues", "types", "why"};
@@ -117,7 +112,7 @@ static json_t *session_to_json(const struct session_view *session, int64_t now_m
     json_object_set_new(object, "running", json_integer(session->running));
     json_object_set_new(object, "seen_ms", session->seen_ms ? json_integer(session->seen_ms) : json_null());
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        json_object_set_new(object, texts[i], string_or_null(card_field(session, texts[i])));
+        json_object_set_new(object, texts[i], output_text_or_null(card_field(session, texts[i])));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         json_object_set_new(object, numbers[i], number_or_null(card_field(session, numbers[i])));
     return object;

@@ -20,6 +20,7 @@ struct config {
     size_t count;
     struct flags flags;
     struct tree *file;
+    const char *path; /* of it */
 };
 
 static bool is_under(const char *key, const char *prefix)
@@ -165,6 +166,7 @@ static int read_file(struct config *config, const char *const *known_elsewhere, 
 
     if (!text)
         return !named && err->code == ERR_NOT_FOUND ? 0 : error_wrap(err, "configuration file");
+    config->path = path;
     config->file = tree_parse(text, bytes, path, err);
     free(text);
     if (!config->file)
@@ -372,6 +374,11 @@ const char *config_list_at(const struct config *config, const char *key, size_t 
 const char *config_origin(const struct config *config, const char *key)
 {
     return known_value(config, key)->origin;
+}
+
+const char *config_file(const struct config *config)
+{
+    return config->path;
 }
 
 const struct tree *config_section(const struct config *config, const char *name)

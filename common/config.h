@@ -71,6 +71,9 @@ const char *config_list_at(const struct config *config, const char *key, size_t 
 /* Where the value came from: "flag --slots" (as it was typed), "variable ROTA_SLOTS", "rota.yaml:3", "default". */
 const char *config_origin(const struct config *config, const char *key);
 
+/* The path of the file that was read, as it was named; NULL for none. Borrowed. */
+const char *config_file(const struct config *config);
+
 /* What the file says under a top-level key that is not a setting ("handlers"), for whoever knows what it means; see tree.h.
  * Borrowed; NULL, which reads as nothing, if it is not there. */
 const struct tree *config_section(const struct config *config, const char *name);

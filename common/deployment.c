@@ -87,7 +87,8 @@ static void fetch(struct check *check, void (*next)(struct check *check))
 {
     check->next = next;
     check->waiting++;
-    server_facts_fetch(check->redis, check->options.may_read_config, on_facts, check);
+    server_facts_fetch(check->redis, check->options.may_read_config, check->options.brief && !check->options.set_up, on_facts,
+                       check);
 }
 
 /* ---- judging ---- */

@@ -30,6 +30,7 @@ struct deployment_options {
     bool may_read_config; /* the scheduler: CONFIG GET for what INFO does not show; where that is forbidden, a warning. The others
                            * (and then the scheduler) take the level from rota:meta */
     bool set_up;          /* the scheduler and `rota setup`: load the library where it is absent, set up lanes, write rota:meta */
+    bool brief;           /* without set_up, for commands: the library is known by its SHA-256 in rota:meta, not by its text */
     uint32_t lanes;       /* with set_up: 1..DEPLOYMENT_LANES_MAX; 0: as it is, and 1 for a new deployment */
 };
 

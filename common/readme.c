@@ -12,7 +12,7 @@ const char *readme_text(void)
            "  rota:workers                      zset    sessions of workers and schedulers, by last beat (ms)\n"
            "  rota:inbox, rota:rejected         stream  jobs on their way in; those that were refused, and why\n"
            "  rota:{k}:active:<queue>           zset    organizations that can be served now, fairest first\n"
-           "  rota:{k}:beat:<session>           string  heartbeat: a session whose beat is gone is dead\n"
+           "  rota:{k}:beat:<session>           string  heartbeat: a session whose beat is gone is suspect\n"
            "  rota:{k}:org:<org>                hash    settings of an organization\n"
            "  rota:{k}:org:<org>:ready:<queue>  zset    its jobs that wait for a worker, first one first\n"
            "  rota:{k}:org:<org>:<state>        zset    its scheduled, running, done, dead and cancelled jobs\n"

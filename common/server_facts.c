@@ -121,7 +121,7 @@ static bool is_hidden(const struct error *err)
     return err->code == ERR_DENIED || err->code == ERR_PROTOCOL;
 }
 
-/* The reply to FUNCTION LIST: one entry of names and values, or none. */
+/* The reply to FUNCTION LIST: one entry of names and values, or none. The text was asked for or not. */
 static enum library_state read_library(const struct reply *list)
 {
     const struct reply *entry = reply_at(list, 0);
@@ -131,7 +131,7 @@ static enum library_state read_library(const struct reply *list)
     for (size_t i = 0; i + 1 < reply_count(entry); i += 2)
         if (reply_is(reply_at(entry, i), "library_code"))
             return reply_is(reply_at(entry, i + 1), library_text()) ? LIBRARY_SAME : LIBRARY_OTHER;
-    return LIBRARY_OTHER;
+    return LIBRARY_HIDDEN;
 }
 
 static void on_library(const struct reply *reply, const struct error *err, void *ctx)
@@ -169,7 +169,7 @@ static void ask_words(struct fetch *fetch, struct call *call, const char *const 
     ask(fetch, call, on_answer);
 }
 
-void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *cb, void *ctx)
+void server_facts_fetch(struct redis *redis, bool read_config, bool brief, server_facts_cb *cb, void *ctx)
 {
     struct fetch *fetch = memory_new(sizeof *fetch);
     char library_field[64], clock_key[KEY_BYTES_MAX];
@@ -183,7 +183,8 @@ void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *
     ask_words(fetch, &call, (const char *const[]){"HMGET", KEY_META, "schema", "lanes", "run_id", "level", library_field, NULL},
               on_meta);
     ask_words(fetch, &call, (const char *const[]){"HGET", clock_key, "lanes", NULL}, on_lane_0);
-    ask_words(fetch, &call, (const char *const[]){"FUNCTION", "LIST", "LIBRARYNAME", library_name(), "WITHCODE", NULL},
+    ask_words(fetch, &call,
+              (const char *const[]){"FUNCTION", "LIST", "LIBRARYNAME", library_name(), brief ? NULL : "WITHCODE", NULL},
               on_library);
     if (read_config)
         ask_words(fetch, &call,

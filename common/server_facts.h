@@ -12,7 +12,7 @@ enum library_state {
     LIBRARY_ABSENT,
     LIBRARY_SAME,
     LIBRARY_OTHER,  /* another text */
-    LIBRARY_HIDDEN, /* we may not look */
+    LIBRARY_HIDDEN, /* we may not look, or did not ask for its text */
 };
 
 struct server_facts {
@@ -31,7 +31,7 @@ struct server_facts {
 /* `facts` is NULL if `err` is not. They are the receiver's: server_facts_clear. */
 typedef void server_facts_cb(struct server_facts *facts, const struct error *err, void *ctx);
 
-/* Fetches. The callback is a redis_cb in disguise. */
-void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *cb, void *ctx);
+/* Fetches; `brief`: without the text of the library. The callback is a redis_cb in disguise. */
+void server_facts_fetch(struct redis *redis, bool read_config, bool brief, server_facts_cb *cb, void *ctx);
 
 void server_facts_clear(struct server_facts *facts);

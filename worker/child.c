@@ -39,6 +39,7 @@ struct child {
     ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start */
     struct outlet out, log;
     struct buffer result, error;
+    bool error_is_tail; /* its beginning is gone */
     size_t result_max, result_dropped;
     int64_t started_us;
     struct ending ending;
@@ -127,12 +128,18 @@ static void keep_result(struct child *child, const char *bytes, size_t length)
     child->result_dropped += length - kept;
 }
 
+static void cut_error(struct child *child)
+{
+    child->error_is_tail = true;
+    buffer_consume(&child->error, child->error.length - ERROR_BYTES_MAX);
+}
+
 /* Keeps the tail. */
 static void keep_error(struct child *child, const char *bytes, size_t length)
 {
     buffer_add(&child->error, bytes, length);
     if (child->error.length > 2 * ERROR_BYTES_MAX)
-        buffer_consume(&child->error, child->error.length - ERROR_BYTES_MAX);
+        cut_error(child);
 }
 
 /* Reads what is there. Returns its bytes, 0 if there is nothing now, -1 when the other end is closed. */
@@ -183,18 +190,27 @@ static void free_child(struct child *child)
     free(child);
 }
 
+/* Makes a text of what was written to stderr: its tail, that begins with a whole character, without space at its end. */
+static const char *finish_error(struct child *child)
+{
+    struct buffer *error = &child->error;
+    size_t partial = 0; /* the rest of a UTF-8 character */
+
+    if (error->length > ERROR_BYTES_MAX)
+        cut_error(child);
+    while (child->error_is_tail && partial < 3 && partial < error->length && (error->data[partial] & 0xc0) == 0x80)
+        partial++;
+    buffer_consume(error, partial);
+    while (error->length > 0 && (error->data[error->length - 1] == '\n' || error->data[error->length - 1] == ' '))
+        error->data[--error->length] = '\0';
+    return error->data ? error->data : "";
+}
+
 /* Tells how it ended; the callback runs once. */
 static void tell(struct child *child)
 {
-    const char *error = child->error.data ? child->error.data : "";
-    size_t length = child->error.length;
+    const char *error = finish_error(child);
 
-    if (length > ERROR_BYTES_MAX) {
-        error += length - ERROR_BYTES_MAX;
-        length = ERROR_BYTES_MAX;
-    }
-    while (length > 0 && (error[length - 1] == '\n' || error[length - 1] == ' '))
-        child->error.data[(size_t)(error - child->error.data) + --length] = '\0';
     child->cb(
         &(struct child_result){
             .ending = child->ending,

@@ -282,6 +282,29 @@ static void a_worker_that_is_gone_is_still_known(void **state)
     assert_has(ROTA_MUST(pool, 0, "worker", "show", killed_session).out, "state              lost\n");
 }
 
+/* What lives longer than a card is kept is still known, also where its card was lost. */
+static void a_card_lives_as_long_as_its_process(void **state)
+{
+    struct pool *pool = *state;
+    const char *leader, *session;
+    struct process *worker;
+
+    pool_scheduler(pool, NULL);
+    worker = pool_worker(pool, "--on", "t=cat", "--slots", "3", NULL);
+    session = pool_session(pool, worker, 0);
+    leader = pool_text(pool, "%s", pool_string(pool, "HGET rota:{0}:clock leader"));
+    pool_redis(pool, "EXPIRE rota:worker:%s 100", leader);
+    WAIT_UNTIL(pool_number(pool, "TTL rota:worker:%s", leader) > 29LL * 24 * 3600);
+    pool_redis(pool, "DEL rota:worker:%s rota:worker:%s", session, leader);
+    WAIT_UNTIL(pool_number(pool, "TTL rota:worker:%s", leader) > 29LL * 24 * 3600);
+    WAIT_UNTIL(pool_number(pool, "TTL rota:worker:%s", session) > 29LL * 24 * 3600);
+
+    assert_has(ROTA_MUST(pool, 0, "worker", "show", session, "--json").out, "\"types\": \"t\"");
+    assert_int_equal(pool_number(pool, "HGET rota:worker:%s slots", session), 3);
+    assert_int_equal(pool_number(pool, "HGET rota:worker:%s pid", session), process_pid(worker));
+    assert_string_equal(pool_string(pool, "HGET rota:worker:%s kind", leader), "scheduler");
+}
+
 /* ---- audit ---- */
 
 static void an_audit_finds_and_mends(void **state)
@@ -307,6 +330,32 @@ static void an_audit_finds_and_mends(void **state)
     assert_string_equal(pool_place(pool, "acme", "j1"), "ready");
 }
 
+static void an_audit_names_what_is_damaged_and_goes_on(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+    uint32_t lane = lane_of("org3", LANES);
+
+    for (int i = 0; i < 9; i++)
+        pool_push(pool, pool_text(pool, "org%d", i), "j1", "t", "");
+    assert_has(ROTA_MUST(pool, EX_NOINPUT, "audit", "--org", "nosuch").err, "there is no organization nosuch");
+    pool->unchecked = true;
+    pool_redis(pool, "DEL rota:{%u}:org:org3:jobs", lane); /* damage that the jobs show */
+    pool_redis(pool, "SET rota:{%u}:org:org3:jobs x", lane);
+    ran = ROTA_MUST(pool, 1, "audit");
+    assert_has(ran.err, "rota: organization org3 cannot be audited: WRONGTYPE ");
+    assert_int_equal(count_text(ran.err, "cannot be audited"), 1);
+    assert_has(ran.err, "9 organizations and 8 jobs looked at");
+    pool_redis(pool, "DEL rota:{%u}:org:org3:jobs", lane);
+    pool_redis(pool, "DEL rota:{%u}:org:org3:ready:default", lane); /* and one that the indexes show */
+    pool_redis(pool, "SET rota:{%u}:org:org3:ready:default x", lane);
+    ran = ROTA_MUST(pool, 1, "audit", "--json");
+    assert_has(ran.err, pool_text(pool, "the indexes of lane %u cannot be audited: WRONGTYPE ", lane));
+    assert_has(ran.err, "organization org3 cannot be audited: WRONGTYPE ");
+    assert_int_equal(count_text(ran.err, "cannot be audited"), 2);
+    ROTA_MUST(pool, 1, "audit", "--org", "org3");
+}
+
 /* ---- setup, version ---- */
 
 static void setting_up_twice_changes_nothing(void **state)
@@ -321,6 +370,7 @@ static void setting_up_twice_changes_nothing(void **state)
     assert_string_equal(json_text(object, "library"), library_name());
     json_decref(object);
     assert_has(ROTA_MUST(pool, EX_CONFIG, "setup", "--lanes", "5").err, "4 lanes");
+    assert_has(pool_string(pool, "GET rota:README"), "a session whose beat is gone is suspect\n");
 }
 
 static void a_redis_that_is_not_set_up_says_what_to_do(void **state)
@@ -333,6 +383,24 @@ static void a_redis_that_is_not_set_up_says_what_to_do(void **state)
     pool_redis(pool, "FUNCTION FLUSH");
     ROTA_MUST(pool, 0, "setup");
     ROTA_MUST(pool, 0, "job", "list");
+}
+
+/* Its text is most of what a command would fetch: its sum does. */
+static void a_command_knows_the_library_by_its_sum(void **state)
+{
+    struct pool *pool = *state;
+    long long before = pool_number(pool, "EVAL %s 0", "return tonumber(redis.call('INFO', 'stats'):match('output_bytes:(%d+)'))");
+    long long bytes;
+
+    ROTA_MUST(pool, 0, "org", "list");
+    bytes = pool_number(pool, "EVAL %s 0", "return tonumber(redis.call('INFO', 'stats'):match('output_bytes:(%d+)'))") - before;
+    assert_true(bytes > 0 && (size_t)bytes < strlen(library_text()) / 2);
+    pool_redis(pool, "HSET rota:meta library:%s 0123456789abcdef", library_name());
+    assert_has(ROTA_MUST(pool, EX_CONFIG, "org", "list").err, "has another text than this build");
+    pool_redis(pool, "FUNCTION DELETE %s", library_name());
+    assert_has(ROTA_MUST(pool, EX_CONFIG, "org", "list").err, "is not loaded");
+    ROTA_MUST(pool, 0, "setup");
+    ROTA_MUST(pool, 0, "org", "list");
 }
 
 static void the_version_needs_no_redis(void **state)
@@ -458,9 +526,12 @@ int main(void)
         TEST(everything_is_paused_in_all_lanes),
         TEST(workers_are_listed_with_what_they_do),
         TEST(a_worker_that_is_gone_is_still_known),
+        TEST(a_card_lives_as_long_as_its_process),
         TEST(an_audit_finds_and_mends),
+        TEST(an_audit_names_what_is_damaged_and_goes_on),
         TEST(setting_up_twice_changes_nothing),
         TEST(a_redis_that_is_not_set_up_says_what_to_do),
+        TEST(a_command_knows_the_library_by_its_sum),
         TEST(the_version_needs_no_redis),
         TEST(misuse_is_told_with_what_was_meant),
         TEST(a_bad_configuration_is_told_apart_from_misuse),

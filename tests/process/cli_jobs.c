@@ -71,6 +71,29 @@ static void jobs_are_listed_by_state(void **state)
     assert_has(ROTA_MUST(pool, EX_USAGE, "job", "list", "--state", "sleeping").err, "state \"sleeping\"");
 }
 
+static void jobs_of_one_queue_are_listed_in_any_state(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    push_later(pool, "later");
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "ready", "--queue", "mail");
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "mail-later", "--queue", "mail", "--in", "1h");
+    ROTA_MUST(pool, 0, "push", "globex", "t", "--queue", "sms");
+
+    ran = ROTA_MUST(pool, 0, "job", "list", "acme", "--queue", "mail", "--state", "scheduled", "-o", "ndjson");
+    assert_int_equal(count_text(ran.out, "\n"), 1);
+    assert_has(ran.out, "\"job\":\"acme/mail-later\"");
+    ran = ROTA_MUST(pool, 0, "job", "list", "--queue", "mail", "-o", "ndjson");
+    assert_int_equal(count_text(ran.out, "\n"), 2);
+    ran = ROTA_MUST(pool, 0, "job", "list", "acme", "--queue", "default", "-o", "ndjson");
+    assert_int_equal(count_text(ran.out, "\n"), 1);
+    assert_has(ran.out, "\"job\":\"acme/later\"");
+    assert_string_equal(ROTA_MUST(pool, 0, "job", "list", "acme", "--queue", "sms", "-o", "ndjson").out, "");
+    assert_has(ROTA_MUST(pool, EX_NOINPUT, "job", "list", "--queue", "mial").err, "there is no queue mial");
+    ROTA_MUST(pool, EX_USAGE, "job", "list", "--queue", "Mail");
+}
+
 static void long_lists_come_in_pages(void **state)
 {
     struct pool *pool = *state;
@@ -130,6 +153,43 @@ static void a_job_is_shown_with_its_attempts(void **state)
     assert_has(ROTA_MUST(pool, EX_USAGE, "job", "show", "acme").err, "must be named org/id");
 }
 
+/* The tail of a long error begins with a whole character, however much was cut off. */
+static void a_long_error_stays_text(void **state)
+{
+    struct pool *pool = *state;
+    const char *lengths[] = {"500", "1000"}; /* cut at the end, and on the way */
+
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "500=printf '\\303\\251%.0s' $(seq 500) >&2; printf . >&2; exit 100", "--on",
+                "1000=printf '\\303\\251%.0s' $(seq 1000) >&2; printf . >&2; exit 100", NULL);
+    for (int i = 0; i < 2; i++) {
+        struct ran ran;
+        json_t *job;
+        end_as(pool, lengths[i], lengths[i], "dead");
+        ran = ROTA_MUST(pool, 0, "job", "show", pool_text(pool, "acme/%s", lengths[i]), "--json");
+        job = ran_json(&ran);
+        assert_has(json_text(job, "error"), "exit 100: \303\251\303\251");
+        assert_int_equal(strlen(json_text(job, "error")), strlen("exit 100: ") + 959);
+        json_decref(job);
+    }
+}
+
+static void bytes_that_are_no_text_are_shown_escaped(void **state)
+{
+    struct pool *pool = *state;
+
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "bad=printf 'no \\377 luck' >&2; exit 100", "--on", "bin=printf '\\377\\000x'", NULL);
+    end_as(pool, "j1", "bad", "dead");
+    end_as(pool, "j2", "bin", "done");
+
+    assert_has(ROTA_MUST(pool, 0, "job", "list").out, "exit 100: no \\xff luck\n");
+    assert_has(ROTA_MUST(pool, 0, "dead", "list").out, "exit 100: no \\xff luck\n");
+    assert_has(ROTA_MUST(pool, 1, "job", "wait", "acme/j1", "acme/j2").out, "exit 100: no \\xff luck\n");
+    assert_has(ROTA_MUST(pool, 1, "job", "wait", "acme/j1", "acme/j2").out, "\\xff\\u0000x");
+    assert_int_equal(count_text(ROTA_MUST(pool, 0, "job", "show", "acme/j1").out, "exit 100: no \\xff luck\n"), 2);
+}
+
 /* ---- wait and result ---- */
 
 static void results_come_out_as_they_are(void **state)
@@ -168,6 +228,9 @@ static void who_waits_learns_how_it_ended(void **state)
     assert_has(ROTA_MUST(pool, EX_TEMPFAIL, "job", "result", "acme/slow").err, "has not ended");
     ROTA_MUST(pool, 1, "job", "result", "acme/bad");
     ROTA_MUST(pool, EX_NOINPUT, "job", "wait", "acme/none");
+    ran = ROTA_MUST(pool, EX_NOINPUT, "job", "wait", "acme/none", "acme/ok");
+    assert_has(ran.err, "there is no job acme/none");
+    assert_has(ran.out, "acme/ok  done");
     ROTA_MUST(pool, EX_NOINPUT, "job", "result", "acme/none");
 }
 
@@ -395,9 +458,12 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
         TEST(jobs_are_listed_by_state),
+        TEST(jobs_of_one_queue_are_listed_in_any_state),
         TEST(long_lists_come_in_pages),
         TEST(an_empty_list_is_a_list),
         TEST(a_job_is_shown_with_its_attempts),
+        TEST(a_long_error_stays_text),
+        TEST(bytes_that_are_no_text_are_shown_escaped),
         TEST(results_come_out_as_they_are),
         TEST(who_waits_learns_how_it_ended),
         TEST(waiting_survives_a_restart_of_redis),

@@ -1,13 +1,14 @@
 /* `rota push` - one job and many, what is refused and how that is told, and that no job is pushed twice whatever the connection
  * does. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
-#include "common/library.h"
 #include "tests/support/proxy.h"
 #include "tests/support/rota.h"
 
@@ -121,10 +122,10 @@ static void what_is_refused_is_told_with_its_reason(void **state)
     assert_has(ran.err, "expired");
     ROTA_MUST(pool, 0, "org", "set", "acme", "--max-payload", "3", "--max-queued", "1");
     ran = ROTA_MUST(pool, EX_DATAERR, "push", "acme", "t", "four");
-    assert_has(ran.err, "too_large");
+    assert_has(ran.err, "too_large: payload has 4 bytes, the limit of organization acme is 3 (max-payload)\n");
     ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "acme", "t", "x", "--json");
     assert_has(ran.err, "{\"error\":{\"code\":\"temporary\",\"message\":\"job acme/");
-    assert_has(ran.err, "queue_full");
+    assert_has(ran.err, "queue_full: organization acme has 1 job waiting, the limit is 1 (max-queued)\"");
     assert_string_equal(ran.out, "");
 }
 
@@ -285,6 +286,22 @@ static void refused_lines_are_told_and_the_others_pushed(void **state)
     assert_string_equal(pool_place(pool, "acme", "2"), "ready");
 }
 
+/* Its limits are asked for once, while other calls are under way. */
+static void many_refusals_name_the_limit(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    for (int i = 0; i < 5; i++)
+        ROTA_MUST(pool, 0, "org", "set", pool_text(pool, "org%d", i), "--max-queued", "100");
+    pool_redis(pool, "CONFIG RESETSTAT");
+    ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "--batch", many_lines(pool, 3000));
+
+    assert_int_equal(count_text(ran.out, "\n"), 500);
+    assert_int_equal(count_text(ran.err, " has 100 jobs waiting, the limit is 100 (max-queued)\n"), 2500);
+    assert_has(pool_string(pool, "INFO commandstats"), "cmdstat_fcall:calls=30,"); /* 25 times enqueue, 5 times org */
+}
+
 /* The 17th queue is refused by the function, and the whole call with it; the jobs beside it are not. */
 static void one_job_that_a_call_chokes_on_does_not_take_others_along(void **state)
 {
@@ -298,8 +315,8 @@ static void one_job_that_a_call_chokes_on_does_not_take_others_along(void **stat
     buffer_clear(&lines);
 
     assert_int_equal(ran.status, EX_DATAERR);
-    assert_int_equal(count_text(ran.out, "\n"), 15);
-    assert_int_equal(count_text(ran.err, "is not accepted"), 2);
+    assert_int_equal(count_text(ran.out, "\n"), 16);
+    assert_int_equal(count_text(ran.err, "is not accepted"), 1);
     assert_has(ran.err, "the limit is 16");
 }
 
@@ -325,7 +342,7 @@ static struct ran push_over_wire(struct pool *pool, const char *path, enum proxy
 /* Bytes of replies, about, until the first job is pushed: what the check of the server reads. */
 static size_t look_bytes(struct pool *pool)
 {
-    return strlen(library_text()) + strlen(pool_string(pool, "INFO")) + 1000;
+    return strlen(pool_string(pool, "INFO")) + 5000;
 }
 
 /* Cut at one place after the other, in both directions: every job is there exactly once, or, where not even the first look at the
@@ -348,6 +365,80 @@ static void no_job_is_pushed_twice_or_lost(void **state)
         pushed += ran.status == 0;
     }
     assert_true(pushed >= 6);
+}
+
+static void write_line(int lines, const char *text)
+{
+    assert_int_equal(write(lines, text, strlen(text)), strlen(text));
+}
+
+/* A `rota push --batch -` over a wire, that has pushed acme/j0 and waits for more lines; `*ret_lines` is where to write them. */
+static struct process *start_push(struct pool *pool, struct proxy **ret_wire, int *ret_lines, const char *retry,
+                                  const char *output)
+{
+    const char *wire = pool_path(pool, "wire"), *lines = pool_path(pool, "lines");
+    struct process *push;
+
+    unlink(lines);
+    assert_int_equal(mkfifo(lines, 0600), 0);
+    *ret_lines = open(lines, O_RDWR | O_CLOEXEC);
+    assert_true(*ret_lines >= 0);
+    *ret_wire = proxy_start(wire, pool->url + strlen("unix://"), "rota");
+    push = process_start(&(struct process_options){
+        .program = "rota",
+        .arguments = (const char *const[]){"push", "--batch", "-", "--retry", retry, "-o", output, NULL},
+        .environment = (const char *const[]){pool_text(pool, "ROTA_REDIS_URL=unix://%s", wire), NULL},
+        .input = lines,
+        .log = pool_path(pool, "push.log")});
+    write_line(*ret_lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"j0\"}\n");
+    process_wait_for(push, "acme/j0");
+    return push;
+}
+
+/* The reply is lost, and there is no time to ask again: the job is there, and nobody has said that it is not. */
+static void an_unknown_outcome_is_not_told_as_a_failure(void **state)
+{
+    struct pool *pool = *state;
+    struct proxy *wire;
+    int lines;
+    struct process *push = start_push(pool, &wire, &lines, "0", "ndjson");
+
+    proxy_cut_after(wire, PROXY_REPLIES, 1);
+    write_line(lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"j1\"}\n");
+    process_wait_for(push, "acme/j1");
+    close(lines);
+
+    assert_int_equal(process_wait(push, PROCESS_MS_MAX), EX_TEMPFAIL);
+    assert_has(process_log(push), "{\"job\":\"acme/j1\",\"org\":\"acme\",\"id\":\"j1\",\"answer\":\"unknown\",\"reason\":\"it is "
+                                  "not known whether it was accepted: ");
+    assert_has(process_log(push),
+               "{\"error\":{\"code\":\"temporary\",\"message\":\"stdin:2: it is not known whether job acme/j1 was "
+               "accepted: ");
+    assert_string_equal(pool_place(pool, "acme", "j1"), "ready");
+    process_free(push);
+    proxy_free(wire);
+}
+
+/* The call was sent, and then Redis is away until the time is up: that the last try has certainly failed says nothing. */
+static void a_failed_repetition_does_not_make_it_certain(void **state)
+{
+    struct pool *pool = *state;
+    struct proxy *wire;
+    int lines;
+    struct process *push = start_push(pool, &wire, &lines, "300ms", "table");
+
+    proxy_hold(wire, true);
+    write_line(lines, "{\"org\":\"acme\",\"type\":\"t\",\"id\":\"j1\"}\n");
+    WAIT_UNTIL(proxy_held_bytes(wire) > 0);
+    proxy_free(wire);
+    unlink(pool_path(pool, "wire"));
+    process_wait_for(push, "acme/j1");
+    close(lines);
+
+    assert_int_equal(process_wait(push, PROCESS_MS_MAX), EX_TEMPFAIL);
+    assert_has(process_log(push), "rota: stdin:2: it is not known whether job acme/j1 was accepted: ");
+    assert_has(process_log(push), ". Look: rota job show acme/j1\n");
+    process_free(push);
 }
 
 static void a_redis_that_is_not_there_is_named(void **state)
@@ -389,6 +480,31 @@ static void a_push_may_wait_for_the_result(void **state)
     assert_has(ran.out, "\"state\":\"dead\"");
 }
 
+/* It was accepted, and it may well be done: nobody can tell, and nobody says that it never was. */
+static void a_job_that_nothing_is_kept_of_is_told_as_gone(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    ROTA_MUST(pool, 0, "org", "set", "acme", "--keep-done", "0");
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "t=cat", "--on", "bad=exit 100", NULL);
+
+    ran = ROTA_MUST(pool, EX_NOINPUT, "push", "acme", "t", "--id", "j1", "--wait");
+    assert_has(ran.err,
+               "rota: job acme/j1 was there and is gone: it is done and its organization keeps nothing of that (keep-done), "
+               "or it was deleted\n");
+    ran = ROTA_FED(pool, "{\"type\":\"t\",\"id\":\"j2\"}\n{\"type\":\"t\",\"id\":\"j3\"}\n", "push", "acme", "--batch", "-",
+                   "--wait");
+    assert_int_equal(ran.status, EX_NOINPUT);
+    assert_has(ran.err, "job acme/j2 was there and is gone");
+    assert_has(ran.err, "job acme/j3 was there and is gone");
+    ran = ROTA_FED(pool, "{\"type\":\"t\",\"id\":\"j4\"}\n{\"type\":\"bad\",\"id\":\"j5\"}\n", "push", "acme", "--batch", "-",
+                   "--wait");
+    assert_int_equal(ran.status, 1);
+    assert_has(ran.out, "acme/j5  dead");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
@@ -408,10 +524,14 @@ int main(void)
         TEST(a_file_with_a_bad_line_pushes_nothing),
         TEST(a_pipe_with_a_bad_line_pushes_what_is_before_it),
         TEST(refused_lines_are_told_and_the_others_pushed),
+        TEST(many_refusals_name_the_limit),
         TEST(one_job_that_a_call_chokes_on_does_not_take_others_along),
         TEST(no_job_is_pushed_twice_or_lost),
+        TEST(an_unknown_outcome_is_not_told_as_a_failure),
+        TEST(a_failed_repetition_does_not_make_it_certain),
         TEST(a_redis_that_is_not_there_is_named),
         TEST(a_push_may_wait_for_the_result),
+        TEST(a_job_that_nothing_is_kept_of_is_told_as_gone),
     };
     return cmocka_run_group_tests_name("cli_push", tests, NULL, NULL);
 }

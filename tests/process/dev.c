@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/library.h"
 #include "tests/support/rota.h"
 
 #define GONE_MS 1000  /* until everything is gone after a kill -9 */
@@ -271,11 +272,72 @@ static void what_makes_no_sense_is_refused(void **state)
 {
     struct pool *pool = *state;
 
+    const char *path = write_text(pool, "rota.yaml", "handlers: {wc: 'wc -w'}\n");
+
     assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "wc").err, "must be TYPE=COMMAND");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "bad type=cat").err, "rota: type \"bad type\" must match");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "a=cat", "--on", "ab=cat", "--on", "a=wc").err,
+               "rota: type a has two handlers\n");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "wc=cat", "--config", path).err, "two handlers: --on, and ");
     ROTA_MUST(pool, EX_USAGE, "dev", "--slots", "0");
     ROTA_MUST(pool, EX_USAGE, "dev", "more");
     ROTA_MUST(pool, EX_USAGE, "dev", "--redis", "nonsense");
     assert_int_equal(access("rota-dev", F_OK), -1);
+}
+
+static void a_redis_that_is_away_is_named_at_once(void **state)
+{
+    struct pool *pool = *state;
+    int64_t start_mono_ms = clock_mono_ms();
+    struct ran ran = ROTA_MUST(pool, EX_UNAVAILABLE, "dev", "--redis", "redis://127.0.0.1:1");
+
+    assert_has(ran.err, "rota: cannot reach redis at redis://127.0.0.1:1/0: ");
+    assert_has(ran.err, "refused");
+    assert_int_equal(count_text(ran.err, "\n"), 1);
+    assert_true(clock_mono_ms() - start_mono_ms < 10000);
+    pool_redis(pool, "CONFIG SET requirepass secret");
+    assert_has(ROTA_MUST(pool, EX_NOPERM, "dev", "--redis", pool->url).err, "does not let us in");
+}
+
+static void handlers_of_a_file_are_run(void **state)
+{
+    struct pool *pool = *state;
+    struct process *dev = DEV(pool, "--config", write_text(pool, "rota.yaml", "handlers: {rev: rev}\n"));
+
+    use_dev(pool, dev);
+    assert_string_equal(ROTA_MUST(pool, 0, "push", "acme", "rev", "abc", "--wait").out, "cba");
+    process_signal(dev, SIGTERM);
+    assert_int_equal(process_wait(dev, STOP_MS), 0);
+    process_free(dev);
+}
+
+/* As after an update in the middle of development, where the text has changed and the number has not. */
+static void the_library_of_another_build_is_replaced(void **state)
+{
+    struct pool *pool = *state;
+    struct process *dev = start_dev(pool, NULL);
+    redisContext *redis;
+    redisReply *reply;
+
+    use_dev(pool, dev);
+    ROTA_MUST(pool, 0, "push", "acme", "echo", "x", "--id", "j1", "--in", "1h");
+    redis = redisConnectUnix(pool->url + strlen("unix://"));
+    reply = redisCommand(redis, "FUNCTION LOAD REPLACE %s", pool_text(pool, "%s\n-- another build", library_text()));
+    assert_string_equal(reply->str, library_name());
+    freeReplyObject(reply);
+    redisFree(redis);
+    process_signal(dev, SIGTERM);
+    assert_int_equal(process_wait(dev, STOP_MS), 0);
+    process_free(dev);
+
+    dev = start_dev(pool, NULL);
+    use_dev(pool, dev);
+    assert_has(process_log(dev), "loading the function library of this build\n");
+    ROTA_MUST(pool, 0, "job", "run-now", "acme/j1");
+    assert_string_equal(ROTA_MUST(pool, 0, "job", "wait", "acme/j1").out, "x");
+    process_signal(dev, SIGTERM);
+    assert_int_equal(process_wait(dev, STOP_MS), 0);
+    process_free(dev);
 }
 
 /* A path that is too long for a unix socket: TCP does. */
@@ -306,12 +368,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(one_command_starts_everything),         TEST(a_stop_lets_jobs_end_and_keeps_the_data),
-        TEST(a_second_signal_stops_jobs_at_once),    TEST(it_can_be_stopped_while_it_starts),
-        TEST(what_handlers_leave_behind_goes_too),   TEST(killed_it_leaves_no_process_behind),
-        TEST(killed_early_it_leaves_nothing_either), TEST(the_death_of_one_takes_down_all),
-        TEST(another_redis_is_used_and_left_alone),  TEST(a_directory_serves_one_at_a_time),
-        TEST(what_makes_no_sense_is_refused),        TEST(a_long_path_is_no_obstacle),
+        TEST(one_command_starts_everything),
+        TEST(a_stop_lets_jobs_end_and_keeps_the_data),
+        TEST(a_second_signal_stops_jobs_at_once),
+        TEST(it_can_be_stopped_while_it_starts),
+        TEST(what_handlers_leave_behind_goes_too),
+        TEST(killed_it_leaves_no_process_behind),
+        TEST(killed_early_it_leaves_nothing_either),
+        TEST(the_death_of_one_takes_down_all),
+        TEST(another_redis_is_used_and_left_alone),
+        TEST(a_directory_serves_one_at_a_time),
+        TEST(a_redis_that_is_away_is_named_at_once),
+        TEST(handlers_of_a_file_are_run),
+        TEST(the_library_of_another_build_is_replaced),
+        TEST(what_makes_no_sense_is_refused),
+        TEST(a_long_path_is_no_obstacle),
     };
     return cmocka_run_group_tests_name("dev", tests, NULL, NULL);
 }
