@@ -103,11 +103,12 @@ static int check_access(struct check *check, struct error *err)
     if (is_default && check->options.require_acl)
         return error_set(err, ERR_INVALID, "we are the user \"default\", and a user of our own is required: name one in the url");
     if (plain)
-        server_check_warn(&check->found,
+        server_check_warn(&check->found, "tls",
                           "%s is plain TCP to another host: whoever is on the way can read and change jobs; use rediss://",
                           redis_address(check->redis));
     if (is_default && remote)
-        server_check_warn(&check->found, "we are the user \"default\", who may do everything: name a user of our own in the url");
+        server_check_warn(&check->found, "user",
+                          "we are the user \"default\", who may do everything: name a user of our own in the url");
     return 0;
 }
 
@@ -170,11 +171,11 @@ static int check_level(struct check *check, struct error *err)
     if (facts->has_level && found->level > facts->level)
         found->level = facts->level;
     if (check->options.may_read_config)
-        server_check_warn(found,
+        server_check_warn(found, "CONFIG",
                           "CONFIG GET is forbidden: whether \"appendfsync always\" is set cannot be checked; taken as \"%s\"",
                           durability_name(found->level));
     else if (strcmp(facts->run_id, found->run_id) != 0)
-        server_check_warn(found,
+        server_check_warn(found, "run_id",
                           "Redis was started again after the last check of a scheduler; it is taken to be as durable as before");
     return server_check_level(found->level, check->options.durability,
                               "the last check of a scheduler (level in " KEY_META ") said so", err);

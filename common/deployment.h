@@ -33,7 +33,13 @@ struct deployment_options {
     uint32_t lanes;       /* with set_up: 1..DEPLOYMENT_LANES_MAX; 0: as it is, and 1 for a new deployment */
 };
 
-#define DEPLOYMENT_WARNINGS_MAX 12
+#define DEPLOYMENT_WARNINGS_MAX 24
+
+/* What a server is used in spite of. */
+struct deployment_warning {
+    char name[32];  /* the setting or fact: it says which warning this is, whatever the numbers in the text */
+    char text[280]; /* names the setting, its value and the line to change */
+};
 
 /* What a check found. */
 struct deployment {
@@ -42,7 +48,7 @@ struct deployment {
     enum durability level;   /* what the server gives */
     int64_t clock_offset_ms; /* server's clock minus ours */
     unsigned warning_count;
-    char warnings[DEPLOYMENT_WARNINGS_MAX][200]; /* each names the setting, its value and the line to change */
+    struct deployment_warning warnings[DEPLOYMENT_WARNINGS_MAX];
 };
 
 /* `found` is NULL if `err` is not; both are borrowed until the callback returns. Errors: ERR_SETUP (not set up, newer schema,

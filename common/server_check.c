@@ -60,14 +60,17 @@ static bool config_is(const struct source *source, const char *name, const char 
     return strcmp(config_text(source, name, ""), value) == 0;
 }
 
-void server_check_warn(struct deployment *ret, const char *fmt, ...)
+void server_check_warn(struct deployment *ret, const char *name, const char *fmt, ...)
 {
+    struct deployment_warning *warning = &ret->warnings[ret->warning_count];
     va_list args;
 
     if (ret->warning_count == DEPLOYMENT_WARNINGS_MAX)
         return;
+    ret->warning_count++;
+    snprintf(warning->name, sizeof warning->name, "%s", name);
     va_start(args, fmt);
-    vsnprintf(ret->warnings[ret->warning_count++], sizeof ret->warnings[0], fmt, args);
+    vsnprintf(warning->text, sizeof warning->text, fmt, args);
     va_end(args);
 }
 
@@ -117,12 +120,12 @@ static int check_disk(const struct source *source, struct deployment *ret, struc
                          "rdb_last_bgsave_status is not ok and stop-writes-on-bgsave-error is yes, so that Redis refuses "
                          "all writes: make room on the disk, or set \"save \\\"\\\"\"");
     if (snapshots && stops)
-        server_check_warn(ret,
+        server_check_warn(ret, "save",
                           "save is \"%.60s\" and stop-writes-on-bgsave-error is yes: one failed snapshot stops all work; set "
                           "\"save \\\"\\\"\"",
                           config_text(source, "save", ""));
     else if (snapshot_failed)
-        server_check_warn(ret, "rdb_last_bgsave_status is not ok: the last snapshot failed");
+        server_check_warn(ret, "rdb_last_bgsave_status", "rdb_last_bgsave_status is not ok: the last snapshot failed");
     return 0;
 }
 
@@ -160,12 +163,15 @@ static void warn_about_memory(const struct source *source, struct deployment *re
     int64_t clients = info_number(source, "connected_clients"), clients_max = info_number(source, "maxclients");
 
     if (limit == 0)
-        server_check_warn(ret, "maxmemory is 0: Redis may grow until the kernel kills it; set it, as in \"maxmemory 2gb\"");
+        server_check_warn(ret, "maxmemory",
+                          "maxmemory is 0: Redis may grow until the kernel kills it; set it, as in \"maxmemory 2gb\"");
     else if (used > limit / 100 * MEMORY_PERCENT_MAX)
-        server_check_warn(ret, "used_memory is %lld of maxmemory %lld bytes (more than %d%%): soon new jobs will be refused",
+        server_check_warn(ret, "used_memory",
+                          "used_memory is %lld of maxmemory %lld bytes (more than %d%%): soon new jobs will be refused",
                           (long long)used, (long long)limit, MEMORY_PERCENT_MAX);
     if (clients_max > 0 && clients * 100 > clients_max * CLIENTS_PERCENT_MAX)
-        server_check_warn(ret, "connected_clients is %lld of maxclients %lld (more than %d%%): set a larger \"maxclients\"",
+        server_check_warn(ret, "connected_clients",
+                          "connected_clients is %lld of maxclients %lld (more than %d%%): set a larger \"maxclients\"",
                           (long long)clients, (long long)clients_max, CLIENTS_PERCENT_MAX);
 }
 
@@ -174,13 +180,15 @@ static void warn_about_settings(const struct source *source, struct deployment *
     long long idle_s = strtoll(config_text(source, "timeout", "0"), NULL, 10);
 
     if (idle_s > 0 && idle_s < IDLE_S_MIN)
-        server_check_warn(ret, "timeout is %lld: Redis hangs up on clients that are silent for so long; set \"timeout 0\"",
-                          idle_s);
+        server_check_warn(ret, "timeout",
+                          "timeout is %lld: Redis hangs up on clients that are silent for so long; set \"timeout 0\"", idle_s);
     if (config_is(source, "tcp-keepalive", "0"))
-        server_check_warn(ret, "tcp-keepalive is 0: Redis never notices hosts that are gone; set \"tcp-keepalive 60\"");
+        server_check_warn(ret, "tcp-keepalive",
+                          "tcp-keepalive is 0: Redis never notices hosts that are gone; set \"tcp-keepalive 60\"");
     if (info_number(source, "connected_slaves") > 0 && config_is(source, "min-replicas-to-write", "0"))
-        server_check_warn(ret, "min-replicas-to-write is 0: a failover may lose jobs that were acknowledged; set "
-                               "\"min-replicas-to-write 1\"");
+        server_check_warn(ret, "min-replicas-to-write",
+                          "min-replicas-to-write is 0: a failover may lose jobs that were acknowledged; set "
+                          "\"min-replicas-to-write 1\"");
 }
 
 int server_check(const char *info, const char *const *config_pairs, const struct deployment_options *options,

@@ -17,5 +17,5 @@ int server_check(const char *info, const char *const *config_pairs, const struct
 /* Refuses (ERR_INVALID) a level below the declared one. `why`: the setting that makes it so, "" if it is not known. */
 int server_check_level(enum durability level, enum durability declared, const char *why, struct error *err) MUST_CHECK;
 
-/* Adds a warning; those beyond DEPLOYMENT_WARNINGS_MAX are dropped, longer ones are cut. */
-void server_check_warn(struct deployment *ret, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Adds the warning `name`; those beyond DEPLOYMENT_WARNINGS_MAX are dropped, longer ones are cut. */
+void server_check_warn(struct deployment *ret, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);

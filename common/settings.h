@@ -31,6 +31,13 @@
          .help = "disk (AOF always), everysec or memory: a weaker server is refused"},                \
         {.key = "redis.require-tls", .kind = CONFIG_BOOL, .help = "refuse plain TCP to other hosts"}, \
         {.key = "redis.require-acl", .kind = CONFIG_BOOL, .help = "refuse the default user"},         \
+        {.key = "redis.check-every",                                                                  \
+         .kind = CONFIG_DURATION,                                                                     \
+         .fallback = "30s",                                                                           \
+         .low = 100,                                                                                  \
+         .high = 60 * 60 * 1000,                                                                      \
+         .argument = "DURATION",                                                                      \
+         .help = "between two checks of the server by rota-scheduler and rota-worker"},               \
         {.key = "log.level",                                                                          \
          .kind = CONFIG_STRING,                                                                       \
          .fallback = "info",                                                                          \

@@ -33,6 +33,7 @@ struct worker_options {
     int64_t timeout_ms, beat_ms;     /* of the session */
     int64_t drain_ms;                /* how long a drain waits for running jobs */
     struct deployment_options deployment;
+    int64_t check_every_ms; /* > 0: between two checks of the deployment */
     /* The worker has stopped: drained, or refused to start (`err`). */
     void (*on_stopped)(const struct error *err, void *ctx);
     void *ctx;

@@ -117,7 +117,7 @@ static void assert_refused(struct fixture *f, struct deployment_options options,
 static bool warns(const struct fixture *f, const char *text)
 {
     for (unsigned i = 0; i < f->found.warning_count; i++)
-        if (strstr(f->found.warnings[i], text))
+        if (strstr(f->found.warnings[i].text, text))
             return true;
     return false;
 }

@@ -194,6 +194,69 @@ static void a_server_weakened_at_run_time_takes_no_new_jobs(void **state)
     assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:clock intake"), 0);
 }
 
+/* ---- the checks that are repeated ---- */
+
+#define OFTEN "--redis-check-every", "200ms"
+
+static const char *probe(struct pool *pool)
+{
+    return offer(pool, pool_text(pool, "probe%lld", (long long)clock_mono_us()));
+}
+
+/* No connection is lost here: it is the check by the clock that notices. */
+static void a_setting_that_was_weakened_is_noticed_by_the_next_check(void **state)
+{
+    static const struct {
+        const char *name, *weak, *good, *says;
+    } cases[] = {
+        {"maxmemory-policy", "allkeys-lru", "noeviction", "maxmemory-policy is \\\"allkeys-lru\\\""},
+        {"appendfsync", "no", "always", "appendfsync is \\\"no\\\": set \\\"appendfsync always\\\""},
+    };
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, OFTEN, NULL);
+    struct process *worker = pool_worker(pool, OFTEN, "--on", "t=sleep 0.5", NULL);
+
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *id = pool_text(pool, "before%u", i);
+        assert_string_equal(offer(pool, id), "new");
+        pool_wait_place(pool, "acme", id, "running");
+
+        pool_redis(pool, "CONFIG SET %s %s", cases[i].name, cases[i].weak);
+        WAIT_UNTIL_MS(5000, strcmp(probe(pool), "intake_paused") == 0);
+        pool_wait_place(pool, "acme", id, "done"); /* completions pass */
+        assert_non_null(process_said(scheduler, cases[i].says));
+        assert_int_equal(count_text(process_log(scheduler), "intake of new jobs stopped"), i + 1);
+
+        pool_redis(pool, "CONFIG SET %s %s", cases[i].name, cases[i].good);
+        WAIT_UNTIL_MS(5000, strcmp(probe(pool), "new") == 0);
+        assert_int_equal(count_text(process_log(scheduler), "intake of new jobs resumed"), i + 1);
+    }
+    assert_int_equal(count_text(process_log(worker), "the deployment is not as it should be"), 1); /* the policy is in INFO */
+    assert_int_equal(count_text(process_log(worker), "the deployment is as it should be again"), 1);
+}
+
+static void a_warning_is_logged_when_it_comes_and_when_it_goes(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, OFTEN, NULL);
+    struct process *worker = pool_worker(pool, OFTEN, "--on", "t=true", NULL);
+    process_wait_for(scheduler, "maxmemory is 0");
+    process_wait_for(worker, "maxmemory is 0");
+
+    pool_redis(pool, "CONFIG SET maxmemory 1gb");
+    process_wait_for(scheduler, "msg=\"server: a warning is over\" was=\"maxmemory is 0");
+    process_wait_for(worker, "msg=\"server: a warning is over\" was=\"maxmemory is 0");
+    pool_redis(pool, "CONFIG SET timeout 1");
+    process_wait_for(scheduler, "timeout is 1");
+    pool_redis(pool, "CONFIG SET timeout 2"); /* still the same warning */
+    pool_redis(pool, "CONFIG SET maxmemory 0");
+    WAIT_UNTIL(count_text(process_log(scheduler), "warning=\"maxmemory is 0") == 2);
+    WAIT_UNTIL(count_text(process_log(worker), "warning=\"maxmemory is 0") == 2);
+
+    assert_int_equal(count_text(process_log(scheduler), "warning=\"timeout is"), 1);
+    assert_int_equal(count_text(process_log(scheduler), "warning=\"maxmemory is 0"), 2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -204,6 +267,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flush_of_the_functions_is_healed, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_flush_of_everything_is_healed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_server_weakened_at_run_time_takes_no_new_jobs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_setting_that_was_weakened_is_noticed_by_the_next_check, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_warning_is_logged_when_it_comes_and_when_it_goes, pool_setup, pool_teardown),
     };
 
     if (argc > 1)

@@ -93,7 +93,7 @@ static void assert_says(const char *text)
 static void assert_warns(const char *text)
 {
     for (unsigned i = 0; i < found.warning_count; i++)
-        if (strstr(found.warnings[i], text))
+        if (strstr(found.warnings[i].text, text))
             return;
     fail_msg("no warning says \"%s\"", text);
 }
@@ -254,9 +254,10 @@ static void warnings_beyond_the_limit_are_dropped(void **state)
 
     (void)state;
     for (int i = 0; i < DEPLOYMENT_WARNINGS_MAX + 5; i++)
-        server_check_warn(&crowded, "%0300d", i);
+        server_check_warn(&crowded, "a name that is longer than thirty-one bytes", "%0300d", i);
     assert_int_equal(crowded.warning_count, DEPLOYMENT_WARNINGS_MAX);
-    assert_int_equal(strlen(crowded.warnings[0]), sizeof crowded.warnings[0] - 1);
+    assert_int_equal(strlen(crowded.warnings[0].name), sizeof crowded.warnings[0].name - 1);
+    assert_int_equal(strlen(crowded.warnings[0].text), sizeof crowded.warnings[0].text - 1);
 }
 
 static void durability_has_three_names(void **state)
