@@ -1,0 +1,175 @@
+/* server - a real Redis is judged by its settings, by who we are there and by the way to it. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/check.h"
+
+/* Switches the append-only file on, and waits until its first version is written. */
+static void append_only(struct check_fixture *f)
+{
+    bool busy = true;
+
+    check_admin(f, "CONFIG SET appendonly yes");
+    for (int64_t end_ms = clock_mono_ms() + CLIENT_MS_MAX; busy && clock_mono_ms() < end_ms;) {
+        redisReply *info = redisCommand(f->admin, "INFO persistence");
+        busy = !strstr(info->str, "aof_rewrite_in_progress:0") || !strstr(info->str, "aof_rewrite_scheduled:0");
+        freeReplyObject(info);
+        client_turn(f->client);
+    }
+    assert_false(busy);
+}
+
+/* ---- the server ---- */
+
+static void a_server_that_deletes_keys_is_refused(void **state)
+{
+    struct check_fixture *f = *state;
+    check_accepted(f, check_scheduler);
+    check_admin(f, "CONFIG SET maxmemory-policy allkeys-lru");
+
+    check_refused(f, check_scheduler, ERR_INVALID, "maxmemory-policy is \"allkeys-lru\"");
+    check_refused(f, check_worker, ERR_INVALID, "set \"maxmemory-policy noeviction\"");
+}
+
+static void a_replica_is_refused(void **state)
+{
+    struct check_fixture *f = *state;
+    check_accepted(f, check_scheduler);
+    check_admin(f, "REPLICAOF 127.0.0.1 1");
+
+    check_refused(f, check_scheduler, ERR_INVALID, "role is \"slave\"");
+}
+
+static void without_an_append_only_file_only_memory_can_be_declared(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options strict = check_scheduler;
+    strict.durability = DURABILITY_DISK;
+
+    check_refused(f, strict, ERR_INVALID, "set \"appendonly yes\"");
+    assert_string_equal(check_admin(f, "DBSIZE"), "0"); /* nothing is set up on a server that is refused */
+    strict.durability = DURABILITY_EVERYSEC;
+    check_refused(f, strict, ERR_INVALID, "declared as \"everysec\"");
+    check_accepted(f, check_scheduler);
+}
+
+static void the_scheduler_tells_the_others_how_durable_redis_is(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options strict_scheduler = check_scheduler, strict_worker = check_worker;
+    strict_scheduler.durability = strict_worker.durability = DURABILITY_DISK;
+    append_only(f);
+    check_admin(f, "CONFIG SET appendfsync everysec");
+
+    check_refused(f, strict_scheduler, ERR_INVALID, "appendfsync is \"everysec\": set \"appendfsync always\"");
+    check_accepted(f, check_scheduler);
+    assert_string_equal(check_admin(f, "HGET rota:meta level"), "everysec");
+    check_refused(f, strict_worker, ERR_INVALID, "but Redis gives \"everysec\"");
+    check_admin(f, "CONFIG SET appendfsync always");
+    check_accepted(f, strict_scheduler);
+    check_accepted(f, strict_worker);
+    assert_int_equal(f->found.level, DURABILITY_DISK);
+    assert_int_equal(f->found.warning_count, 1); /* maxmemory */
+}
+
+static void a_server_that_was_started_again_is_trusted_for_now(void **state)
+{
+    struct check_fixture *f = *state;
+    check_accepted(f, check_scheduler);
+    check_accepted(f, check_worker);
+    assert_false(check_warns(f, "started again"));
+
+    check_admin(f, "HSET rota:meta run_id 0000");
+    check_accepted(f, check_worker);
+
+    assert_true(check_warns(f, "started again"));
+    check_accepted(f, check_scheduler);
+    assert_false(check_warns(f, "started again"));
+}
+
+static void where_config_is_forbidden_the_word_of_the_operator_counts(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options everysec = check_scheduler, disk = check_scheduler;
+    char url[300];
+    everysec.durability = DURABILITY_EVERYSEC;
+    disk.durability = DURABILITY_DISK;
+    append_only(f);
+    check_admin(f, "ACL SETUSER managed on >secret ~* +@all -config");
+    snprintf(url, sizeof url, "unix://managed:secret@%s", server_socket(f->server));
+    check_connect(f, url);
+
+    check_accepted(f, everysec);
+    assert_true(check_warns(f, "CONFIG GET is forbidden"));
+    assert_string_equal(check_admin(f, "HGET rota:meta level"), "everysec");
+    check_refused(f, disk, ERR_INVALID, "level in rota:meta");
+    check_admin(f, "HSET rota:meta level disk");
+    check_accepted(f, disk);
+}
+
+/* ---- who and how ---- */
+
+static void the_default_user_is_refused_where_a_user_is_required(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options strict = check_scheduler;
+    strict.require_acl = true;
+
+    check_refused(f, strict, ERR_INVALID, "we are the user \"default\"");
+    check_accepted(f, check_scheduler);
+    assert_false(check_warns(f, "default")); /* a unix socket */
+}
+
+static void plain_tcp_to_another_host_is_refused_or_warned_about(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options strict = check_scheduler;
+    int port = server_free_port();
+    char url[64];
+    strict.require_tls = true;
+    check_admin(f, "CONFIG SET port %d", port);
+
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
+    check_connect(f, url);
+    check_accepted(f, strict);
+    assert_false(check_warns(f, "plain TCP"));
+    snprintf(url, sizeof url, "redis://0.0.0.0:%d", port); /* this host, under a name that could be another one's */
+    check_connect(f, url);
+    check_refused(f, strict, ERR_INVALID, "plain TCP to another host, and TLS is required");
+    check_accepted(f, check_scheduler);
+    assert_true(check_warns(f, "plain TCP"));
+    assert_true(check_warns(f, "user \"default\""));
+}
+
+static void who_may_not_even_ask_is_told_what_is_missing(void **state)
+{
+    struct check_fixture *f = *state;
+    char url[300];
+    check_admin(f, "ACL SETUSER nobody on >secret -@all +ping");
+    snprintf(url, sizeof url, "unix://nobody:secret@%s", server_socket(f->server));
+    check_connect(f, url);
+
+    check_refused(f, check_worker, ERR_DENIED, "INFO: NOPERM");
+}
+
+#define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, check_setup, check_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SERVER_TEST(a_server_that_deletes_keys_is_refused),
+        SERVER_TEST(a_replica_is_refused),
+        SERVER_TEST(without_an_append_only_file_only_memory_can_be_declared),
+        SERVER_TEST(the_scheduler_tells_the_others_how_durable_redis_is),
+        SERVER_TEST(a_server_that_was_started_again_is_trusted_for_now),
+        SERVER_TEST(where_config_is_forbidden_the_word_of_the_operator_counts),
+        SERVER_TEST(the_default_user_is_refused_where_a_user_is_required),
+        SERVER_TEST(plain_tcp_to_another_host_is_refused_or_warned_about),
+        SERVER_TEST(who_may_not_even_ask_is_told_what_is_missing),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
