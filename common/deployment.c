@@ -186,12 +186,15 @@ static void fix_lanes(struct check *check);
 
 static void judge(struct check *check)
 {
-    const char *const *pairs = (const char *const *)check->facts.config_pairs;
+    const struct server_answers answers = {.info = check->facts.info,
+                                           .config_pairs = (const char *const *)check->facts.config_pairs,
+                                           .clock_offset_ms = check->facts.clock_offset_ms,
+                                           .round_trip_ms = check->facts.round_trip_ms};
     struct error err;
 
     check->found.lanes = (uint32_t)check->facts.lanes;
     check->found.clock_offset_ms = check->facts.clock_offset_ms;
-    if (server_check(check->facts.info, pairs, &check->options, &check->found, &err) < 0 || check_access(check, &err) < 0 ||
+    if (server_check(&answers, &check->options, &check->found, &err) < 0 || check_access(check, &err) < 0 ||
         check_setup(check, &err) < 0 || check_library(check, &err) < 0 || check_level(check, &err) < 0) {
         fail(check, &err, NULL);
         finish(check);

@@ -24,9 +24,11 @@ int durability_parse(enum durability *ret, const char *name, struct error *err) 
 #define DEPLOYMENT_LANES_MAX 1024
 
 struct deployment_options {
-    enum durability durability; /* declared: a weaker server is refused */
-    bool require_tls;           /* refuse plain TCP to other hosts, else warn */
-    bool require_acl;           /* refuse the default user, else warn where Redis is on another host */
+    enum durability durability;  /* declared: a weaker server is refused */
+    bool require_tls;            /* refuse plain TCP to other hosts, else warn */
+    bool require_acl;            /* refuse the default user, else warn where Redis is on another host */
+    bool accept_backported;      /* old version numbers: the operator's word that the packages have the fixes of newer ones */
+    int64_t timeout_ms, beat_ms; /* of our sessions, to compare with what the server does; 0: we have none */
     bool may_read_config; /* the scheduler: CONFIG GET for what INFO does not show; where that is forbidden, a warning. The others
                            * (and then the scheduler) take the level from rota:meta */
     bool set_up;          /* the scheduler and `rota setup`: load the library where it is absent, set up lanes, write rota:meta */

@@ -9,6 +9,7 @@
 #include "common/keys.h"
 #include "common/library.h"
 #include "common/memory.h"
+#include "common/server_check.h"
 
 #define CALL_TIMEOUT_MS 5000
 
@@ -18,6 +19,7 @@ struct fetch {
     server_facts_cb *cb;
     void *ctx;
     unsigned waiting;
+    int64_t asked_mono_ms;
     struct error err;
     bool failed;
     int64_t lanes_of_lane_0;
@@ -37,7 +39,8 @@ static void fail(struct fetch *fetch, const struct error *err, const char *comma
         return;
     fetch->failed = true;
     fetch->err = *err;
-    error_wrap(&fetch->err, "%s", command);
+    if (command)
+        error_wrap(&fetch->err, "%s", command);
 }
 
 static void answered(struct fetch *fetch)
@@ -56,8 +59,13 @@ static void on_info(const struct reply *reply, const struct error *err, void *ct
 {
     struct fetch *fetch = ctx;
 
+    struct error refusal;
+
+    fetch->facts.round_trip_ms = clock_mono_ms() - fetch->asked_mono_ms;
     if (err)
         fail(fetch, err, "INFO");
+    else if (server_check_usable(reply_string(reply), &refusal) < 0)
+        fail(fetch, &refusal, NULL);
     else
         fetch->facts.info = memory_string(reply_string(reply));
     answered(fetch);
@@ -175,7 +183,7 @@ void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *
     char library_field[64], clock_key[KEY_BYTES_MAX];
     struct call call = {0};
 
-    *fetch = (struct fetch){.redis = redis, .cb = cb, .ctx = ctx};
+    *fetch = (struct fetch){.redis = redis, .cb = cb, .ctx = ctx, .asked_mono_ms = clock_mono_ms()};
     snprintf(library_field, sizeof library_field, "library:%s", library_name());
     key_in_lane(clock_key, 0, "clock");
     ask_words(fetch, &call, (const char *const[]){"INFO", NULL}, on_info);
@@ -188,7 +196,9 @@ void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *
     if (read_config)
         ask_words(fetch, &call,
                   (const char *const[]){"CONFIG", "GET", "appendfsync", "no-appendfsync-on-rewrite", "save",
-                                        "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write", NULL},
+                                        "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write",
+                                        "aof-load-truncated", "proto-max-bulk-len", "busy-reply-threshold", "maxmemory-clients",
+                                        NULL},
                   on_config);
     call_clear(&call);
 }

@@ -19,6 +19,7 @@ struct server_facts {
     char *info;              /* text of INFO */
     char **config_pairs;     /* of CONFIG GET: name, value, ..., NULL; NULL if it was not read, or is forbidden */
     int64_t clock_offset_ms; /* server's clock minus ours */
+    int64_t round_trip_ms;   /* until the first answer */
     enum library_state library;
 
     /* rota:meta; 0 and "" for what is missing. `lanes` is that of lane 0 where rota:meta is gone. */
@@ -31,7 +32,7 @@ struct server_facts {
 /* `facts` is NULL if `err` is not. They are the receiver's: server_facts_clear. */
 typedef void server_facts_cb(struct server_facts *facts, const struct error *err, void *ctx);
 
-/* Fetches. The callback is a redis_cb in disguise. */
+/* Fetches; a server that is not usable (server_check.h) is an error. The callback is a redis_cb in disguise. */
 void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *cb, void *ctx);
 
 void server_facts_clear(struct server_facts *facts);

@@ -396,6 +396,8 @@ struct scheduler *scheduler_new(struct ev_loop *loop, const struct scheduler_opt
 
     scheduler->loop = loop;
     scheduler->options = *options;
+    scheduler->options.deployment.timeout_ms = options->timeout_ms;
+    scheduler->options.deployment.beat_ms = options->beat_ms;
     scheduler->options.deployment.set_up = scheduler->options.deployment.may_read_config = true;
     scheduler->started_ms = clock_wall_ms();
     ev_timer_init(&scheduler->check, on_check_time, check_every_s(scheduler), check_every_s(scheduler));

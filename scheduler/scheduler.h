@@ -18,7 +18,7 @@ struct scheduler;
 struct scheduler_options {
     const char *redis_url, *password_file;
     int64_t timeout_ms, beat_ms;          /* of the session */
-    struct deployment_options deployment; /* set_up and may_read_config are added */
+    struct deployment_options deployment; /* the session's times, set_up and may_read_config are added */
     int64_t check_every_ms;               /* > 0: between two checks of the deployment */
     /* The scheduler has stopped, or refused to start (`err`). */
     void (*on_stopped)(const struct error *err, void *ctx);

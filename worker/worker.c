@@ -462,6 +462,8 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker = memory_new(sizeof *worker);
     worker->loop = loop;
     worker->options = *options;
+    worker->options.deployment.timeout_ms = options->timeout_ms;
+    worker->options.deployment.beat_ms = options->beat_ms;
     worker->started_ms = clock_wall_ms();
     for (size_t i = 0; i < options->queue_count; i++)
         worker->queue_names[i] = options->queues[i].name;

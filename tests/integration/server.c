@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/server_version.h"
 #include "tests/support/check.h"
 
 /* Switches the append-only file on, and waits until its first version is written. */
@@ -40,6 +41,96 @@ static void a_replica_is_refused(void **state)
     check_admin(f, "REPLICAOF 127.0.0.1 1");
 
     check_refused(f, check_scheduler, ERR_INVALID, "role is \"slave\"");
+}
+
+static void a_cluster_is_refused(void **state)
+{
+    struct check_fixture *f = *state;
+    char port[16];
+    snprintf(port, sizeof port, "%d", server_free_port());
+    check_start(f, (const char *const[]){"--cluster-enabled", "yes", "--cluster-port", port, NULL});
+
+    check_refused(f, check_scheduler, ERR_INVALID, "cluster_enabled is 1"); /* and not: CLUSTERDOWN, MOVED */
+    check_refused(f, check_worker, ERR_INVALID, "cluster_enabled is 1");
+}
+
+static void a_server_that_waits_for_its_replicas_is_full(void **state)
+{
+    struct check_fixture *f = *state;
+    check_accepted(f, check_scheduler);
+    check_admin(f, "CONFIG SET min-replicas-to-write 1");
+
+    check_refused(f, check_scheduler, ERR_FULL, "min_slaves_good_slaves is 0 and min-replicas-to-write is 1");
+    check_admin(f, "CONFIG SET min-replicas-to-write 0");
+    check_accepted(f, check_scheduler);
+}
+
+static void what_may_hurt_later_is_read_from_the_settings(void **state)
+{
+    static const struct {
+        const char *name, *bad, *good, *says;
+    } cases[] = {
+        {"maxmemory", "0", "1gb", "maxmemory is 0"},
+        {"maxclients", "2", "10000", "connected_clients is "},
+        {"timeout", "6", "0", "timeout is 6"},
+        {"tcp-keepalive", "300", "60", "tcp-keepalive is 300"},
+        {"maxmemory-clients", "1gb", "0", "maxmemory-clients is \"1073741824\""},
+        {"busy-reply-threshold", "1000", "5000", "busy-reply-threshold is 1000"},
+        {"save", "60 1", "", "save is \"60 1\""},
+        {"aof-load-truncated", "no", "yes", "aof-load-truncated is \"no\""},
+    };
+    struct check_fixture *f = *state;
+    struct deployment_options scheduler = check_scheduler;
+    scheduler.beat_ms = 2000;
+    append_only(f);
+    check_admin(f, "CONFIG SET port %d", server_free_port());
+    check_admin(f, "CONFIG SET maxmemory 1gb");
+    check_admin(f, "CONFIG SET tcp-keepalive 60");
+    check_accepted(f, scheduler);
+    for (unsigned i = 0; i < f->found.warning_count; i++)
+        fail_msg("%s", f->found.warnings[i].text);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        check_admin(f, "CONFIG SET %s %s", cases[i].name, cases[i].bad);
+        check_accepted(f, scheduler);
+        if (f->found.warning_count != 1 || !check_warns(f, cases[i].says))
+            fail_msg("%u warnings of %s: %s", f->found.warning_count, cases[i].name, f->found.warnings[0].text);
+        check_admin(f, "CONFIG SET %s %s", cases[i].name, cases[i].good);
+    }
+    check_accepted(f, scheduler);
+    assert_int_equal(f->found.warning_count, 0);
+}
+
+static void the_number_of_the_version_is_warned_about_unless_accepted(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options scheduler = check_scheduler;
+    scheduler.accept_backported = false;
+
+    check_accepted(f, scheduler);
+    assert_int_equal(check_warns(f, "redis_version is "), *server_version_holes(f->found.redis_version, false) != '\0');
+    check_accepted(f, check_scheduler);
+    assert_false(check_warns(f, "redis_version"));
+}
+
+static void a_server_that_stands_still_is_measured(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options scheduler = check_scheduler;
+    scheduler.timeout_ms = 1000;
+    CLIENT_UNTIL(f->client, f->client->ups == 1);
+    int done = 0;
+    redisAppendCommand(f->admin, "DEBUG SLEEP 0.3");
+    while (!done)
+        assert_int_equal(redisBufferWrite(f->admin, &done), REDIS_OK);
+
+    check_accepted(f, scheduler);
+
+    redisReply *reply;
+    assert_int_equal(redisGetReply(f->admin, (void **)&reply), REDIS_OK);
+    freeReplyObject(reply);
+    assert_true(check_warns(f, "Redis was silent for "));
+    assert_true(check_warns(f, "ms (a round trip), and the session's time-out is 1000 ms"));
 }
 
 static void without_an_append_only_file_only_memory_can_be_declared(void **state)
@@ -161,6 +252,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SERVER_TEST(a_server_that_deletes_keys_is_refused),
         SERVER_TEST(a_replica_is_refused),
+        SERVER_TEST(a_cluster_is_refused),
+        SERVER_TEST(a_server_that_waits_for_its_replicas_is_full),
+        SERVER_TEST(what_may_hurt_later_is_read_from_the_settings),
+        SERVER_TEST(the_number_of_the_version_is_warned_about_unless_accepted),
+        SERVER_TEST(a_server_that_stands_still_is_measured),
         SERVER_TEST(without_an_append_only_file_only_memory_can_be_declared),
         SERVER_TEST(the_scheduler_tells_the_others_how_durable_redis_is),
         SERVER_TEST(a_server_that_was_started_again_is_trusted_for_now),

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct deployment_options check_scheduler = {.durability = DURABILITY_MEMORY, .may_read_config = true, .set_up = true};
-const struct deployment_options check_worker = {.durability = DURABILITY_MEMORY};
+const struct deployment_options check_scheduler = {
+    .durability = DURABILITY_MEMORY, .may_read_config = true, .set_up = true, .accept_backported = true};
+const struct deployment_options check_worker = {.durability = DURABILITY_MEMORY, .accept_backported = true};
 
 void check_start(struct check_fixture *f, const char *const *arguments)
 {
