@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/access_check.h"
 #include "common/call.h"
 #include "common/clock.h"
 #include "common/keys.h"
 #include "common/library.h"
 #include "common/memory.h"
 #include "common/readme.h"
+#include "common/redis_tls.h"
 #include "common/server_check.h"
 #include "common/server_facts.h"
 
@@ -92,24 +94,15 @@ static void fetch(struct check *check, void (*next)(struct check *check))
 
 /* ---- judging ---- */
 
-static int check_access(struct check *check, struct error *err)
+static int check_access(struct check *check, const struct server_answers *answers, struct error *err)
 {
-    bool remote = !redis_is_local(check->redis), plain = remote && !redis_is_encrypted(check->redis);
-    bool is_default = strcmp(redis_user(check->redis), "default") == 0;
+    const struct access access = {.address = redis_address(check->redis),
+                                  .user = redis_user(check->redis),
+                                  .is_local = redis_is_local(check->redis),
+                                  .is_encrypted = redis_is_encrypted(check->redis),
+                                  .has_tls = redis_tls_is_built()};
 
-    if (plain && check->options.require_tls)
-        return error_set(err, ERR_INVALID, "%s is plain TCP to another host, and TLS is required: use rediss://",
-                         redis_address(check->redis));
-    if (is_default && check->options.require_acl)
-        return error_set(err, ERR_INVALID, "we are the user \"default\", and a user of our own is required: name one in the url");
-    if (plain)
-        server_check_warn(&check->found, "tls",
-                          "%s is plain TCP to another host: whoever is on the way can read and change jobs; use rediss://",
-                          redis_address(check->redis));
-    if (is_default && remote)
-        server_check_warn(&check->found, "user",
-                          "we are the user \"default\", who may do everything: name a user of our own in the url");
-    return 0;
+    return access_check(&access, answers, &check->options, &check->found, err);
 }
 
 static int check_lanes(const struct check *check, struct error *err)
@@ -194,7 +187,7 @@ static void judge(struct check *check)
 
     check->found.lanes = (uint32_t)check->facts.lanes;
     check->found.clock_offset_ms = check->facts.clock_offset_ms;
-    if (server_check(&answers, &check->options, &check->found, &err) < 0 || check_access(check, &err) < 0 ||
+    if (server_check(&answers, &check->options, &check->found, &err) < 0 || check_access(check, &answers, &err) < 0 ||
         check_setup(check, &err) < 0 || check_library(check, &err) < 0 || check_level(check, &err) < 0) {
         fail(check, &err, NULL);
         finish(check);

@@ -80,6 +80,16 @@ void server_check_warn(struct deployment *ret, const char *name, const char *fmt
     va_end(args);
 }
 
+const char *server_check_setting(const struct server_answers *answers, const char *name)
+{
+    return config_text(answers, name, "");
+}
+
+bool server_check_has_port(const char *info)
+{
+    return !info_is(&(struct server_answers){.info = info}, "tcp_port", "0");
+}
+
 /* Redis calls itself "7.0.15"; Valkey says that it behaves like Redis 7.2.4, and has its own version beside that. */
 static void read_identity(const struct server_answers *answers, struct deployment *ret)
 {
@@ -205,7 +215,7 @@ static void warn_about_connections(const struct server_answers *answers, const s
                           "timeout is %lld: Redis hangs up on clients that are silent for so long, and the beat is %lld ms; set "
                           "\"timeout 0\"",
                           (long long)idle_s, (long long)options->beat_ms);
-    if ((keepalive_s <= 0 || keepalive_s > KEEPALIVE_S_MAX) && !info_is(answers, "tcp_port", "0"))
+    if ((keepalive_s <= 0 || keepalive_s > KEEPALIVE_S_MAX) && server_check_has_port(answers->info))
         server_check_warn(ret, "tcp-keepalive",
                           "tcp-keepalive is %lld: Redis notices %s that hosts are gone; set \"tcp-keepalive %d\"",
                           (long long)keepalive_s, keepalive_s <= 0 ? "never" : "late", KEEPALIVE_S_MAX);

@@ -28,5 +28,11 @@ int server_check(const struct server_answers *answers, const struct deployment_o
 /* Refuses (ERR_INVALID) a level below the declared one. `why`: the setting that makes it so, "" if it is not known. */
 int server_check_level(enum durability level, enum durability declared, const char *why, struct error *err) MUST_CHECK;
 
+/* The value of a setting, "" if CONFIG was not read. */
+const char *server_check_setting(const struct server_answers *answers, const char *name);
+
+/* False if INFO says that the server listens on a unix socket only. */
+bool server_check_has_port(const char *info);
+
 /* Adds the warning `name`; those beyond DEPLOYMENT_WARNINGS_MAX are dropped, longer ones are cut. */
 void server_check_warn(struct deployment *ret, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -198,7 +198,7 @@ void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *
                   (const char *const[]){"CONFIG", "GET", "appendfsync", "no-appendfsync-on-rewrite", "save",
                                         "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write",
                                         "aof-load-truncated", "proto-max-bulk-len", "busy-reply-threshold", "maxmemory-clients",
-                                        NULL},
+                                        "protected-mode", NULL},
                   on_config);
     call_clear(&call);
 }

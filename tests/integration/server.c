@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/redis_tls.h"
 #include "common/server_version.h"
 #include "tests/support/check.h"
 
@@ -211,6 +212,20 @@ static void the_default_user_is_refused_where_a_user_is_required(void **state)
     check_refused(f, strict, ERR_INVALID, "we are the user \"default\"");
     check_accepted(f, check_scheduler);
     assert_false(check_warns(f, "default")); /* a unix socket */
+
+    int port = server_free_port();
+    char url[64];
+    check_admin(f, "CONFIG SET port %d", port);
+    check_admin(f, "CONFIG SET protected-mode no");
+    check_admin(f, "ACL SETUSER mine on >secret ~* +@all");
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
+    check_connect(f, url);
+    check_refused(f, strict, ERR_INVALID, "we are the user \"default\"");
+    check_accepted(f, check_scheduler);
+    assert_true(check_warns(f, "protected-mode is \"no\""));
+    check_connect_as(f, "mine");
+    check_accepted(f, strict);
+    assert_false(check_warns(f, "protected-mode"));
 }
 
 static void plain_tcp_to_another_host_is_refused_or_warned_about(void **state)
@@ -231,6 +246,7 @@ static void plain_tcp_to_another_host_is_refused_or_warned_about(void **state)
     check_refused(f, strict, ERR_INVALID, "plain TCP to another host, and TLS is required");
     check_accepted(f, check_scheduler);
     assert_true(check_warns(f, "plain TCP"));
+    assert_int_equal(check_warns(f, "rediss://"), redis_tls_is_built()); /* no advice that cannot be followed */
     assert_true(check_warns(f, "user \"default\""));
 }
 
