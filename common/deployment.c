@@ -7,6 +7,7 @@
 #include "common/access_check.h"
 #include "common/call.h"
 #include "common/clock.h"
+#include "common/deployment_judge.h"
 #include "common/keys.h"
 #include "common/library.h"
 #include "common/memory.h"
@@ -105,75 +106,6 @@ static int check_access(struct check *check, const struct server_answers *answer
     return access_check(&access, answers, &check->options, &check->found, err);
 }
 
-static int check_lanes(const struct check *check, struct error *err)
-{
-    if (check->facts.lanes >= 1 && check->facts.lanes <= DEPLOYMENT_LANES_MAX)
-        return 0;
-    return error_set(err, ERR_SETUP, "%s has lanes %lld, it must be 1..%d", KEY_META, (long long)check->facts.lanes,
-                     DEPLOYMENT_LANES_MAX);
-}
-
-static int check_setup(const struct check *check, struct error *err)
-{
-    const struct server_facts *facts = &check->facts;
-
-    if (facts->schema > DEPLOYMENT_SCHEMA)
-        return error_set(err, ERR_SETUP, "%s has schema %lld, this build knows %d: use a newer Rota", KEY_META,
-                         (long long)facts->schema, DEPLOYMENT_SCHEMA);
-    if (check->options.set_up && check->options.lanes > 0 && facts->lanes > 0 && check->options.lanes != facts->lanes)
-        return error_set(err, ERR_SETUP, "this deployment has %lld lanes, not %u: the number is chosen once",
-                         (long long)facts->lanes, check->options.lanes);
-    if (!check->options.set_up && facts->schema < 1)
-        return error_set(err, ERR_SETUP, "this Redis is not set up yet: start rota-scheduler, or run `rota setup`");
-    return facts->lanes == 0 && check->options.set_up ? 0 : check_lanes(check, err);
-}
-
-/* One that is absent can be loaded if we set up; one that we may not look at is known by what rota:meta says. */
-static int check_library(const struct check *check, struct error *err)
-{
-    const char *seen = check->facts.library_sha256;
-    enum library_state library = check->facts.library;
-
-    if (library == LIBRARY_HIDDEN && check->options.set_up)
-        return error_set(err, ERR_DENIED, "FUNCTION LIST is forbidden to user \"%s\", who is to set up: allow \"+function\"",
-                         redis_user(check->redis));
-    if (library == LIBRARY_HIDDEN)
-        library = !*seen ? LIBRARY_ABSENT : strcmp(seen, library_sha256()) == 0 ? LIBRARY_SAME : LIBRARY_OTHER;
-    if (library == LIBRARY_OTHER)
-        return error_set(err, ERR_LIBRARY,
-                         "the function library %s on this Redis has another text than this build: use the same build "
-                         "everywhere, or, when no program runs, `redis-cli FUNCTION DELETE %s`",
-                         library_name(), library_name());
-    if (library == LIBRARY_ABSENT && !check->options.set_up)
-        return error_set(err, ERR_LIBRARY,
-                         "the function library %s is not loaded: start rota-scheduler of this version, or run `rota setup`",
-                         library_name());
-    return 0;
-}
-
-/* Lowers the level to what the one who could read it has written down, where we cannot read it ourselves. */
-static int check_level(struct check *check, struct error *err)
-{
-    struct deployment *found = &check->found;
-    const struct server_facts *facts = &check->facts;
-
-    if (check->facts.config_pairs)
-        return 0;
-    if (!facts->has_level && found->level > check->options.durability)
-        found->level = check->options.durability; /* the operator's word is all there is */
-    if (facts->has_level && found->level > facts->level)
-        found->level = facts->level;
-    if (check->options.may_read_config)
-        server_check_warn(found, "CONFIG",
-                          "CONFIG GET is forbidden: whether \"appendfsync always\" is set cannot be checked; taken as \"%s\"",
-                          durability_name(found->level));
-    else if (strcmp(facts->run_id, found->run_id) != 0)
-        server_check_warn(found, "run_id",
-                          "Redis was started again after the last check of a scheduler; it is taken to be as durable as before");
-    return server_check_level(found->level, check->options.durability,
-                              "the last check of a scheduler (level in " KEY_META ") said so", err);
-}
-
 static void load(struct check *check);
 static void fix_lanes(struct check *check);
 
@@ -188,7 +120,9 @@ static void judge(struct check *check)
     check->found.lanes = (uint32_t)check->facts.lanes;
     check->found.clock_offset_ms = check->facts.clock_offset_ms;
     if (server_check(&answers, &check->options, &check->found, &err) < 0 || check_access(check, &answers, &err) < 0 ||
-        check_setup(check, &err) < 0 || check_library(check, &err) < 0 || check_level(check, &err) < 0) {
+        deployment_judge_setup(&check->facts, &check->options, &err) < 0 ||
+        deployment_judge_library(&check->facts, &check->options, redis_user(check->redis), &err) < 0 ||
+        deployment_judge_level(&check->facts, &check->options, &check->found, &err) < 0) {
         fail(check, &err, NULL);
         finish(check);
         return;
@@ -224,7 +158,7 @@ static void after_load(struct check *check)
         fix_lanes(check);
         return;
     }
-    if (check_library(check, &err) == 0)
+    if (deployment_judge_library(&check->facts, &check->options, redis_user(check->redis), &err) == 0)
         error_set(&err, ERR_LIBRARY, "the function library %s cannot be loaded: %s", library_name(), check->load_err.message);
     fail(check, &err, NULL);
     finish(check);
@@ -260,7 +194,8 @@ static void on_lanes(const struct reply *reply, const struct error *err, void *c
     } else {
         check->facts.lanes = reply_int(reply);
         check->found.lanes = (uint32_t)check->facts.lanes;
-        if (check_setup(check, &setup_err) < 0 || check_lanes(check, &setup_err) < 0)
+        if (deployment_judge_setup(&check->facts, &check->options, &setup_err) < 0 ||
+            deployment_judge_lanes(&check->facts, &setup_err) < 0)
             fail(check, &setup_err, NULL);
     }
     answered(check);
