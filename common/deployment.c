@@ -106,6 +106,49 @@ static int check_access(struct check *check, const struct server_answers *answer
     return access_check(&access, answers, &check->options, &check->found, err);
 }
 
+/* ---- what the check found, for the others ---- */
+
+static void add_field(struct call *call, const char *name, const char *value)
+{
+    call_add_string(call, name);
+    call_add_string(call, value);
+}
+
+static int64_t server_now_ms(const struct check *check)
+{
+    return clock_wall_ms() + check->found.clock_offset_ms;
+}
+
+/* To check->call, an HSET of rota:meta. */
+static void add_level(struct check *check)
+{
+    struct call *call = &check->call;
+
+    add_field(call, "level", durability_name(check->found.level));
+    add_field(call, "run_id", deployment_level_is_verified(&check->facts, &check->found) ? check->found.run_id : "");
+    call_add_string(call, "checked_ms");
+    call_add_int(call, server_now_ms(check));
+}
+
+static void on_written(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+
+    (void)reply;
+    if (err)
+        fail(check, err, KEY_META);
+    answered(check);
+}
+
+/* The server is weaker than declared. The others cannot see that: they go by what is written here. */
+static void tell_level(struct check *check)
+{
+    call_command(&check->call, "HSET");
+    call_add_string(&check->call, KEY_META);
+    add_level(check);
+    ask(check, on_written);
+}
+
 static void load(struct check *check);
 static void fix_lanes(struct check *check);
 
@@ -119,12 +162,17 @@ static void judge(struct check *check)
 
     check->found.lanes = (uint32_t)check->facts.lanes;
     check->found.clock_offset_ms = check->facts.clock_offset_ms;
+    check->found.level = check->options.durability; /* until it is known */
     if (server_check(&answers, &check->options, &check->found, &err) < 0 || check_access(check, &answers, &err) < 0 ||
         deployment_judge_setup(&check->facts, &check->options, &err) < 0 ||
         deployment_judge_library(&check->facts, &check->options, redis_user(check->redis), &err) < 0 ||
         deployment_judge_level(&check->facts, &check->options, &check->found, &err) < 0) {
         fail(check, &err, NULL);
-        finish(check);
+        if (check->options.set_up && check->facts.config_pairs && check->facts.schema > 0 &&
+            check->found.level < check->options.durability)
+            tell_level(check);
+        else
+            finish(check);
         return;
     }
     if (!check->options.set_up)
@@ -172,16 +220,6 @@ static void load(struct check *check)
     call_add_string(&check->call, library_text());
     ask(check, on_loaded);
     fetch(check, after_load);
-}
-
-static void on_written(const struct reply *reply, const struct error *err, void *ctx)
-{
-    struct check *check = ctx;
-
-    (void)reply;
-    if (err)
-        fail(check, err, KEY_META);
-    answered(check);
 }
 
 static void on_lanes(const struct reply *reply, const struct error *err, void *ctx)
@@ -248,16 +286,9 @@ static void set_up_lanes(struct check *check)
     }
 }
 
-static void add_field(struct call *call, const char *name, const char *value)
-{
-    call_add_string(call, name);
-    call_add_string(call, value);
-}
-
 static void write_meta(struct check *check)
 {
     struct call *call = &check->call;
-    int64_t now_ms = clock_wall_ms() + check->found.clock_offset_ms;
     char library_field[64];
 
     snprintf(library_field, sizeof library_field, "library:%s", library_name());
@@ -271,17 +302,14 @@ static void write_meta(struct check *check)
     call_command(call, "HSETNX");
     call_add_string(call, KEY_META);
     call_add_string(call, "created_ms");
-    call_add_int(call, now_ms);
+    call_add_int(call, server_now_ms(check));
     ask(check, on_written);
     call_command(call, "HSET");
     call_add_string(call, KEY_META);
     add_field(call, "abi", library_abi());
     add_field(call, library_field, library_sha256());
     add_field(call, "durability", durability_name(check->options.durability));
-    add_field(call, "level", durability_name(check->found.level));
-    add_field(call, "run_id", check->found.run_id);
-    call_add_string(call, "checked_ms");
-    call_add_int(call, now_ms);
+    add_level(check);
     call_add_string(call, "schema");
     call_add_int(call, DEPLOYMENT_SCHEMA);
     ask(check, on_written);

@@ -2,8 +2,9 @@
  * is trusted to it, and again every 30 s and after each reconnect.
  *
  * `rota:meta` (hash): schema, abi, lanes, created_ms, library:<name> (SHA-256 of the text of a function library), durability
- * (declared by `rota setup` or the scheduler), run_id, level (the server's last check: disk, everysec or memory), checked_ms. It
- * is written in the order lanes, ..., schema: without a schema, setting up has not ended. */
+ * (declared by `rota setup` or the scheduler), run_id (of the server whose settings were read; "": they could not be), level (the
+ * last check: disk, everysec or memory), checked_ms. It is written in the order lanes, ..., schema: without a schema, setting up
+ * has not ended. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,10 +30,11 @@ struct deployment_options {
     bool require_acl;            /* refuse the default user, else warn where Redis is on another host */
     bool accept_backported;      /* old version numbers: the operator's word that the packages have the fixes of newer ones */
     int64_t timeout_ms, beat_ms; /* of our sessions, to compare with what the server does; 0: we have none */
-    bool may_read_config; /* the scheduler: CONFIG GET for what INFO does not show; where that is forbidden, a warning. The others
-                           * (and then the scheduler) take the level from rota:meta */
-    bool set_up;          /* the scheduler and `rota setup`: load the library where it is absent, set up lanes, write rota:meta */
-    uint32_t lanes;       /* with set_up: 1..DEPLOYMENT_LANES_MAX; 0: as it is, and 1 for a new deployment */
+    bool accept_unverified;      /* "disk" on the operator's word where CONFIG GET is forbidden, else such a server is refused */
+    bool may_read_config;        /* the scheduler: CONFIG GET for what INFO does not show; where that is forbidden, see
+                                  * accept_unverified. The others        (and then the scheduler) take the level from rota:meta */
+    bool set_up;    /* the scheduler and `rota setup`: load the library where it is absent, set up lanes, write rota:meta */
+    uint32_t lanes; /* with set_up: 1..DEPLOYMENT_LANES_MAX; 0: as it is, and 1 for a new deployment */
 };
 
 #define DEPLOYMENT_WARNINGS_MAX 24

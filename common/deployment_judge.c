@@ -50,22 +50,61 @@ int deployment_judge_library(const struct server_facts *facts, const struct depl
     return 0;
 }
 
+bool deployment_level_is_verified(const struct server_facts *facts, const struct deployment *found)
+{
+    return facts->config_pairs || (facts->has_level && strcmp(facts->run_id, found->run_id) == 0);
+}
+
+/* We were to read the settings, and may not. */
+static int judge_hidden_settings(const struct server_facts *facts, const struct deployment_options *options,
+                                 struct deployment *found, struct error *err)
+{
+    bool is_verified = deployment_level_is_verified(facts, found);
+
+    if (!is_verified && options->durability == DURABILITY_DISK && !options->accept_unverified)
+        return error_set(
+            err, ERR_INVALID,
+            "CONFIG GET is forbidden, so that durability \"disk\" cannot be verified: allow \"+config|get\", run `rota "
+            "setup` as a user who may, or set redis.accept-unverified if appendfsync is \"always\", "
+            "no-appendfsync-on-rewrite \"no\" and save \"\"");
+    if (is_verified && found->level > facts->level)
+        found->level = facts->level;
+    if (!is_verified && found->level > options->durability)
+        found->level = options->durability; /* the operator's word is all there is */
+    server_check_warn(
+        found, "CONFIG",
+        "CONFIG GET is forbidden: appendfsync, no-appendfsync-on-rewrite, save and other settings cannot be checked; "
+        "taken as \"%s\", %s",
+        durability_name(found->level), is_verified ? "as the last check found it" : "on the operator's word");
+    return 0;
+}
+
+/* We go by what was written down. */
+static void judge_written_level(const struct server_facts *facts, const struct deployment_options *options,
+                                struct deployment *found)
+{
+    enum durability written = facts->has_level ? facts->level : options->durability;
+
+    if (found->level > written)
+        found->level = written;
+    if (!*facts->run_id)
+        server_check_warn(found, "run_id",
+                          "no scheduler could read the settings of Redis: that it is as durable as \"%s\" is the operator's word",
+                          durability_name(found->level));
+    else if (strcmp(facts->run_id, found->run_id) != 0)
+        server_check_warn(found, "run_id",
+                          "Redis was started again after the last check of a scheduler; it is taken to be as durable as before");
+}
+
 int deployment_judge_level(const struct server_facts *facts, const struct deployment_options *options, struct deployment *found,
                            struct error *err)
 {
     if (facts->config_pairs)
         return 0;
-    if (!facts->has_level && found->level > options->durability)
-        found->level = options->durability; /* the operator's word is all there is */
-    if (facts->has_level && found->level > facts->level)
-        found->level = facts->level;
-    if (options->may_read_config)
-        server_check_warn(found, "CONFIG",
-                          "CONFIG GET is forbidden: whether \"appendfsync always\" is set cannot be checked; taken as \"%s\"",
-                          durability_name(found->level));
-    else if (strcmp(facts->run_id, found->run_id) != 0)
-        server_check_warn(found, "run_id",
-                          "Redis was started again after the last check of a scheduler; it is taken to be as durable as before");
+    if (!options->may_read_config)
+        judge_written_level(facts, options, found);
+    else if (judge_hidden_settings(facts, options, found, err) < 0)
+        return err->code;
     return server_check_level(found->level, options->durability, "the last check of a scheduler (level in " KEY_META ") said so",
                               err);
 }

@@ -17,7 +17,10 @@ int deployment_judge_setup(const struct server_facts *facts, const struct deploy
 int deployment_judge_library(const struct server_facts *facts, const struct deployment_options *options, const char *user,
                              struct error *err) MUST_CHECK;
 
-/* Lowers found->level, which was found without CONFIG, to what the one who could read it has written down: ERR_INVALID if that is
- * less than declared. */
+/* True if the level rests on settings that somebody has read since the server was started. */
+bool deployment_level_is_verified(const struct server_facts *facts, const struct deployment *found);
+
+/* Lowers found->level, where it was found without CONFIG, to what the last one who could read it has written down, or to the
+ * operator's word: ERR_INVALID if that is less than declared, or if it is to be "disk" and nobody could verify it. */
 int deployment_judge_level(const struct server_facts *facts, const struct deployment_options *options, struct deployment *found,
                            struct error *err) MUST_CHECK;

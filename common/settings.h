@@ -31,6 +31,9 @@
          .help = "disk (AOF always), everysec or memory: a weaker server is refused"},                             \
         {.key = "redis.require-tls", .kind = CONFIG_BOOL, .help = "refuse plain TCP to other hosts"},              \
         {.key = "redis.require-acl", .kind = CONFIG_BOOL, .help = "refuse the default user, on this machine too"}, \
+        {.key = "redis.accept-unverified",                                                                         \
+         .kind = CONFIG_BOOL,                                                                                      \
+         .help = "durability disk on your word where CONFIG GET is forbidden"},                                    \
         {.key = "redis.accept-backported",                                                                         \
          .kind = CONFIG_BOOL,                                                                                      \
          .help = "old version numbers: the packages have the fixes of newer ones, do not warn"},                   \

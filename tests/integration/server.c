@@ -163,6 +163,12 @@ static void the_scheduler_tells_the_others_how_durable_redis_is(void **state)
     check_accepted(f, strict_scheduler);
     check_accepted(f, strict_worker);
     assert_int_equal(f->found.level, DURABILITY_DISK);
+    check_admin(f, "CONFIG SET appendfsync everysec");
+    check_refused(f, strict_scheduler, ERR_INVALID, "appendfsync is \"everysec\"");
+    check_refused(f, strict_worker, ERR_INVALID, "but Redis gives \"everysec\""); /* refused, and told all the same */
+    check_admin(f, "CONFIG SET appendfsync always");
+    check_accepted(f, strict_scheduler);
+    check_accepted(f, strict_worker);
     assert_int_equal(f->found.warning_count, 1); /* maxmemory */
 }
 
@@ -181,24 +187,63 @@ static void a_server_that_was_started_again_is_trusted_for_now(void **state)
     assert_false(check_warns(f, "started again"));
 }
 
-static void where_config_is_forbidden_the_word_of_the_operator_counts(void **state)
+static void where_config_is_forbidden_disk_is_refused_unless_accepted(void **state)
 {
     struct check_fixture *f = *state;
-    struct deployment_options everysec = check_scheduler, disk = check_scheduler;
-    char url[300];
-    everysec.durability = DURABILITY_EVERYSEC;
-    disk.durability = DURABILITY_DISK;
+    struct deployment_options disk = check_scheduler, accepting = check_scheduler, worker = check_worker;
+    disk.durability = accepting.durability = worker.durability = DURABILITY_DISK;
+    accepting.accept_unverified = true;
     append_only(f);
     check_admin(f, "ACL SETUSER managed on >secret ~* +@all -config");
-    snprintf(url, sizeof url, "unix://managed:secret@%s", server_socket(f->server));
-    check_connect(f, url);
+    check_connect_as(f, "managed");
+
+    check_refused(f, disk, ERR_INVALID, "CONFIG GET is forbidden, so that durability \"disk\" cannot be verified");
+    assert_string_equal(check_admin(f, "DBSIZE"), "0");
+    check_accepted(f, accepting);
+    assert_true(check_warns(f, "taken as \"disk\", on the operator's word"));
+    assert_string_equal(check_admin(f, "HGET rota:meta level"), "disk");
+    assert_string_equal(check_admin(f, "HGET rota:meta run_id"), "");
+    check_refused(f, disk, ERR_INVALID, "cannot be verified"); /* the one's word is not the other's */
+    check_accepted(f, worker);
+    assert_true(check_warns(f, "no scheduler could read the settings of Redis"));
+}
+
+static void a_weaker_level_needs_no_settings(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options everysec = check_scheduler;
+    everysec.durability = DURABILITY_EVERYSEC;
+    append_only(f);
+    check_admin(f, "ACL SETUSER managed on >secret ~* +@all -config");
+    check_connect_as(f, "managed");
 
     check_accepted(f, everysec);
-    assert_true(check_warns(f, "CONFIG GET is forbidden"));
+
+    assert_true(check_warns(f, "taken as \"everysec\", on the operator's word"));
     assert_string_equal(check_admin(f, "HGET rota:meta level"), "everysec");
-    check_refused(f, disk, ERR_INVALID, "level in rota:meta");
-    check_admin(f, "HSET rota:meta level disk");
+    check_admin(f, "CONFIG SET appendonly no");
+    check_refused(f, everysec, ERR_INVALID, "set \"appendonly yes\""); /* INFO shows that */
+}
+
+static void what_somebody_else_has_verified_is_enough(void **state)
+{
+    struct check_fixture *f = *state;
+    struct deployment_options disk = check_scheduler;
+    disk.durability = DURABILITY_DISK;
+    append_only(f);
+    check_admin(f, "CONFIG SET appendfsync always");
+    check_admin(f, "ACL SETUSER managed on >secret ~* +@all -config");
+    check_accepted(f, disk); /* `rota setup` of an administrator */
+    check_connect_as(f, "managed");
+
     check_accepted(f, disk);
+
+    assert_true(check_warns(f, "taken as \"disk\", as the last check found it"));
+    assert_string_equal(check_admin(f, "HGET rota:meta run_id"), f->found.run_id);
+    check_admin(f, "HSET rota:meta level everysec");
+    check_refused(f, disk, ERR_INVALID, "level in rota:meta");
+    check_admin(f, "HSET rota:meta level disk run_id 0000"); /* started again: with what settings? */
+    check_refused(f, disk, ERR_INVALID, "cannot be verified");
 }
 
 /* ---- who and how ---- */
@@ -276,7 +321,9 @@ int main(void)
         SERVER_TEST(without_an_append_only_file_only_memory_can_be_declared),
         SERVER_TEST(the_scheduler_tells_the_others_how_durable_redis_is),
         SERVER_TEST(a_server_that_was_started_again_is_trusted_for_now),
-        SERVER_TEST(where_config_is_forbidden_the_word_of_the_operator_counts),
+        SERVER_TEST(where_config_is_forbidden_disk_is_refused_unless_accepted),
+        SERVER_TEST(a_weaker_level_needs_no_settings),
+        SERVER_TEST(what_somebody_else_has_verified_is_enough),
         SERVER_TEST(the_default_user_is_refused_where_a_user_is_required),
         SERVER_TEST(plain_tcp_to_another_host_is_refused_or_warned_about),
         SERVER_TEST(who_may_not_even_ask_is_told_what_is_missing),
