@@ -39,10 +39,32 @@ static int check_user(const struct access *access, const struct server_answers *
     return 0;
 }
 
+static int check_rights(const struct access *access, struct deployment *ret, struct error *err)
+{
+    const struct acl_findings *acl = access->acl;
+
+    if (acl->missing[0])
+        return error_set(err, ERR_DENIED,
+                         "user \"%.60s\" lacks rights that this program needs: %s (%s); see docs/PROTOCOL.md, section 14",
+                         access->user, acl->missing, acl->reason);
+    if (acl->is_hidden)
+        server_check_warn(
+            ret, "acl dryrun",
+            "ACL DRYRUN is forbidden to user \"%.60s\": whether it may send what this program needs cannot be checked; "
+            "allow \"+acl|dryrun\"",
+            access->user);
+    if (acl->dangers[0])
+        server_check_warn(ret, "acl dangers", "user \"%.60s\" may send %s: no program of Rota needs that; take it away",
+                          access->user, acl->dangers);
+    return 0;
+}
+
 int access_check(const struct access *access, const struct server_answers *answers, const struct deployment_options *options,
                  struct deployment *ret, struct error *err)
 {
     if (check_way(access, options, ret, err) < 0)
         return err->code;
-    return check_user(access, answers, options, ret, err);
+    if (check_user(access, answers, options, ret, err) < 0)
+        return err->code;
+    return check_rights(access, ret, err);
 }

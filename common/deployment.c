@@ -90,7 +90,11 @@ static void fetch(struct check *check, void (*next)(struct check *check))
 {
     check->next = next;
     check->waiting++;
-    server_facts_fetch(check->redis, check->options.may_read_config, on_facts, check);
+    server_facts_fetch(check->redis,
+                       &(struct server_questions){.read_config = check->options.may_read_config,
+                                                  .role = check->options.role,
+                                                  .try_dangers = check->options.require_acl},
+                       on_facts, check);
 }
 
 /* ---- judging ---- */
@@ -101,7 +105,8 @@ static int check_access(struct check *check, const struct server_answers *answer
                                   .user = redis_user(check->redis),
                                   .is_local = redis_is_local(check->redis),
                                   .is_encrypted = redis_is_encrypted(check->redis),
-                                  .has_tls = redis_tls_is_built()};
+                                  .has_tls = redis_tls_is_built(),
+                                  .acl = &check->facts.acl};
 
     return access_check(&access, answers, &check->options, &check->found, err);
 }

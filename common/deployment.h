@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/acl.h"
 #include "common/error.h"
 #include "common/redis.h"
 
@@ -28,6 +29,7 @@ struct deployment_options {
     enum durability durability;  /* declared: a weaker server is refused */
     bool require_tls;            /* refuse plain TCP to other hosts, else warn */
     bool require_acl;            /* refuse the default user, else warn where Redis is on another host */
+    enum acl_role role;          /* whose rights at the server are tried */
     bool accept_backported;      /* old version numbers: the operator's word that the packages have the fixes of newer ones */
     int64_t timeout_ms, beat_ms; /* of our sessions, to compare with what the server does; 0: we have none */
     bool accept_unverified;      /* "disk" on the operator's word where CONFIG GET is forbidden, else such a server is refused */

@@ -20,6 +20,8 @@ struct fetch {
     void *ctx;
     unsigned waiting;
     int64_t asked_mono_ms;
+    enum acl_role role;
+    size_t needed_at, danger_at; /* of whose DRYRUN the answer is next */
     struct error err;
     bool failed;
     int64_t lanes_of_lane_0;
@@ -177,7 +179,65 @@ static void ask_words(struct fetch *fetch, struct call *call, const char *const 
     ask(fetch, call, on_answer);
 }
 
-void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *cb, void *ctx)
+/* ---- ACL DRYRUN: may we what we need, and more? The answers come in the order of the questions ---- */
+
+/* The answer, or NULL where there is none. */
+static const char *dryrun_answer(struct fetch *fetch, const struct reply *reply, const struct error *err)
+{
+    if (!err)
+        return reply_string(reply);
+    if (is_hidden(err))
+        fetch->facts.acl.is_hidden = true;
+    else
+        fail(fetch, err, "ACL DRYRUN");
+    return NULL;
+}
+
+static void on_needed(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+    const char *answer = dryrun_answer(fetch, reply, err);
+
+    while (!acl_needs(&acl_commands[fetch->needed_at], fetch->role))
+        fetch->needed_at++;
+    if (answer)
+        acl_note_needed(&fetch->facts.acl, &acl_commands[fetch->needed_at], answer);
+    fetch->needed_at++;
+    answered(fetch);
+}
+
+static void on_danger(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+    const char *answer = dryrun_answer(fetch, reply, err);
+
+    if (answer)
+        acl_note_danger(&fetch->facts.acl, &acl_dangers[fetch->danger_at], answer);
+    fetch->danger_at++;
+    answered(fetch);
+}
+
+static void ask_dryrun(struct fetch *fetch, struct call *call, const struct acl_command *command, redis_cb *on_answer)
+{
+    call_command(call, "ACL");
+    call_add_string(call, "DRYRUN");
+    call_add_string(call, redis_user(fetch->redis));
+    for (const char *const *word = command->words; *word; word++)
+        call_add_string(call, *word);
+    ask(fetch, call, on_answer);
+}
+
+static void ask_rights(struct fetch *fetch, struct call *call, const struct server_questions *questions)
+{
+    fetch->role = questions->role;
+    for (size_t i = 0; i < acl_command_count; i++)
+        if (acl_needs(&acl_commands[i], questions->role))
+            ask_dryrun(fetch, call, &acl_commands[i], on_needed);
+    for (size_t i = 0; i < acl_danger_count && questions->role != ACL_NONE && questions->try_dangers; i++)
+        ask_dryrun(fetch, call, &acl_dangers[i], on_danger);
+}
+
+void server_facts_fetch(struct redis *redis, const struct server_questions *questions, server_facts_cb *cb, void *ctx)
 {
     struct fetch *fetch = memory_new(sizeof *fetch);
     char library_field[64], clock_key[KEY_BYTES_MAX];
@@ -193,13 +253,14 @@ void server_facts_fetch(struct redis *redis, bool read_config, server_facts_cb *
     ask_words(fetch, &call, (const char *const[]){"HGET", clock_key, "lanes", NULL}, on_lane_0);
     ask_words(fetch, &call, (const char *const[]){"FUNCTION", "LIST", "LIBRARYNAME", library_name(), "WITHCODE", NULL},
               on_library);
-    if (read_config)
+    if (questions->read_config)
         ask_words(fetch, &call,
                   (const char *const[]){"CONFIG", "GET", "appendfsync", "no-appendfsync-on-rewrite", "save",
                                         "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write",
                                         "aof-load-truncated", "proto-max-bulk-len", "busy-reply-threshold", "maxmemory-clients",
                                         "protected-mode", NULL},
                   on_config);
+    ask_rights(fetch, &call, questions);
     call_clear(&call);
 }
 

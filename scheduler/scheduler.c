@@ -396,6 +396,7 @@ struct scheduler *scheduler_new(struct ev_loop *loop, const struct scheduler_opt
 
     scheduler->loop = loop;
     scheduler->options = *options;
+    scheduler->options.deployment.role = ACL_SCHEDULER;
     scheduler->options.deployment.timeout_ms = options->timeout_ms;
     scheduler->options.deployment.beat_ms = options->beat_ms;
     scheduler->options.deployment.set_up = scheduler->options.deployment.may_read_config = true;

@@ -462,6 +462,7 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker = memory_new(sizeof *worker);
     worker->loop = loop;
     worker->options = *options;
+    worker->options.deployment.role = ACL_WORKER;
     worker->options.deployment.timeout_ms = options->timeout_ms;
     worker->options.deployment.beat_ms = options->beat_ms;
     worker->started_ms = clock_wall_ms();
