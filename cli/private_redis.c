@@ -81,6 +81,8 @@ static void choose_words(struct private_redis *redis)
                                  redis->port_text,
                                  "--bind",
                                  "127.0.0.1",
+                                 "--tcp-keepalive",
+                                 "60",
                                  "--dir",
                                  redis->directory,
                                  "--daemonize",

@@ -21,7 +21,7 @@ static int setup_command(struct cli *cli, struct error *err)
     if (cli_connect(cli, true, &options, err) < 0)
         return err->code;
     for (unsigned i = 0; i < cli->deployment.warning_count; i++)
-        cli_note(cli, "warning: %s", cli->deployment.warnings[i]);
+        cli_note(cli, "warning: %s", cli->deployment.warnings[i].text);
     object = json_pack("{s:I, s:s, s:s, s:s, s:s}", "lanes", (json_int_t)cli->deployment.lanes, "durability",
                        durability_name(options.durability), "level", durability_name(cli->deployment.level), "library",
                        library_name(), "redis_version", cli->deployment.redis_version);

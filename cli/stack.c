@@ -181,6 +181,11 @@ static void add_common(struct stack *stack, struct words *words, const char *pro
     add_flag(words, "--redis-password-file", own ? "" : config_string(config, "redis.password-file"));
     add_flag(words, "--log-format", "logfmt");
     add_flag(words, "--log-level", config_string(config, "log.level"));
+    add_word(words, own || config_bool(config, "redis.accept-backported") ? "--redis-accept-backported"
+                                                                          : "--no-redis-accept-backported");
+    add_word(words, !own && config_bool(config, "redis.accept-unverified") ? "--redis-accept-unverified"
+                                                                           : "--no-redis-accept-unverified");
+    add_flag(words, "--redis-check-every", config_string(config, "redis.check-every"));
     add_word(words, !own && config_bool(config, "redis.require-tls") ? "--redis-require-tls" : "--no-redis-require-tls");
     add_word(words, !own && config_bool(config, "redis.require-acl") ? "--redis-require-acl" : "--no-redis-require-acl");
 }

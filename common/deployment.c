@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/access_check.h"
 #include "common/call.h"
 #include "common/clock.h"
+#include "common/deployment_judge.h"
 #include "common/keys.h"
 #include "common/library.h"
 #include "common/memory.h"
 #include "common/readme.h"
+#include "common/redis_tls.h"
 #include "common/server_check.h"
 #include "common/server_facts.h"
 
@@ -87,98 +90,69 @@ static void fetch(struct check *check, void (*next)(struct check *check))
 {
     check->next = next;
     check->waiting++;
-    server_facts_fetch(check->redis, check->options.may_read_config, check->options.brief && !check->options.set_up, on_facts,
-                       check);
+    server_facts_fetch(check->redis,
+                       &(struct server_questions){.read_config = check->options.may_read_config,
+                                                  .brief = check->options.brief && !check->options.set_up,
+                                                  .role = check->options.role,
+                                                  .try_dangers = check->options.require_acl},
+                       on_facts, check);
 }
 
 /* ---- judging ---- */
 
-static int check_access(struct check *check, struct error *err)
+static int check_access(struct check *check, const struct server_answers *answers, struct error *err)
 {
-    bool remote = !redis_is_local(check->redis), plain = remote && !redis_is_encrypted(check->redis);
-    bool is_default = strcmp(redis_user(check->redis), "default") == 0;
+    const struct access access = {.address = redis_address(check->redis),
+                                  .user = redis_user(check->redis),
+                                  .is_local = redis_is_local(check->redis),
+                                  .is_encrypted = redis_is_encrypted(check->redis),
+                                  .has_tls = redis_tls_is_built(),
+                                  .acl = &check->facts.acl};
 
-    if (plain && check->options.require_tls)
-        return error_set(err, ERR_INVALID, "%s is plain TCP to another host, and TLS is required: use rediss://",
-                         redis_address(check->redis));
-    if (is_default && check->options.require_acl)
-        return error_set(err, ERR_INVALID, "we are the user \"default\", and a user of our own is required: name one in the url");
-    if (plain)
-        server_check_warn(&check->found,
-                          "%s is plain TCP to another host: whoever is on the way can read and change jobs; use rediss://",
-                          redis_address(check->redis));
-    if (is_default && remote)
-        server_check_warn(&check->found, "we are the user \"default\", who may do everything: name a user of our own in the url");
-    return 0;
+    return access_check(&access, answers, &check->options, &check->found, err);
 }
 
-static int check_lanes(const struct check *check, struct error *err)
+/* ---- what the check found, for the others ---- */
+
+static void add_field(struct call *call, const char *name, const char *value)
 {
-    if (check->facts.lanes >= 1 && check->facts.lanes <= DEPLOYMENT_LANES_MAX)
-        return 0;
-    return error_set(err, ERR_SETUP, "%s has lanes %lld, it must be 1..%d", KEY_META, (long long)check->facts.lanes,
-                     DEPLOYMENT_LANES_MAX);
+    call_add_string(call, name);
+    call_add_string(call, value);
 }
 
-static int check_setup(const struct check *check, struct error *err)
+static int64_t server_now_ms(const struct check *check)
 {
-    const struct server_facts *facts = &check->facts;
-
-    if (facts->schema > DEPLOYMENT_SCHEMA)
-        return error_set(err, ERR_SETUP, "%s has schema %lld, this build knows %d: use a newer Rota", KEY_META,
-                         (long long)facts->schema, DEPLOYMENT_SCHEMA);
-    if (check->options.set_up && check->options.lanes > 0 && facts->lanes > 0 && check->options.lanes != facts->lanes)
-        return error_set(err, ERR_SETUP, "this deployment has %lld lanes, not %u: the number is chosen once",
-                         (long long)facts->lanes, check->options.lanes);
-    if (!check->options.set_up && facts->schema < 1)
-        return error_set(err, ERR_SETUP, "this Redis is not set up yet: start rota-scheduler, or run `rota setup`");
-    return facts->lanes == 0 && check->options.set_up ? 0 : check_lanes(check, err);
+    return clock_wall_ms() + check->found.clock_offset_ms;
 }
 
-/* One that is absent can be loaded if we set up; one that we may not look at is known by what rota:meta says. */
-static int check_library(const struct check *check, struct error *err)
+/* To check->call, an HSET of rota:meta. */
+static void add_level(struct check *check)
 {
-    const char *seen = check->facts.library_sha256;
-    enum library_state library = check->facts.library;
+    struct call *call = &check->call;
 
-    if (library == LIBRARY_HIDDEN && check->options.set_up)
-        return error_set(err, ERR_DENIED, "FUNCTION LIST is forbidden to user \"%s\", who is to set up: allow \"+function\"",
-                         redis_user(check->redis));
-    if (library == LIBRARY_HIDDEN)
-        library = !*seen ? LIBRARY_ABSENT : strcmp(seen, library_sha256()) == 0 ? LIBRARY_SAME : LIBRARY_OTHER;
-    if (library == LIBRARY_OTHER)
-        return error_set(err, ERR_LIBRARY,
-                         "the function library %s on this Redis has another text than this build: use the same build "
-                         "everywhere, or, when no program runs, `redis-cli FUNCTION DELETE %s`",
-                         library_name(), library_name());
-    if (library == LIBRARY_ABSENT && !check->options.set_up)
-        return error_set(err, ERR_LIBRARY,
-                         "the function library %s is not loaded: start rota-scheduler of this version, or run `rota setup`",
-                         library_name());
-    return 0;
+    add_field(call, "level", durability_name(check->found.level));
+    add_field(call, "run_id", deployment_level_is_verified(&check->facts, &check->found) ? check->found.run_id : "");
+    call_add_string(call, "checked_ms");
+    call_add_int(call, server_now_ms(check));
 }
 
-/* Lowers the level to what the one who could read it has written down, where we cannot read it ourselves. */
-static int check_level(struct check *check, struct error *err)
+static void on_written(const struct reply *reply, const struct error *err, void *ctx)
 {
-    struct deployment *found = &check->found;
-    const struct server_facts *facts = &check->facts;
+    struct check *check = ctx;
 
-    if (check->facts.config_pairs)
-        return 0;
-    if (!facts->has_level && found->level > check->options.durability)
-        found->level = check->options.durability; /* the operator's word is all there is */
-    if (facts->has_level && found->level > facts->level)
-        found->level = facts->level;
-    if (check->options.may_read_config)
-        server_check_warn(found,
-                          "CONFIG GET is forbidden: whether \"appendfsync always\" is set cannot be checked; taken as \"%s\"",
-                          durability_name(found->level));
-    else if (strcmp(facts->run_id, found->run_id) != 0)
-        server_check_warn(found,
-                          "Redis was started again after the last check of a scheduler; it is taken to be as durable as before");
-    return server_check_level(found->level, check->options.durability,
-                              "the last check of a scheduler (level in " KEY_META ") said so", err);
+    (void)reply;
+    if (err)
+        fail(check, err, KEY_META);
+    answered(check);
+}
+
+/* The server is weaker than declared. The others cannot see that: they go by what is written here. */
+static void tell_level(struct check *check)
+{
+    call_command(&check->call, "HSET");
+    call_add_string(&check->call, KEY_META);
+    add_level(check);
+    ask(check, on_written);
 }
 
 static void load(struct check *check);
@@ -186,15 +160,25 @@ static void fix_lanes(struct check *check);
 
 static void judge(struct check *check)
 {
-    const char *const *pairs = (const char *const *)check->facts.config_pairs;
+    const struct server_answers answers = {.info = check->facts.info,
+                                           .config_pairs = (const char *const *)check->facts.config_pairs,
+                                           .clock_offset_ms = check->facts.clock_offset_ms,
+                                           .round_trip_ms = check->facts.round_trip_ms};
     struct error err;
 
     check->found.lanes = (uint32_t)check->facts.lanes;
     check->found.clock_offset_ms = check->facts.clock_offset_ms;
-    if (server_check(check->facts.info, pairs, &check->options, &check->found, &err) < 0 || check_access(check, &err) < 0 ||
-        check_setup(check, &err) < 0 || check_library(check, &err) < 0 || check_level(check, &err) < 0) {
+    check->found.level = check->options.durability; /* until it is known */
+    if (server_check(&answers, &check->options, &check->found, &err) < 0 || check_access(check, &answers, &err) < 0 ||
+        deployment_judge_setup(&check->facts, &check->options, &err) < 0 ||
+        deployment_judge_library(&check->facts, &check->options, redis_user(check->redis), &err) < 0 ||
+        deployment_judge_level(&check->facts, &check->options, &check->found, &err) < 0) {
         fail(check, &err, NULL);
-        finish(check);
+        if (check->options.set_up && check->facts.config_pairs && check->facts.schema > 0 &&
+            check->found.level < check->options.durability)
+            tell_level(check);
+        else
+            finish(check);
         return;
     }
     if (!check->options.set_up)
@@ -228,7 +212,7 @@ static void after_load(struct check *check)
         fix_lanes(check);
         return;
     }
-    if (check_library(check, &err) == 0)
+    if (deployment_judge_library(&check->facts, &check->options, redis_user(check->redis), &err) == 0)
         error_set(&err, ERR_LIBRARY, "the function library %s cannot be loaded: %s", library_name(), check->load_err.message);
     fail(check, &err, NULL);
     finish(check);
@@ -244,16 +228,6 @@ static void load(struct check *check)
     fetch(check, after_load);
 }
 
-static void on_written(const struct reply *reply, const struct error *err, void *ctx)
-{
-    struct check *check = ctx;
-
-    (void)reply;
-    if (err)
-        fail(check, err, KEY_META);
-    answered(check);
-}
-
 static void on_lanes(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct check *check = ctx;
@@ -264,7 +238,8 @@ static void on_lanes(const struct reply *reply, const struct error *err, void *c
     } else {
         check->facts.lanes = reply_int(reply);
         check->found.lanes = (uint32_t)check->facts.lanes;
-        if (check_setup(check, &setup_err) < 0 || check_lanes(check, &setup_err) < 0)
+        if (deployment_judge_setup(&check->facts, &check->options, &setup_err) < 0 ||
+            deployment_judge_lanes(&check->facts, &setup_err) < 0)
             fail(check, &setup_err, NULL);
     }
     answered(check);
@@ -317,16 +292,9 @@ static void set_up_lanes(struct check *check)
     }
 }
 
-static void add_field(struct call *call, const char *name, const char *value)
-{
-    call_add_string(call, name);
-    call_add_string(call, value);
-}
-
 static void write_meta(struct check *check)
 {
     struct call *call = &check->call;
-    int64_t now_ms = clock_wall_ms() + check->found.clock_offset_ms;
     char library_field[64];
 
     snprintf(library_field, sizeof library_field, "library:%s", library_name());
@@ -340,17 +308,14 @@ static void write_meta(struct check *check)
     call_command(call, "HSETNX");
     call_add_string(call, KEY_META);
     call_add_string(call, "created_ms");
-    call_add_int(call, now_ms);
+    call_add_int(call, server_now_ms(check));
     ask(check, on_written);
     call_command(call, "HSET");
     call_add_string(call, KEY_META);
     add_field(call, "abi", library_abi());
     add_field(call, library_field, library_sha256());
     add_field(call, "durability", durability_name(check->options.durability));
-    add_field(call, "level", durability_name(check->found.level));
-    add_field(call, "run_id", check->found.run_id);
-    call_add_string(call, "checked_ms");
-    call_add_int(call, now_ms);
+    add_level(check);
     call_add_string(call, "schema");
     call_add_int(call, DEPLOYMENT_SCHEMA);
     ask(check, on_written);

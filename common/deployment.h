@@ -2,13 +2,15 @@
  * is trusted to it, and again every 30 s and after each reconnect.
  *
  * `rota:meta` (hash): schema, abi, lanes, created_ms, library:<name> (SHA-256 of the text of a function library), durability
- * (declared by `rota setup` or the scheduler), run_id, level (the server's last check: disk, everysec or memory), checked_ms. It
- * is written in the order lanes, ..., schema: without a schema, setting up has not ended. */
+ * (declared by `rota setup` or the scheduler), run_id (of the server whose settings were read; "": they could not be), level (the
+ * last check: disk, everysec or memory), checked_ms. It is written in the order lanes, ..., schema: without a schema, setting up
+ * has not ended. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/acl.h"
 #include "common/error.h"
 #include "common/redis.h"
 
@@ -24,17 +26,27 @@ int durability_parse(enum durability *ret, const char *name, struct error *err) 
 #define DEPLOYMENT_LANES_MAX 1024
 
 struct deployment_options {
-    enum durability durability; /* declared: a weaker server is refused */
-    bool require_tls;           /* refuse plain TCP to other hosts, else warn */
-    bool require_acl;           /* refuse the default user, else warn where Redis is on another host */
-    bool may_read_config; /* the scheduler: CONFIG GET for what INFO does not show; where that is forbidden, a warning. The others
-                           * (and then the scheduler) take the level from rota:meta */
-    bool set_up;          /* the scheduler and `rota setup`: load the library where it is absent, set up lanes, write rota:meta */
-    bool brief;           /* without set_up, for commands: the library is known by its SHA-256 in rota:meta, not by its text */
-    uint32_t lanes;       /* with set_up: 1..DEPLOYMENT_LANES_MAX; 0: as it is, and 1 for a new deployment */
+    enum durability durability;  /* declared: a weaker server is refused */
+    bool require_tls;            /* refuse plain TCP to other hosts, else warn */
+    bool require_acl;            /* refuse the default user, else warn where Redis is on another host */
+    enum acl_role role;          /* whose rights at the server are tried */
+    bool accept_backported;      /* old version numbers: the operator's word that the packages have the fixes of newer ones */
+    int64_t timeout_ms, beat_ms; /* of our sessions, to compare with what the server does; 0: we have none */
+    bool accept_unverified;      /* "disk" on the operator's word where CONFIG GET is forbidden, else such a server is refused */
+    bool may_read_config;        /* the scheduler: CONFIG GET for what INFO does not show; where that is forbidden, see
+                                  * accept_unverified. The others (and then the scheduler) take the level from rota:meta */
+    bool set_up;    /* the scheduler and `rota setup`: load the library where it is absent, set up lanes, write rota:meta */
+    bool brief;     /* without set_up, for commands: the library is known by its SHA-256 in rota:meta, not by its text */
+    uint32_t lanes; /* with set_up: 1..DEPLOYMENT_LANES_MAX; 0: as it is, and 1 for a new deployment */
 };
 
-#define DEPLOYMENT_WARNINGS_MAX 12
+#define DEPLOYMENT_WARNINGS_MAX 24
+
+/* What a server is used in spite of. */
+struct deployment_warning {
+    char name[32];  /* the setting or fact: it says which warning this is, whatever the numbers in the text */
+    char text[280]; /* names the setting, its value and the line to change */
+};
 
 /* What a check found. */
 struct deployment {
@@ -43,7 +55,7 @@ struct deployment {
     enum durability level;   /* what the server gives */
     int64_t clock_offset_ms; /* server's clock minus ours */
     unsigned warning_count;
-    char warnings[DEPLOYMENT_WARNINGS_MAX][200]; /* each names the setting, its value and the line to change */
+    struct deployment_warning warnings[DEPLOYMENT_WARNINGS_MAX];
 };
 
 /* `found` is NULL if `err` is not; both are borrowed until the callback returns. Errors: ERR_SETUP (not set up, newer schema,

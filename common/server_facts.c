@@ -9,6 +9,7 @@
 #include "common/keys.h"
 #include "common/library.h"
 #include "common/memory.h"
+#include "common/server_check.h"
 
 #define CALL_TIMEOUT_MS 5000
 
@@ -18,6 +19,9 @@ struct fetch {
     server_facts_cb *cb;
     void *ctx;
     unsigned waiting;
+    int64_t asked_mono_ms;
+    enum acl_role role;
+    size_t needed_at, danger_at; /* of whose DRYRUN the answer is next */
     struct error err;
     bool failed;
     int64_t lanes_of_lane_0;
@@ -37,7 +41,8 @@ static void fail(struct fetch *fetch, const struct error *err, const char *comma
         return;
     fetch->failed = true;
     fetch->err = *err;
-    error_wrap(&fetch->err, "%s", command);
+    if (command)
+        error_wrap(&fetch->err, "%s", command);
 }
 
 static void answered(struct fetch *fetch)
@@ -56,8 +61,13 @@ static void on_info(const struct reply *reply, const struct error *err, void *ct
 {
     struct fetch *fetch = ctx;
 
+    struct error refusal;
+
+    fetch->facts.round_trip_ms = clock_mono_ms() - fetch->asked_mono_ms;
     if (err)
         fail(fetch, err, "INFO");
+    else if (server_check_usable(reply_string(reply), &refusal) < 0)
+        fail(fetch, &refusal, NULL);
     else
         fetch->facts.info = memory_string(reply_string(reply));
     answered(fetch);
@@ -169,13 +179,71 @@ static void ask_words(struct fetch *fetch, struct call *call, const char *const 
     ask(fetch, call, on_answer);
 }
 
-void server_facts_fetch(struct redis *redis, bool read_config, bool brief, server_facts_cb *cb, void *ctx)
+/* ---- ACL DRYRUN: may we what we need, and more? The answers come in the order of the questions ---- */
+
+/* The answer, or NULL where there is none. */
+static const char *dryrun_answer(struct fetch *fetch, const struct reply *reply, const struct error *err)
+{
+    if (!err)
+        return reply_string(reply);
+    if (is_hidden(err))
+        fetch->facts.acl.is_hidden = true;
+    else
+        fail(fetch, err, "ACL DRYRUN");
+    return NULL;
+}
+
+static void on_needed(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+    const char *answer = dryrun_answer(fetch, reply, err);
+
+    while (!acl_needs(&acl_commands[fetch->needed_at], fetch->role))
+        fetch->needed_at++;
+    if (answer)
+        acl_note_needed(&fetch->facts.acl, &acl_commands[fetch->needed_at], answer);
+    fetch->needed_at++;
+    answered(fetch);
+}
+
+static void on_danger(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct fetch *fetch = ctx;
+    const char *answer = dryrun_answer(fetch, reply, err);
+
+    if (answer)
+        acl_note_danger(&fetch->facts.acl, &acl_dangers[fetch->danger_at], answer);
+    fetch->danger_at++;
+    answered(fetch);
+}
+
+static void ask_dryrun(struct fetch *fetch, struct call *call, const struct acl_command *command, redis_cb *on_answer)
+{
+    call_command(call, "ACL");
+    call_add_string(call, "DRYRUN");
+    call_add_string(call, redis_user(fetch->redis));
+    for (const char *const *word = command->words; *word; word++)
+        call_add_string(call, *word);
+    ask(fetch, call, on_answer);
+}
+
+static void ask_rights(struct fetch *fetch, struct call *call, const struct server_questions *questions)
+{
+    fetch->role = questions->role;
+    for (size_t i = 0; i < acl_command_count; i++)
+        if (acl_needs(&acl_commands[i], questions->role))
+            ask_dryrun(fetch, call, &acl_commands[i], on_needed);
+    for (size_t i = 0; i < acl_danger_count && questions->role != ACL_NONE && questions->try_dangers; i++)
+        ask_dryrun(fetch, call, &acl_dangers[i], on_danger);
+}
+
+void server_facts_fetch(struct redis *redis, const struct server_questions *questions, server_facts_cb *cb, void *ctx)
 {
     struct fetch *fetch = memory_new(sizeof *fetch);
     char library_field[64], clock_key[KEY_BYTES_MAX];
     struct call call = {0};
 
-    *fetch = (struct fetch){.redis = redis, .cb = cb, .ctx = ctx};
+    *fetch = (struct fetch){.redis = redis, .cb = cb, .ctx = ctx, .asked_mono_ms = clock_mono_ms()};
     snprintf(library_field, sizeof library_field, "library:%s", library_name());
     key_in_lane(clock_key, 0, "clock");
     ask_words(fetch, &call, (const char *const[]){"INFO", NULL}, on_info);
@@ -183,14 +251,18 @@ void server_facts_fetch(struct redis *redis, bool read_config, bool brief, serve
     ask_words(fetch, &call, (const char *const[]){"HMGET", KEY_META, "schema", "lanes", "run_id", "level", library_field, NULL},
               on_meta);
     ask_words(fetch, &call, (const char *const[]){"HGET", clock_key, "lanes", NULL}, on_lane_0);
-    ask_words(fetch, &call,
-              (const char *const[]){"FUNCTION", "LIST", "LIBRARYNAME", library_name(), brief ? NULL : "WITHCODE", NULL},
-              on_library);
-    if (read_config)
+    ask_words(
+        fetch, &call,
+        (const char *const[]){"FUNCTION", "LIST", "LIBRARYNAME", library_name(), questions->brief ? NULL : "WITHCODE", NULL},
+        on_library);
+    if (questions->read_config)
         ask_words(fetch, &call,
                   (const char *const[]){"CONFIG", "GET", "appendfsync", "no-appendfsync-on-rewrite", "save",
-                                        "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write", NULL},
+                                        "stop-writes-on-bgsave-error", "timeout", "tcp-keepalive", "min-replicas-to-write",
+                                        "aof-load-truncated", "proto-max-bulk-len", "busy-reply-threshold", "maxmemory-clients",
+                                        "protected-mode", NULL},
                   on_config);
+    ask_rights(fetch, &call, questions);
     call_clear(&call);
 }
 

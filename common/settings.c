@@ -26,6 +26,8 @@ int settings_deployment(const struct config *config, struct deployment_options *
     *ret = (struct deployment_options){
         .require_tls = config_bool(config, "redis.require-tls"),
         .require_acl = config_bool(config, "redis.require-acl"),
+        .accept_unverified = config_bool(config, "redis.accept-unverified"),
+        .accept_backported = config_bool(config, "redis.accept-backported"),
     };
     if (durability_parse(&ret->durability, config_string(config, "redis.durability"), err) < 0)
         return error_wrap(err, "%s", config_origin(config, "redis.durability"));

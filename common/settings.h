@@ -8,39 +8,52 @@
 #include "common/deployment.h"
 #include "common/log.h"
 
-#define SETTINGS_COMMON                                                                               \
-    {.key = "redis.url",                                                                              \
-     .kind = CONFIG_STRING,                                                                           \
-     .fallback = "redis://127.0.0.1:6379/0",                                                          \
-     .high = 1024,                                                                                    \
-     .flag = "redis",                                                                                 \
-     .variable = "REDIS_URL",                                                                         \
-     .argument = "URL",                                                                               \
-     .help = "redis://[user[:password]@]host[:port][/db] or unix:///path"},                           \
-        {.key = "redis.password-file",                                                                \
-         .kind = CONFIG_STRING,                                                                       \
-         .high = 1024,                                                                                \
-         .argument = "FILE",                                                                          \
-         .help = "the password, instead of one in the URL"},                                          \
-        {.key = "redis.durability",                                                                   \
-         .kind = CONFIG_STRING,                                                                       \
-         .fallback = "disk",                                                                          \
-         .high = 16,                                                                                  \
-         .flag = "durability",                                                                        \
-         .argument = "LEVEL",                                                                         \
-         .help = "disk (AOF always), everysec or memory: a weaker server is refused"},                \
-        {.key = "redis.require-tls", .kind = CONFIG_BOOL, .help = "refuse plain TCP to other hosts"}, \
-        {.key = "redis.require-acl", .kind = CONFIG_BOOL, .help = "refuse the default user"},         \
-        {.key = "log.level",                                                                          \
-         .kind = CONFIG_STRING,                                                                       \
-         .fallback = "info",                                                                          \
-         .high = 16,                                                                                  \
-         .argument = "LEVEL",                                                                         \
-         .help = "debug, info, warn or error"},                                                       \
-        {.key = "log.format",                                                                         \
-         .kind = CONFIG_STRING,                                                                       \
-         .high = 16,                                                                                  \
-         .argument = "FORMAT",                                                                        \
+#define SETTINGS_COMMON                                                                                            \
+    {.key = "redis.url",                                                                                           \
+     .kind = CONFIG_STRING,                                                                                        \
+     .fallback = "redis://127.0.0.1:6379/0",                                                                       \
+     .high = 1024,                                                                                                 \
+     .flag = "redis",                                                                                              \
+     .variable = "REDIS_URL",                                                                                      \
+     .argument = "URL",                                                                                            \
+     .help = "redis://[user[:password]@]host[:port][/db] or unix:///path"},                                        \
+        {.key = "redis.password-file",                                                                             \
+         .kind = CONFIG_STRING,                                                                                    \
+         .high = 1024,                                                                                             \
+         .argument = "FILE",                                                                                       \
+         .help = "the password, instead of one in the URL"},                                                       \
+        {.key = "redis.durability",                                                                                \
+         .kind = CONFIG_STRING,                                                                                    \
+         .fallback = "disk",                                                                                       \
+         .high = 16,                                                                                               \
+         .flag = "durability",                                                                                     \
+         .argument = "LEVEL",                                                                                      \
+         .help = "disk (AOF always), everysec or memory: a weaker server is refused"},                             \
+        {.key = "redis.require-tls", .kind = CONFIG_BOOL, .help = "refuse plain TCP to other hosts"},              \
+        {.key = "redis.require-acl", .kind = CONFIG_BOOL, .help = "refuse the default user, on this machine too"}, \
+        {.key = "redis.accept-unverified",                                                                         \
+         .kind = CONFIG_BOOL,                                                                                      \
+         .help = "durability disk on your word where CONFIG GET is forbidden"},                                    \
+        {.key = "redis.accept-backported",                                                                         \
+         .kind = CONFIG_BOOL,                                                                                      \
+         .help = "old version numbers: the packages have the fixes of newer ones, do not warn"},                   \
+        {.key = "redis.check-every",                                                                               \
+         .kind = CONFIG_DURATION,                                                                                  \
+         .fallback = "30s",                                                                                        \
+         .low = 100,                                                                                               \
+         .high = 60 * 60 * 1000,                                                                                   \
+         .argument = "DURATION",                                                                                   \
+         .help = "between two checks of the server by rota-scheduler and rota-worker"},                            \
+        {.key = "log.level",                                                                                       \
+         .kind = CONFIG_STRING,                                                                                    \
+         .fallback = "info",                                                                                       \
+         .high = 16,                                                                                               \
+         .argument = "LEVEL",                                                                                      \
+         .help = "debug, info, warn or error"},                                                                    \
+        {.key = "log.format",                                                                                      \
+         .kind = CONFIG_STRING,                                                                                    \
+         .high = 16,                                                                                               \
+         .argument = "FORMAT",                                                                                     \
          .help = "logfmt or json; by default logfmt on a terminal, else json"}
 
 #define SETTINGS_SESSION(timeout, beat)                                    \

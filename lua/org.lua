@@ -122,7 +122,7 @@ local function org(keys, args)
   end
   return { fields, sets, places }
 end
-register('org', org, { 'no-writes' })
+register('org', org, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZCARD', 'ZRANGE', 'ZSCORE' })
 
 --[[ job - one job, whole. Writes nothing.
   ARGV  1 org, 2 id
@@ -141,7 +141,7 @@ local function job(keys, args)
   end
   return { found.place or 'lost', found.score or 0, found.record, found.state_text, deadline_ms, cancelling }
 end
-register('job', job, { 'no-writes' })
+register('job', job, { 'no-writes' }, { 'HGET', 'HGETALL', 'HMGET', 'TIME', 'ZSCORE' })
 
 --[[ jobs - a page of an organization's jobs in one set, in the set's order, without payloads. Writes nothing.
   ARGV  1 org, 2 set ('ready:<queue>', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500,
@@ -169,4 +169,4 @@ local function jobs(keys, args)
   end
   return listed
 end
-register('jobs', jobs, { 'no-writes' })
+register('jobs', jobs, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGE', 'ZREVRANGE' })

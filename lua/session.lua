@@ -132,7 +132,7 @@ local function watch(keys, args)
   end
   return { lane.now_ms, listed }
 end
-register('watch', watch, { 'no-writes' })
+register('watch', watch, { 'no-writes' }, { 'HMGET', 'TIME', 'ZRANGEBYSCORE' })
 
 --[[ recover - gives the jobs of a dead session back, in bounded steps. The first step ends the session: from then on its beats,
   claims and finishes are answered 'lost'. Repeat, with beat '', until it answers left 0.

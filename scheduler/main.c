@@ -77,6 +77,7 @@ static int run(struct program *program, const struct config *config, struct erro
         .redis_url = config_string(config, "redis.url"),
         .password_file = settings_password_file(config),
         .timeout_ms = config_integer(config, "scheduler.session.timeout"),
+        .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "scheduler.session.beat"),
         .on_stopped = on_stopped,
         .ctx = program,

@@ -7,6 +7,7 @@
 
 #include "common/card.h"
 #include "common/clock.h"
+#include "common/deployment_watch.h"
 #include "common/id.h"
 #include "common/keys.h"
 #include "common/log.h"
@@ -17,7 +18,6 @@
 #include "scheduler/recovery.h"
 #include "scheduler/upkeep.h"
 
-#define CHECK_EVERY_S 30.0
 #define CHECK_AGAIN_S 1.0
 #define STOP_AFTER_S  3.0 /* a stop does not wait longer for Redis */
 #define LEAD_LANE     0   /* where the leader's session lives */
@@ -40,6 +40,7 @@ struct scheduler {
     int64_t epoch;
     int64_t started_ms;
     ev_timer check, stop, stand_down;
+    struct deployment_watch watch;
     struct call call;
 };
 
@@ -261,8 +262,6 @@ static void start(struct scheduler *scheduler, const struct deployment *found)
 {
     struct duty duty;
 
-    for (unsigned i = 0; i < found->warning_count && !scheduler->started; i++)
-        log_warn("server", "warning=%s", found->warnings[i]);
     scheduler->started = true;
     scheduler->lanes = scheduler->options.deployment.lanes = found->lanes; /* should it have to be set up anew */
     duty = duty_of(scheduler);
@@ -279,10 +278,15 @@ static void start(struct scheduler *scheduler, const struct deployment *found)
                                                                .ctx = scheduler});
 }
 
+static double check_every_s(const struct scheduler *scheduler)
+{
+    return (double)scheduler->options.check_every_ms / 1000;
+}
+
 static void check_again(struct scheduler *scheduler, double after_s)
 {
     ev_timer_stop(scheduler->loop, &scheduler->check);
-    ev_timer_set(&scheduler->check, after_s, CHECK_EVERY_S);
+    ev_timer_set(&scheduler->check, after_s, check_every_s(scheduler));
     ev_timer_start(scheduler->loop, &scheduler->check);
 }
 
@@ -299,7 +303,7 @@ static void on_checked(const struct deployment *found, const struct error *err, 
         return;
     }
     if (err) {
-        log_warn("the deployment is not as it should be", "err=%s", err->message);
+        deployment_watch_failed(&scheduler->watch, "the deployment is not as it should be", err);
         if (err->code == ERR_INVALID && scheduler->started) {
             if (!scheduler->intake_stopped)
                 log_error("intake of new jobs stopped: the server is weaker than declared", "err=%s", err->message);
@@ -309,6 +313,7 @@ static void on_checked(const struct deployment *found, const struct error *err, 
         check_again(scheduler, CHECK_AGAIN_S);
         return;
     }
+    deployment_watch_passed(&scheduler->watch, found);
     if (!scheduler->session)
         start(scheduler, found);
     else if (found->lanes != scheduler->lanes)
@@ -391,9 +396,12 @@ struct scheduler *scheduler_new(struct ev_loop *loop, const struct scheduler_opt
 
     scheduler->loop = loop;
     scheduler->options = *options;
+    scheduler->options.deployment.role = ACL_SCHEDULER;
+    scheduler->options.deployment.timeout_ms = options->timeout_ms;
+    scheduler->options.deployment.beat_ms = options->beat_ms;
     scheduler->options.deployment.set_up = scheduler->options.deployment.may_read_config = true;
     scheduler->started_ms = clock_wall_ms();
-    ev_timer_init(&scheduler->check, on_check_time, CHECK_EVERY_S, CHECK_EVERY_S);
+    ev_timer_init(&scheduler->check, on_check_time, check_every_s(scheduler), check_every_s(scheduler));
     ev_timer_init(&scheduler->stand_down, on_stand_down, 0, 0);
     ev_init(&scheduler->stop, NULL);
     scheduler->check.data = scheduler->stand_down.data = scheduler->stop.data = scheduler;

@@ -2,7 +2,8 @@
  *
  * The lead is bound to the session of whoever holds it (lua/upkeep.lua, `lead`): it ends with a close at once, and with a death
  * when another scheduler recovers the dead session. Nothing is decided by who leads: every duty is checked in Lua. The leader
- * also sets the deployment up, checks the server every 30 s, and stops the intake of new jobs while it is weaker than declared.
+ * also sets the deployment up, checks the server every check_every_ms, and stops the intake of new jobs while it is weaker than
+ * declared.
  */
 #pragma once
 
@@ -17,7 +18,8 @@ struct scheduler;
 struct scheduler_options {
     const char *redis_url, *password_file;
     int64_t timeout_ms, beat_ms;          /* of the session */
-    struct deployment_options deployment; /* set_up and may_read_config are added */
+    struct deployment_options deployment; /* the session's times, set_up and may_read_config are added */
+    int64_t check_every_ms;               /* > 0: between two checks of the deployment */
     /* The scheduler has stopped, or refused to start (`err`). */
     void (*on_stopped)(const struct error *err, void *ctx);
     void *ctx;

@@ -188,6 +188,7 @@ static int run(struct program *program, const struct config *config, const struc
         .queue_count = program->queue_count,
         .handlers = handlers,
         .timeout_ms = config_integer(config, "session.timeout"),
+        .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "session.beat"),
         .drain_ms = config_integer(config, "worker.drain"),
         .on_stopped = on_stopped,

@@ -8,6 +8,7 @@
 #include "common/buffer.h"
 #include "common/card.h"
 #include "common/clock.h"
+#include "common/deployment_watch.h"
 #include "common/job.h"
 #include "common/keys.h"
 #include "common/log.h"
@@ -19,7 +20,6 @@
 #include "worker/slot.h"
 
 #define CHECK_AGAIN_S 1.0 /* after a check of the deployment that failed */
-#define CHECK_EVERY_S 30.0
 #define CARD_EVERY_S  5.0
 #define SWEEP_LANES   4 /* lanes that are looked into when a sleep ends without a token */
 
@@ -50,6 +50,7 @@ struct worker {
     unsigned closing; /* lanes whose session is being closed */
     ev_timer check, card, drain;
     bool checking;
+    struct deployment_watch watch;
     ev_prepare pump; /* runs once per turn of the loop if something has changed */
     bool changed;
 };
@@ -363,6 +364,11 @@ static void stopped(struct worker *worker, const struct error *err)
     worker->options.on_stopped(err, worker->options.ctx);
 }
 
+static double check_every_s(const struct worker *worker)
+{
+    return (double)worker->options.check_every_ms / 1000;
+}
+
 static void on_checked(const struct deployment *found, const struct error *err, void *ctx)
 {
     struct worker *worker = ctx;
@@ -375,16 +381,15 @@ static void on_checked(const struct deployment *found, const struct error *err, 
         return;
     }
     if (err) {
-        log_warn(worker->lane_count ? "the deployment is not as it should be" : "waiting for the deployment", "err=%s",
-                 err->message);
+        deployment_watch_failed(&worker->watch,
+                                worker->lane_count ? "the deployment is not as it should be" : "waiting for the deployment", err);
         ev_timer_stop(worker->loop, &worker->check);
-        ev_timer_set(&worker->check, CHECK_AGAIN_S, CHECK_EVERY_S);
+        ev_timer_set(&worker->check, CHECK_AGAIN_S, check_every_s(worker));
         ev_timer_start(worker->loop, &worker->check);
         return;
     }
+    deployment_watch_passed(&worker->watch, found);
     if (worker->lane_count == 0) {
-        for (unsigned i = 0; i < found->warning_count; i++)
-            log_warn("server", "warning=%s", found->warnings[i]);
         worker->phase = worker->phase == WORKER_STARTING ? WORKER_RUNNING : worker->phase;
         start_lanes(worker, found->lanes);
     } else if (found->lanes != worker->lane_count) {
@@ -457,6 +462,9 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker = memory_new(sizeof *worker);
     worker->loop = loop;
     worker->options = *options;
+    worker->options.deployment.role = ACL_WORKER;
+    worker->options.deployment.timeout_ms = options->timeout_ms;
+    worker->options.deployment.beat_ms = options->beat_ms;
     worker->started_ms = clock_wall_ms();
     for (size_t i = 0; i < options->queue_count; i++)
         worker->queue_names[i] = options->queues[i].name;
@@ -481,7 +489,7 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
         worker_free(worker);
         return NULL;
     }
-    ev_timer_init(&worker->check, on_check_time, CHECK_EVERY_S, CHECK_EVERY_S);
+    ev_timer_init(&worker->check, on_check_time, check_every_s(worker), check_every_s(worker));
     ev_timer_init(&worker->card, on_card_time, CARD_EVERY_S, CARD_EVERY_S);
     ev_prepare_init(&worker->pump, on_prepare);
     worker->check.data = worker->card.data = worker->pump.data = worker->drain.data = worker;

@@ -29,10 +29,11 @@ struct worker_options {
     unsigned slots;                    /* 1..WORKER_SLOTS_MAX */
     const struct worker_queue *queues; /* borrowed */
     size_t queue_count;
-    const struct handlers *handlers; /* borrowed */
-    int64_t timeout_ms, beat_ms;     /* of the session */
-    int64_t drain_ms;                /* how long a drain waits for running jobs */
-    struct deployment_options deployment;
+    const struct handlers *handlers;      /* borrowed */
+    int64_t timeout_ms, beat_ms;          /* of the session */
+    int64_t drain_ms;                     /* how long a drain waits for running jobs */
+    struct deployment_options deployment; /* the session's times are added */
+    int64_t check_every_ms;               /* > 0: between two checks of the deployment */
     /* The worker has stopped: drained, or refused to start (`err`). */
     void (*on_stopped)(const struct error *err, void *ctx);
     void *ctx;

@@ -148,13 +148,13 @@ local function virtual_time(lane, queue)
   return state
 end
 
--- Registers a function. `commands`: those that it may make, if it writes; a user who has no right to one of them is refused before
--- anything is written, not halfway.
+-- Registers a function. `commands`: those that it may make; a user who has no right to one of them is refused before anything is
+-- written, not halfway.
 local function register(name, callback, flags, commands)
   local function run(keys, args)
     if not call then use_globals() end
     local key = (keys[1] or '') .. ':orgs' -- one of those that are not named in the call
-    for i = 1, commands and #commands or 0 do
+    for i = 1, #commands do
       if not redis.acl_check_cmd(commands[i], key) then
         refuse('NOPERM', format('this user may not call %s on %s, and rota_@ABI@_%s has to', commands[i], key, name))
       end

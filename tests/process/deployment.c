@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/page.h"
 #include "tests/support/pool.h"
 
 #define QUICK_LEAD "--session-timeout", "1s", "--session-beat", "300ms"
@@ -194,6 +195,139 @@ static void a_server_weakened_at_run_time_takes_no_new_jobs(void **state)
     assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:clock intake"), 0);
 }
 
+/* ---- the users of docs/PROTOCOL.md ---- */
+
+static void connect_as(struct pool *pool, const char *user)
+{
+    char *rights = page_rights(user);
+
+    pool_redis(pool, pool_text(pool, "ACL SETUSER %s on >secret %s", user, rights));
+    pool->url = pool_text(pool, "unix://%s:secret@%s", user, server_socket(pool->server));
+    free(rights);
+}
+
+static void the_users_of_the_page_may_do_all_that_programs_do(void **state)
+{
+    struct pool *pool = *state;
+    connect_as(pool, "rota-scheduler");
+    struct process *scheduler = pool_scheduler(pool, "--redis-require-acl", QUICK_LEAD, NULL);
+    connect_as(pool, "rota-worker");
+    struct process *dying = pool_worker(pool, "--redis-require-acl", "--session-timeout", "1s", "--session-beat", "300ms", "--on",
+                                        "hold=exec sleep 600", NULL);
+    pool_push(pool, "acme", "hold", "hold", "");
+    pool_wait_place(pool, "acme", "hold", "running");
+    process_kill(dying);
+    struct process *worker = pool_worker(pool, "--redis-require-acl", "--slots", "20", "--on", "hold=true", "--on", "t=cat",
+                                         "--on", "bad=exit 65", "--on", "again=exit 75", NULL);
+
+    pool_push_many(pool, "acme", "job", 30, "t", "x");
+    pool_push(pool, "globex", "bad", "bad", "");
+    pool_push(pool, "globex", "again", "again", "");
+    pool_push_record(pool, "globex", "later",
+                     &(struct job_record){.type = "t", .payload = "", .has_payload = true, .delay_ms = 300});
+    pool_redis(pool, "XADD rota:inbox * org acme");
+    pool_wait_place(pool, "acme", add_entry(pool, "acme", "x"), "done");
+    pool_wait_place(pool, "acme", "hold", "done");
+    pool_wait_place(pool, "globex", "bad", "dead");
+    pool_wait_place(pool, "globex", "again", "scheduled");
+    pool_wait_place(pool, "globex", "later", "done");
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 32);
+    WAIT_UNTIL(pool_number(pool, "XLEN rota:rejected") == 1);
+    process_signal(worker, SIGTERM);
+    process_signal(scheduler, SIGTERM);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_int_equal(process_wait(scheduler, PROCESS_MS_MAX), 0);
+    const redisReply *denied = pool_redis(pool, "ACL LOG");
+    for (size_t i = 0; i < denied->elements; i++)
+        fail_msg("%s may not %s", denied->element[i]->element[9]->str, denied->element[i]->element[7]->str);
+}
+
+static void a_worker_that_lacks_a_right_says_which(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    connect_as(pool, "rota-worker");
+    pool_redis(pool, "ACL SETUSER rota-worker -zmscore");
+
+    struct process *worker = pool_start(pool, "rota-worker", "--on", "t=true", NULL);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 78);
+    assert_non_null(process_said(worker, "lacks rights that this program needs: ZMSCORE"));
+}
+
+/* ---- the checks that are repeated ---- */
+
+#define OFTEN "--redis-check-every", "200ms"
+
+static const char *probe(struct pool *pool)
+{
+    return offer(pool, pool_text(pool, "probe%lld", (long long)clock_mono_us()));
+}
+
+/* No connection is lost here: it is the check by the clock that notices. */
+static void a_setting_that_was_weakened_is_noticed_by_the_next_check(void **state)
+{
+    static const struct {
+        const char *name, *weak, *good, *says;
+    } cases[] = {
+        {"maxmemory-policy", "allkeys-lru", "noeviction", "maxmemory-policy is \\\"allkeys-lru\\\""},
+        {"appendfsync", "no", "always", "appendfsync is \\\"no\\\": set \\\"appendfsync always\\\""},
+    };
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, OFTEN, NULL);
+    struct process *worker = pool_worker(pool, OFTEN, "--on", "t=sleep 0.5", NULL);
+
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *id = pool_text(pool, "before%u", i);
+        assert_string_equal(offer(pool, id), "new");
+        pool_wait_place(pool, "acme", id, "running");
+
+        pool_redis(pool, "CONFIG SET %s %s", cases[i].name, cases[i].weak);
+        WAIT_UNTIL_MS(5000, strcmp(probe(pool), "intake_paused") == 0);
+        pool_wait_place(pool, "acme", id, "done"); /* completions pass */
+        assert_non_null(process_said(scheduler, cases[i].says));
+        assert_int_equal(count_text(process_log(scheduler), "intake of new jobs stopped"), i + 1);
+
+        WAIT_UNTIL_MS(5000, count_text(process_log(worker), "the deployment is not as it should be") == i + 1);
+
+        if (i == 1) { /* checked again and again, and written down each time; said once */
+            for (int checks = 0; checks < 2; checks++) {
+                long long checked_ms = pool_number(pool, "HGET rota:meta checked_ms");
+                WAIT_UNTIL_MS(5000, pool_number(pool, "HGET rota:meta checked_ms") != checked_ms);
+            }
+            assert_int_equal(count_text(process_log(scheduler), "the deployment is not as it should be"), 2);
+        }
+
+        pool_redis(pool, "CONFIG SET %s %s", cases[i].name, cases[i].good);
+        WAIT_UNTIL_MS(5000, strcmp(probe(pool), "new") == 0);
+        assert_int_equal(count_text(process_log(scheduler), "intake of new jobs resumed"), i + 1);
+        WAIT_UNTIL_MS(5000, count_text(process_log(worker), "the deployment is as it should be again") == i + 1);
+    }
+}
+
+static void a_warning_is_logged_when_it_comes_and_when_it_goes(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, OFTEN, NULL);
+    struct process *worker = pool_worker(pool, OFTEN, "--on", "t=true", NULL);
+    process_wait_for(scheduler, "maxmemory is 0");
+    process_wait_for(worker, "maxmemory is 0");
+
+    pool_redis(pool, "CONFIG SET maxmemory 1gb");
+    process_wait_for(scheduler, "msg=\"server: a warning is over\" was=\"maxmemory is 0");
+    process_wait_for(worker, "msg=\"server: a warning is over\" was=\"maxmemory is 0");
+    pool_redis(pool, "CONFIG SET timeout 1");
+    process_wait_for(scheduler, "timeout is 1");
+    pool_redis(pool, "CONFIG SET timeout 2"); /* still the same warning */
+    pool_redis(pool, "CONFIG SET maxmemory 0");
+    WAIT_UNTIL(count_text(process_log(scheduler), "warning=\"maxmemory is 0") == 2);
+    WAIT_UNTIL(count_text(process_log(worker), "warning=\"maxmemory is 0") == 2);
+
+    assert_int_equal(count_text(process_log(scheduler), "warning=\"timeout is"), 1);
+    assert_int_equal(count_text(process_log(scheduler), "warning=\"maxmemory is 0"), 2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -204,6 +338,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flush_of_the_functions_is_healed, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_flush_of_everything_is_healed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_server_weakened_at_run_time_takes_no_new_jobs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(the_users_of_the_page_may_do_all_that_programs_do, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_that_lacks_a_right_says_which, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_setting_that_was_weakened_is_noticed_by_the_next_check, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_warning_is_logged_when_it_comes_and_when_it_goes, pool_setup, pool_teardown),
     };
 
     if (argc > 1)

@@ -75,12 +75,11 @@ static const struct {
     const char *from, *to;
 } substitutions[] = {
     {"local call, byte, ", "local test_calls, test_name, test_commands = 0, nil, nil\nlocal call, byte, "},
-    {"  call = redis.call\n",
-     "  call = function(...)\n"
-     "    test_calls = test_calls + 1\n"
-     "    if test_commands and not test_commands[...] then error(test_name .. ' makes an undeclared ' .. ...) end\n"
-     "    return redis.call(...)\n"
-     "  end\n"},
+    {"  call = redis.call\n", "  call = function(...)\n"
+                              "    test_calls = test_calls + 1\n"
+                              "    if not test_commands[...] then error(test_name .. ' makes an undeclared ' .. ...) end\n"
+                              "    return redis.call(...)\n"
+                              "  end\n"},
     {"    return callback(keys, args)\n", "    test_name, test_commands = name, commands and {}\n"
                                           "    for _, command in ipairs(commands or {}) do test_commands[command] = true end\n"
                                           "    return callback(keys, args)\n"},

@@ -8,6 +8,7 @@ static const char *info_with(const char *const *changes)
 {
     static const char *const lines[] = {"# Server",
                                         "redis_version:7.0.15",
+                                        "tcp_port:6379",
                                         "run_id:6ab318a6df953ed64ed3ec6c47984f324ce30c60",
                                         "",
                                         "# Clients",
@@ -28,7 +29,10 @@ static const char *info_with(const char *const *changes)
                                         "",
                                         "# Replication",
                                         "role:master",
-                                        "connected_slaves:0"};
+                                        "connected_slaves:0",
+                                        "",
+                                        "# Cluster",
+                                        "cluster_enabled:0"};
     static char info[2000];
     size_t length = 0;
 
@@ -57,8 +61,16 @@ static const char *const good_config[] = {"appendfsync",
                                           "timeout",
                                           "0",
                                           "tcp-keepalive",
-                                          "300",
+                                          "60",
                                           "min-replicas-to-write",
+                                          "0",
+                                          "aof-load-truncated",
+                                          "yes",
+                                          "proto-max-bulk-len",
+                                          "536870912",
+                                          "busy-reply-threshold",
+                                          "5000",
+                                          "maxmemory-clients",
                                           "0",
                                           NULL};
 
@@ -75,13 +87,18 @@ static const char *const *config_with(const char *name, const char *value)
 static struct deployment found;
 static struct error err;
 
-static int judge(const char *info, const char *const *config, enum durability declared)
+static int judge_all(const struct server_answers *answers, const struct deployment_options *options)
 {
-    const struct deployment_options options = {.durability = declared};
-
     found = (struct deployment){0};
     err = (struct error){0};
-    return server_check(info, config, &options, &found, &err);
+    return server_check(answers, options, &found, &err);
+}
+
+static int judge(const char *info, const char *const *config, enum durability declared)
+{
+    return judge_all(
+        &(struct server_answers){.info = info, .config_pairs = config},
+        &(struct deployment_options){.durability = declared, .accept_backported = true, .timeout_ms = 6000, .beat_ms = 2000});
 }
 
 static void assert_says(const char *text)
@@ -93,7 +110,7 @@ static void assert_says(const char *text)
 static void assert_warns(const char *text)
 {
     for (unsigned i = 0; i < found.warning_count; i++)
-        if (strstr(found.warnings[i], text))
+        if (strstr(found.warnings[i].text, text))
             return;
     fail_msg("no warning says \"%s\"", text);
 }
@@ -128,6 +145,7 @@ static void servers_that_will_not_do_are_refused_with_the_setting(void **state)
         {"redis_version:6.2.7", ERR_INVALID, "redis_version is \"6.2.7\""},
         {"redis_version:255.255.255", 0, ""},
         {"loading:1", ERR_UNAVAILABLE, "loading"},
+        {"cluster_enabled:1", ERR_INVALID, "cluster_enabled is 1: Rota speaks to one primary"},
         {"role:slave", ERR_INVALID, "role is \"slave\""},
         {"maxmemory_policy:allkeys-lru", ERR_INVALID, "set \"maxmemory-policy noeviction\""},
         {"maxmemory_policy:volatile-ttl", ERR_INVALID, "maxmemory-policy is \"volatile-ttl\""},
@@ -216,6 +234,19 @@ static void a_failed_snapshot_that_stops_writes_is_refused(void **state)
     assert_warns("last snapshot failed");
 }
 
+static void a_server_whose_replicas_are_missing_refuses_all_writes(void **state)
+{
+    const char *const *config = config_with("min-replicas-to-write", "2");
+
+    (void)state;
+    assert_int_equal(judge(info_with((const char *const[]){"+min_slaves_good_slaves:1", NULL}), config, DURABILITY_DISK),
+                     ERR_FULL);
+    assert_says("min_slaves_good_slaves is 1 and min-replicas-to-write is 2");
+    assert_int_equal(judge(info_with((const char *const[]){"+min_slaves_good_slaves:2", NULL}), config, DURABILITY_DISK), 0);
+    assert_int_equal(judge(info_with(NULL), config, DURABILITY_DISK), 0); /* min-replicas-max-lag 0: they do not count */
+    assert_int_equal(found.warning_count, 0);
+}
+
 static void what_may_hurt_later_is_warned_about(void **state)
 {
     static const struct {
@@ -225,8 +256,16 @@ static void what_may_hurt_later_is_warned_about(void **state)
         {"used_memory:1600001", "", "", "used_memory is 1600001 of maxmemory 2000000"},
         {"connected_clients:8001", "", "", "connected_clients is 8001 of maxclients 10000"},
         {"connected_slaves:1", "min-replicas-to-write", "0", "min-replicas-to-write is 0"},
-        {"", "timeout", "30", "timeout is 30"},
-        {"", "tcp-keepalive", "0", "tcp-keepalive is 0"},
+        {"", "timeout", "6", "timeout is 6: Redis hangs up on clients that are silent for so long, and the beat is 2000 ms"},
+        {"", "tcp-keepalive", "0", "tcp-keepalive is 0: Redis notices never"},
+        {"", "tcp-keepalive", "61", "tcp-keepalive is 61: Redis notices late"},
+        {"", "maxmemory-clients", "1", "maxmemory-clients is \"1\""},
+        {"", "maxmemory-clients", "5%", "maxmemory-clients is \"5%\""},
+        {"", "proto-max-bulk-len", "1048575", "proto-max-bulk-len is 1048575: a job may have 1048576 bytes"},
+        {"", "busy-reply-threshold", "4999", "busy-reply-threshold is 4999"},
+        {"", "busy-reply-threshold", "5001", "busy-reply-threshold is 5001"},
+        {"", "busy-reply-threshold", "0", "busy-reply-threshold is 0"},
+        {"", "aof-load-truncated", "no", "set \"aof-load-truncated yes\""},
     };
 
     (void)state;
@@ -236,6 +275,7 @@ static void what_may_hurt_later_is_warned_about(void **state)
         assert_int_equal(judge(info, config_with(cases[i].setting, cases[i].value), DURABILITY_DISK), 0);
         assert_int_equal(found.warning_count, 1);
         assert_warns(cases[i].says);
+        assert_true(strncmp(found.warnings[0].text, found.warnings[0].name, strlen(found.warnings[0].name)) == 0);
     }
 }
 
@@ -244,8 +284,89 @@ static void what_is_just_within_bounds_is_not_warned_about(void **state)
     const char *info = info_with((const char *const[]){"used_memory:1600000", "connected_clients:8000", NULL});
 
     (void)state;
-    assert_int_equal(judge(info, config_with("timeout", "60"), DURABILITY_DISK), 0);
+    assert_int_equal(judge(info, config_with("timeout", "7"), DURABILITY_DISK), 0);
     assert_int_equal(found.warning_count, 0);
+    assert_int_equal(judge(info_with(NULL), config_with("tcp-keepalive", "1"), DURABILITY_DISK), 0);
+    assert_int_equal(judge(info_with(NULL), config_with("proto-max-bulk-len", "1048576"), DURABILITY_DISK), 0);
+    assert_int_equal(found.warning_count, 0);
+    assert_int_equal(
+        judge(info_with((const char *const[]){"tcp_port:0", NULL}), config_with("tcp-keepalive", "300"), DURABILITY_DISK),
+        0); /* it has a unix socket only */
+    assert_int_equal(found.warning_count, 0);
+}
+
+static void who_may_not_read_settings_is_not_warned_of_them(void **state)
+{
+    (void)state;
+    assert_int_equal(judge(info_with(NULL), NULL, DURABILITY_MEMORY), 0);
+    assert_int_equal(found.warning_count, 0);
+}
+
+/* ---- known holes ---- */
+
+#define LUA "CVE-2025-49844, CVE-2025-46817, CVE-2025-46818, CVE-2025-46819"
+
+static void the_fixes_of_the_packages_are_taken_on_the_operators_word(void **state)
+{
+    struct deployment_options options = {.durability = DURABILITY_DISK};
+    const char *valkey = "+valkey_version:8.1.4";
+
+    (void)state;
+    assert_int_equal(judge_all(&(struct server_answers){.info = info_with(NULL), .config_pairs = good_config}, &options), 0);
+    assert_int_equal(found.warning_count, 1);
+    assert_warns("redis_version is 7.0.15, without the fixes of " LUA ": use a newer one, or set redis.accept-backported");
+    options.accept_backported = true;
+    assert_int_equal(judge_all(&(struct server_answers){.info = info_with(NULL), .config_pairs = good_config}, &options), 0);
+    assert_int_equal(found.warning_count, 0);
+    options.accept_backported = false; /* it says 7.2.4 beside its own version */
+    assert_int_equal(
+        judge_all(&(struct server_answers){.info = info_with((const char *const[]){"redis_version:7.2.4", valkey, NULL}),
+                                           .config_pairs = good_config},
+                  &options),
+        0);
+    assert_int_equal(found.warning_count, 0);
+}
+
+/* ---- time ---- */
+
+static unsigned warnings_of_time(int64_t offset_ms, int64_t round_trip_ms, int64_t fork_us, int64_t timeout_ms)
+{
+    char fork[64];
+
+    snprintf(fork, sizeof fork, "+latest_fork_usec:%lld", (long long)fork_us);
+    assert_int_equal(judge_all(&(struct server_answers){.info = info_with((const char *const[]){fork, NULL}),
+                                                        .config_pairs = good_config,
+                                                        .clock_offset_ms = offset_ms,
+                                                        .round_trip_ms = round_trip_ms},
+                               &(struct deployment_options){.accept_backported = true, .timeout_ms = timeout_ms}),
+                     0);
+    return found.warning_count;
+}
+
+static void a_clock_that_is_off_is_warned_about(void **state)
+{
+    (void)state;
+    assert_int_equal(warnings_of_time(1000, 0, 0, 0), 0);
+    assert_int_equal(warnings_of_time(-1000, 0, 0, 0), 0);
+    assert_int_equal(warnings_of_time(1001, 0, 0, 0), 1);
+    assert_warns("the server's clock is 1001 ms ahead of ours (more than 1000)");
+    assert_int_equal(warnings_of_time(-60000, 0, 0, 0), 1);
+    assert_warns("the server's clock is 60000 ms behind ours");
+    assert_int_equal(warnings_of_time(1200, 200, 0, 0), 0); /* it may be the way that took so long */
+    assert_int_equal(warnings_of_time(-1200, 200, 0, 0), 0);
+    assert_int_equal(warnings_of_time(1201, 200, 0, 0), 1);
+}
+
+static void a_time_out_must_have_room_for_ten_stalls(void **state)
+{
+    (void)state;
+    assert_int_equal(warnings_of_time(0, 600, 0, 6000), 0);
+    assert_int_equal(warnings_of_time(0, 601, 0, 6000), 1);
+    assert_warns("Redis was silent for 601 ms (a round trip), and the session's time-out is 6000 ms");
+    assert_int_equal(warnings_of_time(0, 1, 600999, 6000), 0);
+    assert_int_equal(warnings_of_time(0, 1, 601000, 6000), 1);
+    assert_warns("Redis was silent for 601 ms (latest_fork_usec)");
+    assert_int_equal(warnings_of_time(0, 601, 0, 0), 0); /* rota has no session */
 }
 
 static void warnings_beyond_the_limit_are_dropped(void **state)
@@ -254,9 +375,10 @@ static void warnings_beyond_the_limit_are_dropped(void **state)
 
     (void)state;
     for (int i = 0; i < DEPLOYMENT_WARNINGS_MAX + 5; i++)
-        server_check_warn(&crowded, "%0300d", i);
+        server_check_warn(&crowded, "a name that is longer than thirty-one bytes", "%0300d", i);
     assert_int_equal(crowded.warning_count, DEPLOYMENT_WARNINGS_MAX);
-    assert_int_equal(strlen(crowded.warnings[0]), sizeof crowded.warnings[0] - 1);
+    assert_int_equal(strlen(crowded.warnings[0].name), sizeof crowded.warnings[0].name - 1);
+    assert_int_equal(strlen(crowded.warnings[0].text), sizeof crowded.warnings[0].text - 1);
 }
 
 static void durability_has_three_names(void **state)
@@ -284,8 +406,13 @@ int main(void)
         cmocka_unit_test(without_config_the_level_is_the_best_it_can_be),
         cmocka_unit_test(snapshots_that_can_stop_all_writes_are_warned_about),
         cmocka_unit_test(a_failed_snapshot_that_stops_writes_is_refused),
+        cmocka_unit_test(a_server_whose_replicas_are_missing_refuses_all_writes),
         cmocka_unit_test(what_may_hurt_later_is_warned_about),
         cmocka_unit_test(what_is_just_within_bounds_is_not_warned_about),
+        cmocka_unit_test(who_may_not_read_settings_is_not_warned_of_them),
+        cmocka_unit_test(the_fixes_of_the_packages_are_taken_on_the_operators_word),
+        cmocka_unit_test(a_clock_that_is_off_is_warned_about),
+        cmocka_unit_test(a_time_out_must_have_room_for_ten_stalls),
         cmocka_unit_test(warnings_beyond_the_limit_are_dropped),
         cmocka_unit_test(durability_has_three_names),
     };
