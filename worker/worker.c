@@ -21,6 +21,8 @@
 #define CHECK_AGAIN_S 1.0 /* after a check of the deployment that failed */
 #define CHECK_EVERY_S 30.0
 #define CARD_EVERY_S  5.0
+#define PAUSE_S_MIN   0.2 /* after a claim that was refused, twice as much after each further one */
+#define PAUSE_S_MAX   5.0
 #define SWEEP_LANES   4 /* lanes that are looked into when a sleep ends without a token */
 
 enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_CLOSING, WORKER_STOPPED };
@@ -31,6 +33,8 @@ struct outlook {
     bool work, quiet_work; /* a claim may find something */
     bool woken;            /* a token came after the claim under way was sent */
     ev_timer comes_back;   /* a rate-limited organization has a token again */
+    ev_timer pause;        /* a claim was refused: no other one while this runs */
+    double pause_s;        /* 0: the last claim was not */
     struct worker *worker;
 };
 
@@ -102,7 +106,8 @@ static struct outlook *choose_lane(struct worker *worker, bool quiet, int64_t *r
         bool work = quiet ? outlook->quiet_work : outlook->work;
         if (lane_active(outlook->lane) > 0 && lane_v(outlook->lane) < floor)
             floor = lane_v(outlook->lane);
-        if (work && lane_is_ready(outlook->lane) && (!best || lane_v(outlook->lane) < lane_v(best->lane)))
+        if (work && !ev_is_active(&outlook->pause) && lane_is_ready(outlook->lane) &&
+            (!best || lane_v(outlook->lane) < lane_v(best->lane)))
             best = outlook;
     }
     *ret_floor = floor == INT64_MAX || worker->lane_count == 1 ? 0 : floor;
@@ -251,6 +256,15 @@ static void on_comes_back(struct ev_loop *loop, ev_timer *timer, int events)
     note_change(outlook->worker);
 }
 
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct outlook *outlook = timer->data;
+
+    (void)loop, (void)events;
+    outlook->work = outlook->quiet_work = true;
+    note_change(outlook->worker);
+}
+
 /* ---- what the lanes tell ---- */
 
 static void on_lane_open(struct lane *lane, void *ctx)
@@ -290,6 +304,7 @@ static void on_answer(struct lane *lane, unsigned wanted, void *ctx)
     note_change(worker);
     if (wanted == 0)
         return;
+    outlook->pause_s = 0;
     /* What is left is known of the first queue only: with more of them the next claim tells. */
     outlook->work = outlook->quiet_work =
         outlook->woken || (lane_taken(lane) > 0 && (lane_active(lane) > 0 || worker->options.queue_count > 1));
@@ -298,6 +313,20 @@ static void on_answer(struct lane *lane, unsigned wanted, void *ctx)
         ev_timer_set(&outlook->comes_back, (double)lane_next_ms(lane) / 1000, 0);
         ev_timer_start(worker->loop, &outlook->comes_back);
     }
+}
+
+static void on_lane_refused(struct lane *lane, void *ctx)
+{
+    struct worker *worker = ctx;
+    struct outlook *outlook = &worker->lanes[lane_number(lane)];
+
+    outlook->work = outlook->quiet_work = false;
+    outlook->pause_s = outlook->pause_s == 0                ? PAUSE_S_MIN
+                       : outlook->pause_s < PAUSE_S_MAX / 2 ? outlook->pause_s * 2
+                                                            : PAUSE_S_MAX;
+    ev_timer_set(&outlook->pause, outlook->pause_s, 0);
+    ev_timer_start(worker->loop, &outlook->pause);
+    note_change(worker);
 }
 
 static void on_stop(struct lane *lane, const char *name, bool cancelled, void *ctx)
@@ -328,7 +357,8 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
         struct outlook *outlook = &worker->lanes[i];
         outlook->worker = worker;
         ev_init(&outlook->comes_back, on_comes_back);
-        outlook->comes_back.data = outlook;
+        ev_init(&outlook->pause, on_pause_over);
+        outlook->comes_back.data = outlook->pause.data = outlook;
         outlook->lane = lane_new(&(struct lane_options){
             .loop = worker->loop,
             .redis = worker->redis,
@@ -340,6 +370,7 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
             .on_open = on_lane_open,
             .on_job = on_job,
             .on_answer = on_answer,
+            .on_refused = on_lane_refused,
             .on_stop = on_stop,
             .on_lost = on_lane_lost,
             .ctx = worker,
@@ -505,6 +536,7 @@ void worker_free(struct worker *worker)
     sleeper_free(worker->sleeper);
     for (uint32_t i = 0; i < worker->lane_count; i++) {
         ev_timer_stop(worker->loop, &worker->lanes[i].comes_back);
+        ev_timer_stop(worker->loop, &worker->lanes[i].pause);
         lane_free(worker->lanes[i].lane);
     }
     free(worker->lanes);

@@ -1,10 +1,12 @@
 /* worker - a real worker: its slots, lanes and queues, how it stops, how it hears of a cancel. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/memory.h"
 #include "tests/support/pool.h"
@@ -18,6 +20,15 @@ static const char *logging(struct pool *pool, const char *type, const char *comm
 static unsigned logged(struct pool *pool, const char *text)
 {
     return count_text(pool_file(pool, "ran"), text);
+}
+
+/* Makes the file that handlers wait for. */
+static void let_go(struct pool *pool)
+{
+    int fd = creat(pool_path(pool, "go"), 0600);
+
+    assert_true(fd >= 0);
+    close(fd);
 }
 
 static long long sessions(struct pool *pool)
@@ -280,6 +291,65 @@ static void nothing_piles_up_in_a_worker(void **state)
     free(children);
 }
 
+/* ---- when Redis refuses ---- */
+
+static long long function_calls(struct pool *pool)
+{
+    const char *stats = strstr(pool_string(pool, "INFO commandstats"), "cmdstat_fcall:calls=");
+
+    return stats ? atoll(stats + strlen("cmdstat_fcall:calls=")) : 0;
+}
+
+static void a_refused_claim_waits_before_it_is_tried_again(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--on", "t=@noop", NULL);
+    pool_redis(pool, "SET rota:{0}:active:default damaged");
+
+    pool_redis(pool, "CONFIG RESETSTAT");
+    int64_t damaged_mono_ms = clock_mono_ms();
+    while (clock_mono_ms() - damaged_mono_ms < 2000) { /* work is announced all the time, as enqueue would */
+        pool_redis(pool, "ZADD rota:{0}:wake:default 0 0");
+        pause_ms(20);
+    }
+
+    process_wait_for(worker, "msg=\"claim refused");
+    assert_true(function_calls(pool) < 60); /* the scheduler's looks, some beats, four or five claims */
+    assert_int_equal(count_text(process_log(worker), "msg=\"claim refused"), 1);
+    pool_redis(pool, "DEL rota:{0}:active:default");
+    pool_push(pool, "acme", "job1", "t", "");
+    pool_wait_place(pool, "acme", "job1", "done");
+    process_wait_for(worker, "msg=\"claims are answered again\"");
+}
+
+static void a_refused_report_takes_no_other_one_with_it(void **state)
+{
+    struct pool *pool = *state;
+    pool->unchecked = true;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--slots", "8", "--session-timeout", "6s", "--session-beat", "500ms", "--on",
+                                         logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
+    pool_push_many(pool, "good", "job", 7, "t", "");
+    pool_push(pool, "bad", "job", "t", "");
+    WAIT_UNTIL(logged(pool, "/job") == 8);
+    pool_redis(pool, "SET rota:{0}:org:bad:done damaged");
+
+    process_signal(worker, SIGSTOP); /* so that all the reports go in one call */
+    let_go(pool);
+    WAIT_UNTIL(pool_handlers(pool) == 0);
+    process_signal(worker, SIGCONT);
+
+    WAIT_UNTIL(pool_count(pool, "good", "done") == 7);
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(pool_job(pool, "good", pool_text(pool, "job%04d", i))->state.deliveries, 1);
+    long long beat = pool_number(pool, "HGET rota:{0}:session:%s beat", pool_session(pool, worker, 0));
+    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", pool_session(pool, worker, 0)) > beat + 5);
+    assert_in_range(count_text(process_log(worker), "job=bad/job"), 0, 3);
+    pool_push(pool, "good", "next", "t", "");
+    pool_wait_place(pool, "good", "next", "done");
+}
+
 /* ---- starting ---- */
 
 static void a_worker_waits_for_the_deployment_and_needs_no_scheduler_afterwards(void **state)
@@ -330,6 +400,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(every_twentieth_slot_is_kept_for_quiet_organizations, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_becomes_free_hears_of_new_work, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(nothing_piles_up_in_a_worker, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_refused_claim_waits_before_it_is_tried_again, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_refused_report_takes_no_other_one_with_it, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_worker_waits_for_the_deployment_and_needs_no_scheduler_afterwards, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_work_is_refused_at_start, pool_setup, pool_teardown),
