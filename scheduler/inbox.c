@@ -40,6 +40,7 @@ struct inbox {
     unsigned calls; /* of this round, not yet answered */
     bool failed;    /* something of this round must be tried again */
     ev_timer retry;
+    struct complaint complaint;
     struct call call;
 };
 
@@ -57,6 +58,8 @@ static void clear_items(struct inbox *inbox)
 static void end_round(struct inbox *inbox)
 {
     clear_items(inbox);
+    if (!inbox->failed)
+        duty_worked(&inbox->complaint, "inbox", 0);
     if (inbox->failed) {
         ev_timer_stop(inbox->duty.loop, &inbox->retry);
         ev_timer_set(&inbox->retry, RETRY_S, 0);
@@ -77,8 +80,7 @@ static void end_call(struct inbox *inbox, const struct error *err, void (*next)(
 {
     if (err) {
         inbox->failed = true;
-        if (!duty_unsettled(&inbox->duty, err))
-            log_warn("inbox: no answer, trying again", "err=%s", err->message);
+        duty_failed(&inbox->duty, &inbox->complaint, "inbox", 0, err);
     }
     if (--inbox->calls == 0)
         next(inbox);
@@ -188,11 +190,8 @@ static void on_moved(const struct reply *reply, const struct error *err, void *c
         else if (err->code == ERR_INVALID && batch->count == 1)
             snprintf(item->reason, sizeof item->reason, "%.250s", err->message);
     }
-    if (err && err->code == ERR_INVALID) {
-        log_warn("inbox: batch refused", "entries=%zu err=%s", batch->count, err->message);
-        if (batch->count == 1)
-            err = NULL;
-    }
+    if (err && err->code == ERR_INVALID && batch->count == 1)
+        err = NULL;
     free(batch);
     end_call(inbox, err, reject);
 }
@@ -255,6 +254,7 @@ static void on_read(const struct reply *reply, const struct error *err, void *ct
 
     if (err) {
         inbox->failed = true;
+        duty_failed(&inbox->duty, &inbox->complaint, "inbox", 0, err);
         end_round(inbox);
         return;
     }
