@@ -36,14 +36,15 @@ struct child {
     pid_t pid;
     int pidfd;
     ev_io exit;
-    ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start */
+    ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start, and an end that was held back */
     struct outlet out, log;
     struct buffer result, error;
     size_t result_max, result_dropped;
-    int64_t started_us;
+    int64_t started_us, run_us; /* run_us: once it has ended */
     struct ending ending;
     bool terminated; /* TERM was sent */
     bool killed;     /* KILL was sent */
+    bool ended;      /* and buried */
     _Atomic pid_t *group;
 };
 
@@ -198,7 +199,7 @@ static void tell(struct child *child)
     child->cb(
         &(struct child_result){
             .ending = child->ending,
-            .run_us = clock_mono_us() - child->started_us,
+            .run_us = child->ended ? child->run_us : clock_mono_us() - child->started_us,
             .result = child->result.data ? child->result.data : "",
             .result_bytes = child->result.length,
             .result_dropped_bytes = child->result_dropped,
@@ -215,12 +216,26 @@ static void leave_group(struct child *child)
         *child->group = 0;
 }
 
+static void arm_timer(struct child *child, int64_t after_ms)
+{
+    ev_timer_stop(child->loop, &child->timer);
+    ev_now_update(child->loop);
+    ev_timer_set(&child->timer, (double)after_ms / 1000, 0);
+    ev_timer_start(child->loop, &child->timer);
+}
+
+/* Ended by a signal that may have been meant for all of us. */
+static bool was_told_to_end(const struct child *child)
+{
+    return !child->terminated && (child->ending.signal == SIGTERM || child->ending.signal == SIGINT);
+}
+
 static void on_exit_seen(struct ev_loop *loop, ev_io *io, int events)
 {
     struct child *child = io->data;
     siginfo_t info = {0};
 
-    (void)loop, (void)events;
+    (void)events;
     /* Its group dies before it is reaped: until then the group's number cannot be anybody else's. */
     if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
         return;
@@ -234,17 +249,17 @@ static void on_exit_seen(struct ev_loop *loop, ev_io *io, int events)
         child->ending.exit = info.si_status;
     else
         child->ending.signal = info.si_status;
+    child->run_us = clock_mono_us() - child->started_us;
+    child->ended = true;
+    child->pid = 0;
+    if (child->cb && was_told_to_end(child)) {
+        ev_io_stop(loop, io);
+        arm_timer(child, CHILD_HOLD_MS);
+        return;
+    }
     if (child->cb)
         tell(child);
     free_child(child);
-}
-
-static void arm_timer(struct child *child, int64_t after_ms)
-{
-    ev_timer_stop(child->loop, &child->timer);
-    ev_now_update(child->loop);
-    ev_timer_set(&child->timer, (double)after_ms / 1000, 0);
-    ev_timer_start(child->loop, &child->timer);
 }
 
 static void kill_group(struct child *child)
@@ -277,7 +292,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct child *child = timer->data;
 
     (void)loop, (void)events;
-    if (child->ending.start_errno > 0) {
+    if (child->ending.start_errno > 0 || child->ended) {
         tell(child);
         free_child(child);
     } else if (child->killed) {

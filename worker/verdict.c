@@ -1,5 +1,6 @@
 #include "worker/verdict.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #define BACKOFF_BASE_MS 5000
@@ -11,6 +12,8 @@ enum verdict verdict_of(const struct ending *ending)
         return VERDICT_RELEASE;
     if (ending->timed_out)
         return VERDICT_TIMEOUT;
+    if (ending->draining && (ending->signal == SIGTERM || ending->signal == SIGINT))
+        return VERDICT_RELEASE;
     if (ending->signal >= 0)
         return VERDICT_CRASH;
     switch (ending->exit) {

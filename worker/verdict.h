@@ -25,6 +25,7 @@ struct ending {
     int start_errno; /* > 0: it could not be started at all */
     bool timed_out;  /* killed by us: it ran too long */
     bool stopped;    /* killed by us: shutdown, lost session or cancel */
+    bool draining;   /* the worker was told to stop: a TERM or INT was meant for both */
 };
 
 enum verdict verdict_of(const struct ending *ending);

@@ -606,6 +606,7 @@ void worker_drain(struct worker *worker)
         return;
     log_info("draining", "running=%u wait_ms=%lld", slots_taken(worker->slots), (long long)worker->options.drain_ms);
     worker->phase = WORKER_DRAINING;
+    slots_drain(worker->slots);
     if (worker->lane_count == 0) {
         stopped(worker, NULL);
         return;

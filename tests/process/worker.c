@@ -114,6 +114,35 @@ static void a_second_term_stops_at_once(void **state)
     assert_int_equal(pool_job(pool, "acme", "job0000")->state.crashes, 0);
 }
 
+/* As systemd does by default: TERM for every process of the unit, in no order. */
+static void a_term_that_reaches_the_handlers_too_uses_no_attempt(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--on", logging(pool, "t", "echo $$ >> $HOME/pids; exec sleep 60"), NULL);
+    pool_push_many(pool, "acme", "job", 2, "t", "");
+    WAIT_UNTIL(count_text(pool_file(pool, "pids"), "\n") == 2);
+    const char *pids = pool_file(pool, "pids");
+    pid_t first = (pid_t)atoi(pids), second = (pid_t)atoi(strchr(pids, '\n') + 1);
+
+    int64_t first_mono_ms = clock_mono_ms();
+    kill(first, SIGTERM);
+    WAIT_UNTIL(kill(first, 0) < 0); /* the worker has seen its end */
+    process_signal(worker, SIGTERM);
+    kill(second, SIGTERM);
+    if (clock_mono_ms() - first_mono_ms > 40)
+        return; /* the machine stalled: too late for the first one */
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    for (int i = 0; i < 2; i++) {
+        const struct job *job = pool_job(pool, "acme", pool_text(pool, "job%04d", i));
+        assert_string_equal(job->place, "ready");
+        assert_string_equal(job_last_attempt(job)->outcome, "released");
+        assert_int_equal(job->state.attempt, 0);
+        assert_int_equal(job->state.crashes, 0);
+    }
+}
+
 static void an_idle_worker_stops_even_while_redis_is_away(void **state)
 {
     struct pool *pool = *state;
@@ -389,6 +418,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(term_lets_running_jobs_end, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_outlasts_the_drain_goes_back_to_the_next_worker_at_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_second_term_stops_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_term_that_reaches_the_handlers_too_uses_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(an_idle_worker_stops_even_while_redis_is_away, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cancel_reaches_the_handler_within_a_beat, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(no_job_is_left_lying_in_any_lane, pool_setup_lanes, pool_teardown),
