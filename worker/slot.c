@@ -86,6 +86,8 @@ static void describe(char *error, const struct child_result *result)
     const char *colon = result->error[0] ? ": " : "";
 
     error[0] = '\0';
+    if (ending->exit == 0 || ending->exit == 99)
+        return;
     if (ending->start_errno > 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "%s", result->error);
     else if (ending->timed_out)
@@ -93,7 +95,7 @@ static void describe(char *error, const struct child_result *result)
                  result->error);
     else if (ending->signal >= 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, result->error);
-    else if (ending->exit != 0 && ending->exit != 99)
+    else
         snprintf(error, JOB_ERROR_BYTES_MAX, "exit %d%s%s", ending->exit, colon, result->error);
 }
 
