@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "tests/support/pool.h"
 
@@ -194,6 +195,28 @@ static void a_server_weakened_at_run_time_takes_no_new_jobs(void **state)
     assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:clock intake"), 0);
 }
 
+/* ---- how programs are started ---- */
+
+static void assert_refused(struct process *process, int status, const char *words)
+{
+    assert_int_equal(process_wait(process, PROCESS_MS_MAX), status);
+    assert_non_null(process_said(process, words));
+}
+
+static void what_is_no_flag_is_refused(void **state)
+{
+    struct pool *pool = *state;
+
+    assert_refused(pool_start(pool, "rota-worker", "--on", "t=true", "start", NULL), EX_USAGE,
+                   "rota-worker: \"start\" is no flag");
+    assert_refused(pool_start(pool, "rota-scheduler", "--", "-v", NULL), EX_USAGE, "rota-scheduler: \"-v\" is no flag");
+    assert_refused(pool_start(pool, "rota-worker", "--slot", "3", NULL), EX_USAGE, "unknown flag \"--slot\"");
+    assert_refused(pool_start(pool, "rota-scheduler", "--lanes", "x", NULL), EX_USAGE, "flag --lanes");
+    pool->environment = (const char *const[]){"ROTA_WORKER_SLOTS=many", NULL};
+    assert_refused(pool_start(pool, "rota-worker", "--on", "t=true", NULL), EX_CONFIG, "variable ROTA_WORKER_SLOTS");
+    pool->environment = NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -204,6 +227,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flush_of_the_functions_is_healed, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_flush_of_everything_is_healed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_server_weakened_at_run_time_takes_no_new_jobs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_flag_is_refused, pool_setup, pool_teardown),
     };
 
     if (argc > 1)
