@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "common/file.h"
 #include "common/session.h"
 #include "common/settings.h"
 #include "scheduler/scheduler.h"
@@ -105,8 +106,10 @@ int main(int argc, char **argv)
     struct program program = {0};
     struct error err;
     int status;
-    struct config *config = settings_begin(settings, known_elsewhere, "rota-scheduler", usage, argc, argv, &status);
+    struct config *config;
 
+    file_open_standard();
+    config = settings_begin(settings, known_elsewhere, "rota-scheduler", usage, argc, argv, &status);
     if (!config)
         return status;
     if (run(&program, config, &err) < 0) {

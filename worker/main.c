@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/file.h"
 #include "common/id.h"
 #include "common/memory.h"
 #include "common/session.h"
@@ -215,8 +216,10 @@ int main(int argc, char **argv)
     struct handlers handlers = {0};
     struct error err;
     int status;
-    struct config *config = settings_begin(settings, known_elsewhere, "rota-worker", usage, argc, argv, &status);
+    struct config *config;
 
+    file_open_standard();
+    config = settings_begin(settings, known_elsewhere, "rota-worker", usage, argc, argv, &status);
     if (!config)
         return status;
     if (read_handlers(&handlers, config, &err) < 0 || read_queues(&program, config, &err) < 0 ||

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "tests/support/pool.h"
 
@@ -203,6 +204,49 @@ static void assert_refused(struct process *process, int status, const char *word
     assert_non_null(process_said(process, words));
 }
 
+static struct process *start_closed(struct pool *pool, const char *program, const char *const *arguments)
+{
+    const char *home = pool_text(pool, "HOME=%s", pool->directory), *url = pool_text(pool, "ROTA_REDIS_URL=%s", pool->url);
+    struct process_options options = {.program = program,
+                                      .arguments = arguments,
+                                      .environment = (const char *const[]){home, url, NULL},
+                                      .log = pool_path(pool, "closed.log"),
+                                      .closed = true};
+
+    return pool->processes[pool->process_count++] = process_start(&options);
+}
+
+static void assert_standard_descriptors(struct process *process)
+{
+    char path[64], target[64];
+
+    for (int fd = 0; fd <= 2; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process_pid(process), fd);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        assert_true(length > 0);
+        target[length] = '\0';
+        assert_string_equal(target, "/dev/null");
+    }
+}
+
+/* Log lines would go to whatever takes the numbers: the connection to Redis. */
+static void programs_that_begin_without_standard_descriptors_work(void **state)
+{
+    struct pool *pool = *state;
+
+    struct process *scheduler = start_closed(pool, "rota-scheduler", (const char *const[]){"--log-level", "debug", NULL});
+    WAIT_UNTIL(pool_number(pool, "EXISTS rota:leader") == 1);
+    struct process *worker = start_closed(
+        pool, "rota-worker", (const char *const[]){"--log-level", "debug", "--on", "t=cat", "--on", "bad=exit 1", NULL});
+    struct process *push = start_closed(pool, "rota", (const char *const[]){"push", "acme", "t", "four", NULL});
+    assert_int_equal(process_wait(push, PROCESS_MS_MAX), 0);
+    pool_push(pool, "acme", "bad", "bad", ""); /* which is logged */
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 1 && pool_count(pool, "acme", "scheduled") == 1);
+
+    assert_standard_descriptors(scheduler);
+    assert_standard_descriptors(worker);
+}
+
 static void what_is_no_flag_is_refused(void **state)
 {
     struct pool *pool = *state;
@@ -227,6 +271,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flush_of_the_functions_is_healed, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_flush_of_everything_is_healed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_server_weakened_at_run_time_takes_no_new_jobs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(programs_that_begin_without_standard_descriptors_work, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_flag_is_refused, pool_setup, pool_teardown),
     };
 
