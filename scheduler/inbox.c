@@ -36,7 +36,7 @@ struct inbox {
     struct redis *listener;
     struct item items[ENTRIES_PER_READ];
     size_t count;
-    int to_read;    /* entries of the next read: fewer while they are large */
+    size_t to_read; /* entries of the next read: one at first, fewer while they are large */
     unsigned calls; /* of this round, not yet answered */
     bool failed;    /* something of this round must be tried again */
     ev_timer retry;
@@ -246,6 +246,30 @@ static void read_item(struct inbox *inbox, const struct reply *entry)
         snprintf(item->reason, sizeof item->reason, "%.250s", err.message);
 }
 
+static size_t entry_bytes(const struct reply *entry)
+{
+    const struct reply *fields = reply_at(entry, 1);
+    size_t bytes, sum = 0;
+
+    for (size_t i = 0; i < reply_count(fields); i++) {
+        reply_bytes(reply_at(fields, i), &bytes);
+        sum += bytes;
+    }
+    return sum;
+}
+
+/* How many entries to ask for after `count` of them had `bytes` bytes: at most twice as many. */
+static size_t next_read(size_t to_read, size_t count, size_t bytes)
+{
+    size_t fit = bytes > 0 ? READ_BYTES_MAX / (bytes / count + 1) : ENTRIES_PER_READ;
+
+    if (fit > 2 * to_read)
+        fit = 2 * to_read;
+    if (fit > ENTRIES_PER_READ)
+        fit = ENTRIES_PER_READ;
+    return fit > 0 ? fit : 1;
+}
+
 static void on_read(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct inbox *inbox = ctx;
@@ -261,16 +285,14 @@ static void on_read(const struct reply *reply, const struct error *err, void *ct
     clear_items(inbox);
     for (size_t i = 0; i < reply_count(entries) && i < ENTRIES_PER_READ; i++) {
         read_item(inbox, reply_at(entries, i));
-        bytes += inbox->items[i].record.length;
+        bytes += entry_bytes(reply_at(entries, i));
     }
-    if (bytes > READ_BYTES_MAX)
-        inbox->to_read = inbox->to_read > 1 ? inbox->to_read / 2 : 1;
-    else if (inbox->to_read < ENTRIES_PER_READ)
-        inbox->to_read *= 2;
-    if (inbox->count > 0)
-        move(inbox);
-    else
+    if (inbox->count == 0) {
         read_stream(inbox);
+        return;
+    }
+    inbox->to_read = next_read(inbox->to_read, inbox->count, bytes);
+    move(inbox);
 }
 
 static void read_stream(struct inbox *inbox)
@@ -282,7 +304,7 @@ static void read_stream(struct inbox *inbox)
     }
     call_command(&inbox->call, "XREAD");
     call_add_string(&inbox->call, "COUNT");
-    call_add_int(&inbox->call, inbox->to_read);
+    call_add_int(&inbox->call, (int64_t)inbox->to_read);
     call_add_string(&inbox->call, "BLOCK");
     call_add_int(&inbox->call, LISTEN_MS);
     call_add_string(&inbox->call, "STREAMS");
@@ -297,7 +319,7 @@ struct inbox *inbox_new(const struct duty *duty, struct redis *listener)
 
     inbox->duty = *duty;
     inbox->listener = listener;
-    inbox->to_read = ENTRIES_PER_READ;
+    inbox->to_read = 1;
     ev_timer_init(&inbox->retry, on_retry, 0, 0);
     inbox->retry.data = inbox;
     ev_timer_start(duty->loop, &inbox->retry);

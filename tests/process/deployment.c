@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "tests/support/pool.h"
 
 #define QUICK_LEAD "--session-timeout", "1s", "--session-beat", "300ms"
@@ -196,6 +197,38 @@ static void a_server_weakened_at_run_time_takes_no_new_jobs(void **state)
     assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:clock intake"), 0);
 }
 
+static long peak_kib(struct process *process)
+{
+    char *path = memory_format("/proc/%d/status", (int)process_pid(process)), *text = file_text(path);
+    const char *line = strstr(text, "VmHWM:");
+    long kib = line ? atol(line + strlen("VmHWM:")) : 0;
+
+    free(path);
+    free(text);
+    return kib;
+}
+
+/* Each of them is too large to be a job, and they are read all the same. */
+static void huge_entries_are_read_one_by_one(void **state)
+{
+    struct pool *pool = *state;
+    const size_t huge = 4 << 20;
+    char *payload = memory_new(huge);
+    memset(payload, 'x', huge);
+    for (int i = 0; i < 48; i++)
+        pool_redis(pool, "XADD rota:inbox * org acme type t payload %b", payload, huge);
+    free(payload);
+
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    WAIT_UNTIL(inbox_length(pool) == 0);
+
+    assert_int_equal(pool_number(pool, "XLEN rota:rejected"), 48);
+    print_message("  the scheduler took %ld KiB\n", peak_kib(scheduler));
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed for a while */
+    assert_true(peak_kib(scheduler) < 64 * 1024);
+#endif
+}
+
 /* ---- how programs are started ---- */
 
 static void assert_refused(struct process *process, int status, const char *words)
@@ -271,6 +304,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flush_of_the_functions_is_healed, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_flush_of_everything_is_healed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_server_weakened_at_run_time_takes_no_new_jobs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(huge_entries_are_read_one_by_one, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(programs_that_begin_without_standard_descriptors_work, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_flag_is_refused, pool_setup, pool_teardown),
     };
