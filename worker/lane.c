@@ -311,14 +311,11 @@ static void release_unknown(struct lane *lane, const char *name, const struct re
         lane->suspects = lane->end_count;
 }
 
-static void on_held(const struct reply *reply, const struct error *err, void *ctx)
+/* Makes ours what Redis says we hold. */
+static void settle_leases(struct lane *lane, const struct reply *reply)
 {
-    struct lane *lane = ctx;
     struct lease *lease, *next;
 
-    lane->comparing = false;
-    if (err || lane->under_way || !session_is_open(lane->session))
-        return; /* things have moved on: the next beat compares again */
     for (lease = lane->leases; lease; lease = lease->hh.next)
         lease->seen = false;
     for (size_t i = 0; i + 1 < reply_count(reply); i += 2) {
@@ -334,7 +331,16 @@ static void on_held(const struct reply *reply, const struct error *err, void *ct
         if (!lease->seen)
             stop_lease(lane, lease);
     }
-    lane->options.on_answer(lane, 0, lane->options.ctx);
+}
+
+static void on_held(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct lane *lane = ctx;
+
+    lane->comparing = false;
+    if (!err && !lane->under_way && session_is_open(lane->session)) /* else things have moved on: the next beat compares again */
+        settle_leases(lane, reply);
+    lane->options.on_answer(lane, 0, lane->options.ctx); /* it is ready again: reports may have gathered meanwhile */
 }
 
 static void compare_held(struct lane *lane)
