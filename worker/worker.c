@@ -21,7 +21,8 @@
 #define CHECK_AGAIN_S 1.0 /* after a check of the deployment that failed */
 #define CHECK_EVERY_S 30.0
 #define CARD_EVERY_S  5.0
-#define PAUSE_S_MIN   0.2 /* after a claim that was refused, twice as much after each further one */
+#define AWAY_MS_MAX   1000 /* that a stop waits for a Redis that is away when nothing else is left to wait for */
+#define PAUSE_S_MIN   0.2  /* after a claim that was refused, twice as much after each further one */
 #define PAUSE_S_MAX   5.0
 #define SWEEP_LANES   4 /* lanes that are looked into when a sleep ends without a token */
 
@@ -624,6 +625,6 @@ void worker_stop_now(struct worker *worker)
         return;
     log_info("handing back what still runs", "running=%u", slots_taken(worker->slots));
     slots_kill(worker->slots);
-    arm_drain(worker, worker->options.timeout_ms, on_give_up);
+    arm_drain(worker, redis_is_up(worker->redis) ? worker->options.timeout_ms : AWAY_MS_MAX, on_give_up);
     note_change(worker);
 }

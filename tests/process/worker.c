@@ -162,6 +162,26 @@ static void an_idle_worker_stops_even_while_redis_is_away(void **state)
     assert_true(awake_ms_since(stopped_mono_ms) < 2000);
 }
 
+static void a_stop_waits_for_a_redis_that_is_away_no_longer_than_the_drain(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--session-timeout", "30s", "--worker-drain", "300ms", "--on",
+                                         logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
+    pool_push(pool, "acme", "job", "t", "");
+    WAIT_UNTIL(logged(pool, "acme/job") == 1);
+    server_kill(pool->server);
+    process_wait_for(worker, "msg=\"connection lost");
+    let_go(pool);
+    WAIT_UNTIL(pool_handlers(pool) == 0); /* its report has nowhere to go */
+
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(worker, SIGTERM);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_true(awake_ms_since(stopped_mono_ms) < 300 + 2000);
+}
+
 /* ---- while it works ---- */
 
 static void a_cancel_reaches_the_handler_within_a_beat(void **state)
@@ -420,6 +440,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_second_term_stops_at_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_term_that_reaches_the_handlers_too_uses_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(an_idle_worker_stops_even_while_redis_is_away, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_stop_waits_for_a_redis_that_is_away_no_longer_than_the_drain, pool_setup,
+                                        pool_teardown),
         cmocka_unit_test_setup_teardown(a_cancel_reaches_the_handler_within_a_beat, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(no_job_is_left_lying_in_any_lane, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(queues_are_served_by_weight, pool_setup, pool_teardown),
