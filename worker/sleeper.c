@@ -23,7 +23,7 @@ struct sleeper {
 static void wake(struct sleeper *sleeper, int64_t lane, const char *key)
 {
     sleeper->sleeps = false;
-    sleeper->options.on_wake(lane, key, sleeper->options.ctx);
+    sleeper->options.on_wake(lane, key, sleeper->quiet, sleeper->options.ctx);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)

@@ -218,7 +218,7 @@ static void on_ignored(const struct reply *reply, const struct error *err, void 
     (void)reply, (void)err, (void)ctx;
 }
 
-/* A token that came when no slot was free any more wakes another worker. */
+/* A token that came when no slot was free for its work any more wakes another worker. */
 static void pass_on(struct worker *worker, const char *key)
 {
     struct call call = {0};
@@ -231,12 +231,12 @@ static void pass_on(struct worker *worker, const char *key)
     call_clear(&call);
 }
 
-static void on_wake(int64_t lane, const char *key, void *ctx)
+static void on_wake(int64_t lane, const char *key, bool quiet, void *ctx)
 {
     struct worker *worker = ctx;
 
     if (lane >= 0 && lane < worker->lane_count) {
-        if (worker->phase != WORKER_RUNNING || free_slots(worker) == 0)
+        if (worker->phase != WORKER_RUNNING || free_slots(worker) <= (quiet ? 0 : reserved_slots(worker)))
             pass_on(worker, key);
         worker->lanes[lane].work = worker->lanes[lane].quiet_work = worker->lanes[lane].woken = true;
     } else {

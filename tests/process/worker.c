@@ -303,6 +303,31 @@ static void a_slot_that_becomes_free_hears_of_new_work(void **state)
     }
 }
 
+/* The worker sleeps on all tokens; then a rate-limited job, which needs none, takes the last slot that is not kept for quiet
+ * organizations. The next token is not for this worker. */
+static void a_token_that_only_another_worker_can_use_is_passed_on(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    assert_string_equal(pool_call(pool, 0, "org_set", "slow rate 1 burst 1")->str, "ok");
+    pool_worker(pool, "--slots", "20", "--on", logging(pool, "hold", "exec sleep 600"), "--on", logging(pool, "t", "sleep 0.5"),
+                NULL);
+    pool_push_many(pool, "busy", "job", 18, "hold", "");
+    WAIT_UNTIL(logged(pool, "busy/") == 18);
+    pool_push_many(pool, "slow", "job", 5, "t", "");
+
+    for (unsigned i = 1; i < 5; i++) {
+        WAIT_UNTIL(logged(pool, "slow/") == i + 1);
+        int64_t pushed_mono_ms = clock_mono_ms();
+        pool_push(pool, "busy", pool_text(pool, "next%u", i), "t", "");
+        pause_ms(50); /* that nothing happens shows after a while only */
+        long long tokens = pool_number(pool, "ZCARD rota:{0}:wake:default");
+        if (clock_mono_ms() - pushed_mono_ms < 250) /* the slow job still runs */
+            assert_int_equal(tokens, 1);
+        pool_wait_place(pool, "busy", pool_text(pool, "next%u", i), "done");
+    }
+}
+
 static unsigned open_descriptors(struct process *process)
 {
     char *path = memory_format("/proc/%d/fd", (int)process_pid(process));
@@ -451,6 +476,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_worker_takes_nothing_from_queues_it_does_not_know, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(every_twentieth_slot_is_kept_for_quiet_organizations, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_becomes_free_hears_of_new_work, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_token_that_only_another_worker_can_use_is_passed_on, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(nothing_piles_up_in_a_worker, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_refused_claim_waits_before_it_is_tried_again, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_refused_report_takes_no_other_one_with_it, pool_setup, pool_teardown),
