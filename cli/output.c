@@ -146,11 +146,6 @@ void list_add(struct list *list, json_t *object)
     json_decref(object);
 }
 
-size_t list_count(const struct list *list)
-{
-    return list->count;
-}
-
 void list_end(struct list *list)
 {
     if (list->table)

@@ -40,7 +40,6 @@ struct list *list_new(const struct output *output, const struct column *columns)
 
 /* Adds an object; takes. */
 void list_add(struct list *list, json_t *object);
-size_t list_count(const struct list *list);
 void list_end(struct list *list);
 
 /* One object, a member to a line in a table; members that are null are left out there. Takes. */

@@ -36,7 +36,6 @@ struct upkeep {
     struct duty duty;
     struct keeper *keepers;
     unsigned rounds;
-    int64_t mended;
     ev_timer timer;
     struct call call;
 };
@@ -86,7 +85,6 @@ static void note_mended(struct keeper *keeper, const char *org, const struct rep
     for (size_t i = 0; i + 1 < reply_count(list); i += 2)
         log_warn("audit: mended", "lane=%u what=%s name=%s/%s", keeper->lane, reply_string(reply_at(list, i)), org,
                  reply_string(reply_at(list, i + 1)));
-    keeper->upkeep->mended += (int64_t)reply_count(list) / 2;
 }
 
 static void audit_indexes(struct keeper *keeper);
@@ -262,9 +260,4 @@ void upkeep_free(struct upkeep *upkeep)
     free(upkeep->keepers);
     call_clear(&upkeep->call);
     free(upkeep);
-}
-
-int64_t upkeep_mended(const struct upkeep *upkeep)
-{
-    return upkeep->mended;
 }

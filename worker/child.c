@@ -412,8 +412,3 @@ void child_kill(struct child *child)
     if (child->pid > 0 && !child->killed)
         kill_group(child);
 }
-
-int64_t child_pid(const struct child *child)
-{
-    return child->pid;
-}

@@ -59,5 +59,3 @@ void child_stop(struct child *child);
 
 /* KILL to its group now. Its ending will say `stopped`. */
 void child_kill(struct child *child);
-
-int64_t child_pid(const struct child *child);

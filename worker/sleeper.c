@@ -127,8 +127,3 @@ void sleeper_sleep(struct sleeper *sleeper, bool quiet)
     call_add_format(&sleeper->call, "%lld.%03lld", (long long)block_ms / 1000, (long long)block_ms % 1000);
     redis_send(sleeper->options.redis, &sleeper->call, block_ms + ANSWER_GRACE_MS, on_popped, sleeper);
 }
-
-bool sleeper_sleeps(const struct sleeper *sleeper)
-{
-    return sleeper->sleeps;
-}

@@ -36,5 +36,3 @@ void sleeper_free(struct sleeper *sleeper);
 /* Sleeps, unless it does already; `quiet`: only for work of organizations that have nothing running. A quiet sleep is ended if
  * now any work will do. */
 void sleeper_sleep(struct sleeper *sleeper, bool quiet);
-
-bool sleeper_sleeps(const struct sleeper *sleeper);
