@@ -18,6 +18,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/memory.h"
+#include "common/spawn.h"
 
 #define ERROR_BYTES_MAX 960 /* with "killed by signal 11: " before it, it fits into JOB_ERROR_BYTES_MAX */
 #define READ_BYTES      65536
@@ -50,15 +51,6 @@ struct child {
 
 /* ---- in the child: async-signal-safe calls only ---- */
 
-static _Noreturn void fail_start(int report_fd)
-{
-    int code = errno;
-    ssize_t ignored = write(report_fd, &code, sizeof code);
-
-    (void)ignored;
-    _exit(127);
-}
-
 static void reset_signals(void)
 {
     sigset_t none;
@@ -82,11 +74,11 @@ static _Noreturn void run_handler(const struct child_options *options, int in, i
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(077);
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(log, 2) < 0 || dup2(report_fd, 3) < 0)
-        fail_start(report_fd);
+        spawn_fail(report_fd);
     fcntl(3, F_SETFD, FD_CLOEXEC);
     close_range(4, ~0U, 0);
     execve(options->argv[0], options->argv, options->environment);
-    fail_start(3);
+    spawn_fail(3);
 }
 
 /* ---- in the worker ---- */
@@ -305,18 +297,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-/* Reads the errno of a failed exec; nothing comes if it succeeded. */
-static int read_start_errno(int fd)
-{
-    int code = 0;
-    ssize_t got;
-
-    do
-        got = read(fd, &code, sizeof code);
-    while (got < 0 && errno == EINTR);
-    return got == sizeof code ? code : 0;
-}
-
 static void watch_outlet(struct child *child, struct outlet *outlet, int fd)
 {
     outlet->fd = fd;
@@ -343,7 +323,7 @@ static int spawn(struct child *child, const struct child_options *options)
     setpgid(child->pid, child->pid); /* in both: whoever comes first */
     close(report[1]);
     report[1] = -1;
-    code = read_start_errno(report[0]);
+    code = spawn_errno(report[0]);
     child->pidfd = pidfd_open(child->pid, 0);
     if (child->pidfd < 0 && code == 0) {
         code = errno;
