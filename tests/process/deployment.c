@@ -50,20 +50,20 @@ static void an_entry_becomes_one_job_under_its_own_id(void **state)
 static void what_is_no_job_is_rejected_with_the_reason(void **state)
 {
     static const struct {
-        const char *fields, *reason;
+        const char *fields, *org, *reason;
     } cases[] = {
-        {"type t payload x", "field org is missing"},
-        {"org acme payload x", "field type is missing"},
-        {"org Acme type t", "organization \"Acme\" must"},
-        {"org acme:x type t", "organization \"acme:x\" must"},
-        {"org acme type t/u", "type \"t/u\" must"},
-        {"org acme type t colour blue", "unknown field \"colour\""},
-        {"org acme org acme type t", "field org is there twice"},
-        {"org acme type t delay_ms soon", "delay_ms"},
-        {"org acme type t priority 101", "priority"},
-        {"org acme type t expires_ms 1", "expired"},
-        {"org acme type t v 2", "version 2 is not known"},
-        {"org full type t", "queue_full"},
+        {"type t payload x", "", "field org is missing"},
+        {"org acme payload x", "acme", "field type is missing"},
+        {"org Acme type t", "", "organization \"Acme\" must"},
+        {"org acme:x type t", "", "organization \"acme:x\" must"},
+        {"org acme type t/u", "acme", "type \"t/u\" must"},
+        {"org acme type t colour blue", "acme", "unknown field \"colour\""},
+        {"org acme org acme type t", "acme", "field org is there twice"},
+        {"org acme type t delay_ms soon", "acme", "delay_ms"},
+        {"org acme type t priority 101", "acme", "priority"},
+        {"org acme type t expires_ms 1", "acme", "expired"},
+        {"org acme type t v 2", "acme", "version 2 is not known"},
+        {"org full type t", "full", "queue_full"},
     };
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -79,6 +79,7 @@ static void what_is_no_job_is_rejected_with_the_reason(void **state)
         WAIT_UNTIL(pool_number(pool, "XLEN rota:rejected") == (long long)i + 1);
         const redisReply *last = pool_redis(pool, "XREVRANGE rota:rejected + - COUNT 1")->element[0]->element[1];
         assert_string_equal(last->element[1]->str, id);
+        assert_string_equal(last->element[3]->str, cases[i].org);
         if (!strstr(last->element[5]->str, cases[i].reason))
             fail_msg("%s was rejected for \"%s\"", cases[i].fields, last->element[5]->str);
     }
