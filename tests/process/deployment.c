@@ -198,6 +198,27 @@ static void a_server_weakened_at_run_time_takes_no_new_jobs(void **state)
     assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:clock intake"), 0);
 }
 
+static void entries_of_a_damaged_organization_hold_up_nobody(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    pool_redis(pool, "SET rota:{0}:org:bad:jobs damaged");
+    for (int i = 0; i < 300; i++)
+        add_entry(pool, "bad", "x");
+
+    for (int i = 0; i < 3; i++) {
+        const char *id = add_entry(pool, "good", "x");
+        pool_wait_place(pool, "good", id, "ready");
+    }
+
+    WAIT_UNTIL(inbox_length(pool) == 300);
+    assert_int_equal(count_text(process_log(scheduler), "err=\"organization bad: "), 1);
+    pool_redis(pool, "DEL rota:{0}:org:bad:jobs");
+    WAIT_UNTIL(inbox_length(pool) == 0);
+    assert_int_equal(pool_count(pool, "bad", "ready:default"), 300);
+    process_wait_for(scheduler, "msg=\"a duty is done again\" duty=inbox");
+}
+
 static long peak_kib(struct process *process)
 {
     char *path = memory_format("/proc/%d/status", (int)process_pid(process)), *text = file_text(path);
@@ -305,6 +326,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flush_of_the_functions_is_healed, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_flush_of_everything_is_healed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_server_weakened_at_run_time_takes_no_new_jobs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(entries_of_a_damaged_organization_hold_up_nobody, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(huge_entries_are_read_one_by_one, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(programs_that_begin_without_standard_descriptors_work, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_is_no_flag_is_refused, pool_setup, pool_teardown),
