@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "common/file.h"
 #include "common/memory.h"
 #include "common/redis.h"
 
@@ -120,6 +121,7 @@ int main(int argc, char **argv)
     struct error err;
     int status = 0;
 
+    file_open_standard();
     watch_signals();
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return run(&(struct invocation){.command = version_commands, .argc = 1, .argv = argv}, format);

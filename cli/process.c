@@ -15,19 +15,11 @@
 #include <unistd.h>
 
 #include "common/memory.h"
+#include "common/spawn.h"
 
 #define KILL_PAUSE_MS 2
 
 /* ---- in the child: async-signal-safe calls only ---- */
-
-static _Noreturn void fail_start(int report_fd)
-{
-    int code = errno;
-    ssize_t ignored = write(report_fd, &code, sizeof code);
-
-    (void)ignored;
-    _exit(127);
-}
 
 static _Noreturn void run(const char *const *argv, int log_fd, int report_fd, pid_t parent)
 {
@@ -43,24 +35,12 @@ static _Noreturn void run(const char *const *argv, int log_fd, int report_fd, pi
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
-        fail_start(report_fd);
+        spawn_fail(report_fd);
     execvp(argv[0], (char *const *)argv);
-    fail_start(report_fd);
+    spawn_fail(report_fd);
 }
 
 /* ---- in the parent ---- */
-
-/* The errno of a failed exec; 0 if it succeeded. */
-static int read_start_errno(int fd)
-{
-    int code = 0;
-    ssize_t got;
-
-    do
-        got = read(fd, &code, sizeof code);
-    while (got < 0 && errno == EINTR);
-    return got == sizeof code ? code : 0;
-}
 
 pid_t process_start(const char *const *argv, int *ret_log, struct error *err)
 {
@@ -74,7 +54,7 @@ pid_t process_start(const char *const *argv, int *ret_log, struct error *err)
     } else {
         close(report[1]);
         report[1] = -1;
-        code = read_start_errno(report[0]);
+        code = spawn_errno(report[0]);
     }
     if (code && pid > 0)
         waitpid(pid, NULL, 0);

@@ -142,11 +142,6 @@ const char *session_id(const struct session *session)
     return session->id;
 }
 
-uint32_t session_lane(const struct session *session)
-{
-    return session->options.lane;
-}
-
 static void on_opened(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct session *session = ctx;

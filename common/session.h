@@ -44,7 +44,6 @@ void session_resume(struct session *session);
 
 bool session_is_open(const struct session *session);
 const char *session_id(const struct session *session);
-uint32_t session_lane(const struct session *session);
 
 /* A claim or finish was answered 'lost': the same as a beat that is. */
 void session_tell_lost(struct session *session);

@@ -34,17 +34,25 @@ int settings_deployment(const struct config *config, struct deployment_options *
     return 0;
 }
 
+int settings_exit_code(const struct error *err)
+{
+    bool flags = strncmp(err->message, "flag ", 5) == 0 || strncmp(err->message, "unknown flag ", 13) == 0;
+
+    return flags ? EX_USAGE : EX_CONFIG;
+}
+
 struct config *settings_begin(const struct config_setting *settings, const char *const *known_elsewhere, const char *program,
                               const char *usage, int argc, char **argv, int *ret_status)
 {
     struct error err;
     struct config *config = config_new(settings, known_elsewhere, argc, argv, &err);
 
-    *ret_status = EX_CONFIG;
     if (!config) {
         fprintf(stderr, "%s: %s\n", program, err.message);
+        *ret_status = settings_exit_code(&err);
         return NULL;
     }
+    *ret_status = EX_CONFIG;
     if (config_wants_help(config)) {
         printf("%s\n\nOptions:\n", usage);
         config_print_help(settings, stdout);
@@ -52,6 +60,10 @@ struct config *settings_begin(const struct config_setting *settings, const char 
     } else if (config_wants_version(config)) {
         printf("%s %s (functions %s)\n", program, ROTA_VERSION, library_name());
         *ret_status = 0;
+    } else if (config_argument_count(config) > 0) {
+        fprintf(stderr, "%s: \"%.200s\" is no flag, and there are no other arguments\nTry: %s --help\n", program,
+                config_argument(config, 0), program);
+        *ret_status = EX_USAGE;
     } else if (settings_log(config, program, &err) < 0) {
         fprintf(stderr, "%s: %s\n", program, err.message);
     } else {

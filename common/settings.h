@@ -81,7 +81,10 @@ const char *settings_password_file(const struct config *config);
 /* What the deployment is asked to be. */
 int settings_deployment(const struct config *config, struct deployment_options *ret, struct error *err) MUST_CHECK;
 
-/* The start of a program's main: reads the settings and sets up logging. Answers --help (`usage`, then the options) and --version
- * itself. Returns the config (gives), or NULL with the exit status in *ret_status. */
+/* The sysexits code of a program whose config_new failed: EX_USAGE for a flag, EX_CONFIG for a file or a variable. */
+int settings_exit_code(const struct error *err);
+
+/* The start of the main of a program that takes no arguments but flags: reads the settings and sets up logging. Answers --help
+ * (`usage`, then the options) and --version itself. Returns the config (gives), or NULL with the exit status in *ret_status. */
 struct config *settings_begin(const struct config_setting *settings, const char *const *known_elsewhere, const char *program,
                               const char *usage, int argc, char **argv, int *ret_status);

@@ -1,9 +1,24 @@
 #include "scheduler/duty.h"
 
-bool duty_unsettled(const struct duty *duty, const struct error *err)
+#include "common/clock.h"
+#include "common/log.h"
+
+void duty_failed(const struct duty *duty, struct complaint *complaint, const char *name, uint32_t lane, const struct error *err)
 {
-    if (err->code != ERR_LIBRARY && err->code != ERR_SETUP)
-        return false;
-    duty->on_unsettled(duty->ctx);
-    return true;
+    if (err->code == ERR_LIBRARY || err->code == ERR_SETUP)
+        duty->on_unsettled(duty->ctx);
+    else if (err->code != ERR_UNAVAILABLE && err->code != ERR_UNKNOWN &&
+             complaint_raise(complaint, err->message, clock_mono_ms()))
+        log_error("a duty fails, trying again and again", "duty=%s lane=%u err=%s", name, lane, err->message);
+}
+
+void duty_worked(struct complaint *complaint, const char *name, uint32_t lane)
+{
+    if (complaint_end(complaint))
+        log_info("a duty is done again", "duty=%s lane=%u", name, lane);
+}
+
+bool duty_is_refused(const struct error *err)
+{
+    return err->code == ERR_PROTOCOL || err->code == ERR_INVALID;
 }

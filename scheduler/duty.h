@@ -5,8 +5,10 @@
  * duties stop at once and forget their calls. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "common/complaint.h"
 #include "common/redis.h"
 
 struct ev_loop;
@@ -23,5 +25,12 @@ struct duty {
     void *ctx;
 };
 
-/* Tells the scheduler if `err` says that the deployment must be set up again; true then. */
-bool duty_unsettled(const struct duty *duty, const struct error *err);
+/* A call of a duty failed. Tells the scheduler if `err` says that the deployment must be set up again, and logs (complaint.h)
+ * what nobody else does: a lost connection is the scheduler's to log. `name` says which duty it is. */
+void duty_failed(const struct duty *duty, struct complaint *complaint, const char *name, uint32_t lane, const struct error *err);
+
+/* It works (again). */
+void duty_worked(struct complaint *complaint, const char *name, uint32_t lane);
+
+/* True if the call itself was refused, as with a damaged key: it is no use to repeat it as it is. */
+bool duty_is_refused(const struct error *err);

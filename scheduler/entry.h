@@ -12,6 +12,7 @@
 #include "common/reply.h"
 
 /* Reads an entry (id and fields as XREAD gives them) into its organization and its encoded record, which is appended to `record`.
- * The same entry gives the same record each time. ERR_INVALID and ERR_LIMIT say why it is rejected. */
+ * The same entry gives the same record each time. ERR_INVALID and ERR_LIMIT say why it is rejected. `ret_org` is written also
+ * then, if the entry names an organization, the first one if several; else it is "". */
 int entry_read(const char *id, const struct reply *fields, char ret_org[NAME_BYTES_MAX + 1], struct buffer *record,
                struct error *err) MUST_CHECK;

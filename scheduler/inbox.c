@@ -36,10 +36,14 @@ struct inbox {
     struct redis *listener;
     struct item items[ENTRIES_PER_READ];
     size_t count;
-    int to_read;    /* entries of the next read: fewer while they are large */
-    unsigned calls; /* of this round, not yet answered */
-    bool failed;    /* something of this round must be tried again */
+    size_t to_read;                  /* entries of the next read: one at first, fewer while they are large */
+    char from[JOB_ID_BYTES_MAX + 1]; /* the next read begins behind this entry: "0", or behind what stays */
+    bool stays;                      /* entries that were refused stay in the stream: the walk goes on behind them */
+    bool at_end;                     /* this read came to the end of the stream */
+    unsigned calls;                  /* of this round, not yet answered */
+    bool failed;                     /* something of this round must be tried again */
     ev_timer retry;
+    struct complaint complaint;
     struct call call;
 };
 
@@ -53,17 +57,36 @@ static void clear_items(struct inbox *inbox)
     inbox->count = 0;
 }
 
-/* The round is over: the next one now, or in a while if this one did not go well. */
+static void begin_walk(struct inbox *inbox)
+{
+    snprintf(inbox->from, sizeof inbox->from, "0");
+    inbox->stays = false;
+}
+
+static void rest(struct inbox *inbox)
+{
+    ev_timer_stop(inbox->duty.loop, &inbox->retry);
+    ev_timer_set(&inbox->retry, RETRY_S, 0);
+    ev_timer_start(inbox->duty.loop, &inbox->retry);
+}
+
+/* The round is over. If it did not go well, the same again in a while. Otherwise the next one now; behind what stays, if
+ * something does, so that a damaged organization does not hold up the others, and from the beginning when all was seen. */
 static void end_round(struct inbox *inbox)
 {
+    if (inbox->count > 0 && inbox->stays && !inbox->failed)
+        memcpy(inbox->from, inbox->items[inbox->count - 1].id, sizeof inbox->from);
     clear_items(inbox);
     if (inbox->failed) {
-        ev_timer_stop(inbox->duty.loop, &inbox->retry);
-        ev_timer_set(&inbox->retry, RETRY_S, 0);
-        ev_timer_start(inbox->duty.loop, &inbox->retry);
-        return;
+        rest(inbox);
+    } else if (inbox->stays && inbox->at_end) {
+        begin_walk(inbox);
+        rest(inbox);
+    } else {
+        if (!inbox->stays)
+            duty_worked(&inbox->complaint, "inbox", 0);
+        read_stream(inbox);
     }
-    read_stream(inbox);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
@@ -77,8 +100,7 @@ static void end_call(struct inbox *inbox, const struct error *err, void (*next)(
 {
     if (err) {
         inbox->failed = true;
-        if (!duty_unsettled(&inbox->duty, err))
-            log_warn("inbox: no answer, trying again", "err=%s", err->message);
+        duty_failed(&inbox->duty, &inbox->complaint, "inbox", 0, err);
     }
     if (--inbox->calls == 0)
         next(inbox);
@@ -176,6 +198,17 @@ static void take_answer(struct inbox *inbox, struct item *item, const char *answ
         snprintf(item->reason, sizeof item->reason, "%s", answer[0] ? answer : "no answer");
 }
 
+/* A key of the organization is damaged, say: its entries stay where they are. */
+static void leave_batch(const struct batch *batch, const struct error *err)
+{
+    struct inbox *inbox = batch->inbox;
+    struct error named;
+
+    error_set(&named, err->code, "organization %s: %s", inbox->items[batch->index[0]].org, err->message);
+    duty_failed(&inbox->duty, &inbox->complaint, "inbox", lane_of(inbox->items[batch->index[0]].org, inbox->duty.lanes), &named);
+    inbox->stays = true;
+}
+
 static void on_moved(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct batch *batch = ctx;
@@ -188,11 +221,10 @@ static void on_moved(const struct reply *reply, const struct error *err, void *c
         else if (err->code == ERR_INVALID && batch->count == 1)
             snprintf(item->reason, sizeof item->reason, "%.250s", err->message);
     }
-    if (err && err->code == ERR_INVALID) {
-        log_warn("inbox: batch refused", "entries=%zu err=%s", batch->count, err->message);
-        if (batch->count == 1)
-            err = NULL;
-    }
+    if (err && err->code == ERR_PROTOCOL)
+        leave_batch(batch, err);
+    if (err && (err->code == ERR_PROTOCOL || (err->code == ERR_INVALID && batch->count == 1)))
+        err = NULL;
     free(batch);
     end_call(inbox, err, reject);
 }
@@ -247,6 +279,30 @@ static void read_item(struct inbox *inbox, const struct reply *entry)
         snprintf(item->reason, sizeof item->reason, "%.250s", err.message);
 }
 
+static size_t entry_bytes(const struct reply *entry)
+{
+    const struct reply *fields = reply_at(entry, 1);
+    size_t bytes, sum = 0;
+
+    for (size_t i = 0; i < reply_count(fields); i++) {
+        reply_bytes(reply_at(fields, i), &bytes);
+        sum += bytes;
+    }
+    return sum;
+}
+
+/* How many entries to ask for after `count` of them had `bytes` bytes: at most twice as many. */
+static size_t next_read(size_t to_read, size_t count, size_t bytes)
+{
+    size_t fit = bytes > 0 ? READ_BYTES_MAX / (bytes / count + 1) : ENTRIES_PER_READ;
+
+    if (fit > 2 * to_read)
+        fit = 2 * to_read;
+    if (fit > ENTRIES_PER_READ)
+        fit = ENTRIES_PER_READ;
+    return fit > 0 ? fit : 1;
+}
+
 static void on_read(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct inbox *inbox = ctx;
@@ -255,22 +311,23 @@ static void on_read(const struct reply *reply, const struct error *err, void *ct
 
     if (err) {
         inbox->failed = true;
+        duty_failed(&inbox->duty, &inbox->complaint, "inbox", 0, err);
         end_round(inbox);
         return;
     }
     clear_items(inbox);
     for (size_t i = 0; i < reply_count(entries) && i < ENTRIES_PER_READ; i++) {
         read_item(inbox, reply_at(entries, i));
-        bytes += inbox->items[i].record.length;
+        bytes += entry_bytes(reply_at(entries, i));
     }
-    if (bytes > READ_BYTES_MAX)
-        inbox->to_read = inbox->to_read > 1 ? inbox->to_read / 2 : 1;
-    else if (inbox->to_read < ENTRIES_PER_READ)
-        inbox->to_read *= 2;
-    if (inbox->count > 0)
-        move(inbox);
-    else
+    if (inbox->count == 0) {
+        begin_walk(inbox);
         read_stream(inbox);
+        return;
+    }
+    inbox->at_end = inbox->count < inbox->to_read;
+    inbox->to_read = next_read(inbox->to_read, inbox->count, bytes);
+    move(inbox);
 }
 
 static void read_stream(struct inbox *inbox)
@@ -282,12 +339,12 @@ static void read_stream(struct inbox *inbox)
     }
     call_command(&inbox->call, "XREAD");
     call_add_string(&inbox->call, "COUNT");
-    call_add_int(&inbox->call, inbox->to_read);
+    call_add_int(&inbox->call, (int64_t)inbox->to_read);
     call_add_string(&inbox->call, "BLOCK");
     call_add_int(&inbox->call, LISTEN_MS);
     call_add_string(&inbox->call, "STREAMS");
     call_add_string(&inbox->call, KEY_INBOX);
-    call_add_string(&inbox->call, "0");
+    call_add_string(&inbox->call, inbox->from);
     redis_send(inbox->listener, &inbox->call, LISTEN_MS + DUTY_TIMEOUT_MS, on_read, inbox);
 }
 
@@ -297,7 +354,8 @@ struct inbox *inbox_new(const struct duty *duty, struct redis *listener)
 
     inbox->duty = *duty;
     inbox->listener = listener;
-    inbox->to_read = ENTRIES_PER_READ;
+    inbox->to_read = 1;
+    begin_walk(inbox);
     ev_timer_init(&inbox->retry, on_retry, 0, 0);
     inbox->retry.data = inbox;
     ev_timer_start(duty->loop, &inbox->retry);

@@ -1,9 +1,10 @@
 /* rota-scheduler - delayed jobs, recovery, the inbox, retention, audit. Any number may run; one leads. */
 #include <ev.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "common/file.h"
+#include "common/program.h"
 #include "common/session.h"
 #include "common/settings.h"
 #include "scheduler/scheduler.h"
@@ -43,32 +44,11 @@ static const char usage[] =
     "Usage: rota-scheduler [--redis URL]\n\n"
     "Moves delayed jobs and the inbox, recovers the jobs of dead workers, keeps retention. Start two or three: one leads.";
 
-struct program {
-    struct ev_loop *loop;
-    struct scheduler *scheduler;
-    ev_signal term, interrupt;
-    int status;
-};
-
-static void on_stopped(const struct error *err, void *ctx)
+static void on_signal(void *ctx)
 {
-    struct program *program = ctx;
+    struct scheduler **scheduler = ctx;
 
-    if (err) {
-        log_error("stopped", "err=%s", err->message);
-        program->status = EX_CONFIG;
-    } else {
-        log_info("stopped", NULL);
-    }
-    ev_break(program->loop, EVBREAK_ALL);
-}
-
-static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
-{
-    struct program *program = watcher->data;
-
-    (void)loop, (void)events;
-    scheduler_stop(program->scheduler);
+    scheduler_stop(*scheduler);
 }
 
 static int run(struct program *program, const struct config *config, struct error *err)
@@ -79,26 +59,24 @@ static int run(struct program *program, const struct config *config, struct erro
         .timeout_ms = config_integer(config, "scheduler.session.timeout"),
         .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "scheduler.session.beat"),
-        .on_stopped = on_stopped,
+        .on_stopped = program_stopped,
         .ctx = program,
     };
+    struct scheduler *scheduler;
+    int rc = 0;
 
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
     options.deployment.lanes = (uint32_t)config_integer(config, "scheduler.lanes");
-    signal(SIGPIPE, SIG_IGN);
-    program->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-    ev_signal_init(&program->term, on_signal, SIGTERM);
-    ev_signal_init(&program->interrupt, on_signal, SIGINT);
-    program->term.data = program->interrupt.data = program;
-    ev_signal_start(program->loop, &program->term);
-    ev_signal_start(program->loop, &program->interrupt);
-    program->scheduler = scheduler_new(program->loop, &options, err);
-    if (program->scheduler)
+    program_begin(program, on_signal, &scheduler);
+    scheduler = scheduler_new(program->loop, &options, err);
+    if (scheduler)
         ev_run(program->loop, 0);
-    scheduler_free(program->scheduler);
-    ev_loop_destroy(program->loop);
-    return program->scheduler ? 0 : err->code;
+    else
+        rc = err->code;
+    scheduler_free(scheduler);
+    program_end(program);
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -106,8 +84,10 @@ int main(int argc, char **argv)
     struct program program = {0};
     struct error err;
     int status;
-    struct config *config = settings_begin(settings, known_elsewhere, "rota-scheduler", usage, argc, argv, &status);
+    struct config *config;
 
+    file_open_standard();
+    config = settings_begin(settings, known_elsewhere, "rota-scheduler", usage, argc, argv, &status);
     if (!config)
         return status;
     if (run(&program, config, &err) < 0) {

@@ -17,6 +17,7 @@ struct clerk {
     uint32_t lane;
     bool under_way, again; /* again: somebody wants it once more */
     ev_timer timer;
+    struct complaint complaint;
 };
 
 struct promotion {
@@ -45,9 +46,12 @@ static void on_promoted(const struct reply *reply, const struct error *err, void
 
     clerk->under_way = false;
     if (err) {
-        duty_unsettled(&clerk->promotion->duty, err);
+        duty_failed(&clerk->promotion->duty, &clerk->complaint, "promote", clerk->lane, err);
         sleep_for(clerk, PROMOTION_SLEEP_MS_MAX);
-    } else if (clerk->again || (due_ms > 0 && due_ms <= now_ms && moved > 0)) {
+        return;
+    }
+    duty_worked(&clerk->complaint, "promote", clerk->lane);
+    if (clerk->again || (due_ms > 0 && due_ms <= now_ms && moved > 0)) {
         clerk->again = false;
         promote(clerk);
     } else if (due_ms > 0) {
@@ -104,7 +108,7 @@ static void on_heard(const struct reply *reply, const struct error *err, void *c
     if (err)
         return; /* the timer tries again */
     if (reply_count(reply) == 3 && sscanf(reply_string(reply_at(reply, 0)), "rota:{%u}:", &lane) == 1 &&
-        lane < promotion->duty.lanes)
+        lane < promotion->duty.lanes && !complaint_is_raised(&promotion->clerks[lane].complaint))
         promote(&promotion->clerks[lane]);
     listen_again(promotion);
 }

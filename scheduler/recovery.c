@@ -14,7 +14,8 @@
 
 #define SESSIONS_PER_LOOK 500
 #define LEASES_PER_STEP   64
-#define LOOKS_PER_SURVEY  8 /* every so many looks, all sessions are listed, to learn the time-outs of new ones */
+#define REST_MS           1000 /* of a lane after a step that was refused */
+#define LOOKS_PER_SURVEY  8    /* every so many looks, all sessions are listed, to learn the time-outs of new ones */
 
 /* A recovery under way, or the look at one lane. */
 struct patient {
@@ -31,6 +32,8 @@ struct ward {
     struct suspects *suspects;
     bool looking;
     unsigned looks;
+    int64_t rest_until_mono_ms;
+    struct complaint watch, recover;
 };
 
 struct recovery {
@@ -83,7 +86,8 @@ static void recover(struct recovery *recovery, uint32_t lane, const struct sight
 {
     struct patient *patient;
 
-    if (is_patient(recovery, lane, sighting->session) || (!recovery->everybody && strcmp(recovery->only, sighting->session) != 0))
+    if (clock_mono_ms() < recovery->wards[lane].rest_until_mono_ms || is_patient(recovery, lane, sighting->session) ||
+        (!recovery->everybody && strcmp(recovery->only, sighting->session) != 0))
         return;
     patient = memory_new(sizeof *patient);
     patient->recovery = recovery;
@@ -98,10 +102,12 @@ static void on_step(const struct reply *reply, const struct error *err, void *ct
 {
     struct patient *patient = ctx;
     struct recovery *recovery = patient->recovery;
+    struct ward *ward = &recovery->wards[patient->lane];
 
     if (err) {
-        if (!duty_unsettled(&recovery->duty, err))
-            log_warn("recovery interrupted", "lane=%u session=%s err=%s", patient->lane, patient->session, err->message);
+        duty_failed(&recovery->duty, &ward->recover, "recover", ward->lane, err);
+        if (duty_is_refused(err))
+            ward->rest_until_mono_ms = clock_mono_ms() + REST_MS;
     } else if (reply_is(reply_at(reply, 0), "ok")) {
         patient->jobs += reply_int(reply_at(reply, 1));
         if (reply_int(reply_at(reply, 2)) > 0) {
@@ -110,6 +116,7 @@ static void on_step(const struct reply *reply, const struct error *err, void *ct
         }
         log_warn("session was dead: recovered", "lane=%u session=%s jobs=%lld", patient->lane, patient->session,
                  (long long)patient->jobs);
+        duty_worked(&ward->recover, "recover", ward->lane);
         recovery->on_recovered(patient->session, patient->jobs, recovery->ctx);
     }
     discharge(patient);
@@ -137,9 +144,10 @@ static void on_look(const struct reply *reply, const struct error *err, void *ct
 
     ward->looking = false;
     if (err) {
-        duty_unsettled(&ward->recovery->duty, err);
+        duty_failed(&ward->recovery->duty, &ward->watch, "watch", ward->lane, err);
         return;
     }
+    duty_worked(&ward->watch, "watch", ward->lane);
     begin_look(ward, reply_int(reply_at(reply, 0)));
     for (size_t i = 0; i + 4 < reply_count(list); i += 5) {
         struct sighting sighting = {

@@ -24,17 +24,18 @@ struct keeper {
     uint32_t lane;
     unsigned under_way;
     char org_cursor[CURSOR_BYTES];    /* of the walk over indexes */
+    int org_limit;                    /* of its pages: smaller where one of the organizations is damaged */
     char list_cursor[CURSOR_BYTES];   /* of the walk over organizations whose jobs are audited */
     char (*orgs)[NAME_BYTES_MAX + 1]; /* the page of that walk */
     size_t org_count, org_at;
     char job_cursor[CURSOR_BYTES]; /* within orgs[org_at] */
+    struct complaint trims, audits, skips, job_audits, lists;
 };
 
 struct upkeep {
     struct duty duty;
     struct keeper *keepers;
     unsigned rounds;
-    int64_t mended;
     ev_timer timer;
     struct call call;
 };
@@ -46,11 +47,11 @@ static void send(struct keeper *keeper, redis_cb *cb)
 }
 
 /* Counts an answer. False if it is an error. */
-static bool answered(struct keeper *keeper, const struct error *err)
+static bool answered(struct keeper *keeper, struct complaint *complaint, const char *name, const struct error *err)
 {
     keeper->under_way--;
     if (err)
-        duty_unsettled(&keeper->upkeep->duty, err);
+        duty_failed(&keeper->upkeep->duty, complaint, name, keeper->lane, err);
     return err == NULL;
 }
 
@@ -63,7 +64,10 @@ static void on_trimmed(const struct reply *reply, const struct error *err, void 
     struct keeper *keeper = ctx;
     int64_t next_ms = reply_int(reply_at(reply, 1)), now_ms = reply_int(reply_at(reply, 2));
 
-    if (answered(keeper, err) && reply_int(reply_at(reply, 0)) > 0 && next_ms > 0 && next_ms <= now_ms)
+    if (!answered(keeper, &keeper->trims, "trim", err))
+        return;
+    duty_worked(&keeper->trims, "trim", keeper->lane);
+    if (reply_int(reply_at(reply, 0)) > 0 && next_ms > 0 && next_ms <= now_ms)
         trim(keeper);
 }
 
@@ -81,15 +85,52 @@ static void note_mended(struct keeper *keeper, const char *org, const struct rep
     for (size_t i = 0; i + 1 < reply_count(list); i += 2)
         log_warn("audit: mended", "lane=%u what=%s name=%s/%s", keeper->lane, reply_string(reply_at(list, i)), org,
                  reply_string(reply_at(list, i + 1)));
-    keeper->upkeep->mended += (int64_t)reply_count(list) / 2;
 }
 
+static void audit_indexes(struct keeper *keeper);
+
+static void scan_orgs(struct keeper *keeper, const char *cursor, int count, redis_cb *cb)
+{
+    struct call *call = &keeper->upkeep->call;
+    char key[KEY_BYTES_MAX];
+
+    call_command(call, "ZSCAN");
+    call_add_string(call, key_in_lane(key, keeper->lane, "orgs"));
+    call_add_string(call, cursor);
+    call_add_string(call, "COUNT");
+    call_add_int(call, count);
+    send(keeper, cb);
+}
+
+/* The walk goes on behind the organizations of this page, one of which is damaged. */
+static void on_skipped(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct keeper *keeper = ctx;
+    const struct reply *list = reply_at(reply, 1);
+
+    if (!answered(keeper, &keeper->lists, "list organizations", err))
+        return;
+    snprintf(keeper->org_cursor, CURSOR_BYTES, "%s", reply_string(reply_at(reply, 0)));
+    if (complaint_raise(&keeper->skips, reply_string(reply_at(list, 0)), clock_mono_ms()))
+        log_error("audit: indexes not looked at, one of the organizations is damaged", "lane=%u orgs=%zu first=%s", keeper->lane,
+                  reply_count(list) / 2, reply_string(reply_at(list, 0)));
+}
+
+/* With a damaged organization the page fails as a whole: smaller ones close in on it, and the smallest is stepped over. */
 static void on_audited(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct keeper *keeper = ctx;
 
-    if (!answered(keeper, err))
+    if (!answered(keeper, &keeper->audits, "audit", err)) {
+        if (duty_is_refused(err) && keeper->org_limit == 1) {
+            scan_orgs(keeper, keeper->org_cursor, 1, on_skipped);
+        } else if (duty_is_refused(err)) {
+            keeper->org_limit = keeper->org_limit / 4 > 0 ? keeper->org_limit / 4 : 1;
+            audit_indexes(keeper);
+        }
         return;
+    }
+    keeper->org_limit = keeper->org_limit * 2 < AUDIT_ORGS ? keeper->org_limit * 2 : AUDIT_ORGS;
     snprintf(keeper->org_cursor, CURSOR_BYTES, "%s", reply_string(reply_at(reply, 0)));
     note_mended(keeper, "index", reply_at(reply, 2));
 }
@@ -98,21 +139,35 @@ static void audit_indexes(struct keeper *keeper)
 {
     call_function(&keeper->upkeep->call, "audit", keeper->lane);
     call_add_string(&keeper->upkeep->call, keeper->org_cursor);
-    call_add_int(&keeper->upkeep->call, AUDIT_ORGS);
+    call_add_int(&keeper->upkeep->call, keeper->org_limit);
     call_add_string(&keeper->upkeep->call, "1");
     send(keeper, on_audited);
+}
+
+static void next_org(struct keeper *keeper)
+{
+    snprintf(keeper->job_cursor, CURSOR_BYTES, "0");
+    keeper->org_at++;
 }
 
 static void on_jobs_audited(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct keeper *keeper = ctx;
+    const char *org = keeper->orgs[keeper->org_at];
+    struct error named;
 
-    if (!answered(keeper, err))
+    if (err) {
+        error_set(&named, err->code, "organization %s: %s", org, err->message);
+        answered(keeper, &keeper->job_audits, "audit_jobs", &named);
+        if (duty_is_refused(err))
+            next_org(keeper);
         return;
+    }
+    answered(keeper, &keeper->job_audits, "audit_jobs", NULL);
     snprintf(keeper->job_cursor, CURSOR_BYTES, "%s", reply_string(reply_at(reply, 0)));
-    note_mended(keeper, keeper->orgs[keeper->org_at], reply_at(reply, 2));
+    note_mended(keeper, org, reply_at(reply, 2));
     if (strcmp(keeper->job_cursor, "0") == 0)
-        keeper->org_at++;
+        next_org(keeper);
 }
 
 static void on_orgs(const struct reply *reply, const struct error *err, void *ctx)
@@ -120,7 +175,7 @@ static void on_orgs(const struct reply *reply, const struct error *err, void *ct
     struct keeper *keeper = ctx;
     const struct reply *list = reply_at(reply, 1);
 
-    if (!answered(keeper, err))
+    if (!answered(keeper, &keeper->lists, "list organizations", err))
         return;
     snprintf(keeper->list_cursor, CURSOR_BYTES, "%s", reply_string(reply_at(reply, 0)));
     free(keeper->orgs);
@@ -133,7 +188,6 @@ static void on_orgs(const struct reply *reply, const struct error *err, void *ct
 static void audit_jobs(struct keeper *keeper)
 {
     struct call *call = &keeper->upkeep->call;
-    char key[KEY_BYTES_MAX];
 
     if (keeper->org_at < keeper->org_count) {
         call_function(call, "audit_jobs", keeper->lane);
@@ -144,12 +198,7 @@ static void audit_jobs(struct keeper *keeper)
         send(keeper, on_jobs_audited);
         return;
     }
-    call_command(call, "ZSCAN");
-    call_add_string(call, key_in_lane(key, keeper->lane, "orgs"));
-    call_add_string(call, keeper->list_cursor);
-    call_add_string(call, "COUNT");
-    call_add_int(call, AUDIT_ORGS);
-    send(keeper, on_orgs);
+    scan_orgs(keeper, keeper->list_cursor, AUDIT_ORGS, on_orgs);
 }
 
 /* ---- rounds ---- */
@@ -193,8 +242,8 @@ struct upkeep *upkeep_new(const struct duty *duty)
     upkeep->duty = *duty;
     upkeep->keepers = memory_new(sizeof *upkeep->keepers * duty->lanes);
     for (uint32_t lane = 0; lane < duty->lanes; lane++)
-        upkeep->keepers[lane] =
-            (struct keeper){.upkeep = upkeep, .lane = lane, .org_cursor = "0", .list_cursor = "0", .job_cursor = "0"};
+        upkeep->keepers[lane] = (struct keeper){
+            .upkeep = upkeep, .lane = lane, .org_cursor = "0", .org_limit = AUDIT_ORGS, .list_cursor = "0", .job_cursor = "0"};
     ev_timer_init(&upkeep->timer, on_round, ROUND_S, ROUND_S);
     upkeep->timer.data = upkeep;
     ev_timer_start(duty->loop, &upkeep->timer);
@@ -211,9 +260,4 @@ void upkeep_free(struct upkeep *upkeep)
     free(upkeep->keepers);
     call_clear(&upkeep->call);
     free(upkeep);
-}
-
-int64_t upkeep_mended(const struct upkeep *upkeep)
-{
-    return upkeep->mended;
 }

@@ -9,6 +9,3 @@ struct upkeep;
 
 struct upkeep *upkeep_new(const struct duty *duty);
 void upkeep_free(struct upkeep *upkeep);
-
-/* Things mended since the start. */
-int64_t upkeep_mended(const struct upkeep *upkeep);

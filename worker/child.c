@@ -18,6 +18,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/memory.h"
+#include "common/spawn.h"
 
 #define ERROR_BYTES_MAX 960 /* with "killed by signal 11: " before it, it fits into JOB_ERROR_BYTES_MAX */
 #define READ_BYTES      65536
@@ -36,28 +37,20 @@ struct child {
     pid_t pid;
     int pidfd;
     ev_io exit;
-    ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start */
+    ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start, and an end that was held back */
     struct outlet out, log;
     struct buffer result, error;
     bool error_is_tail; /* its beginning is gone */
     size_t result_max, result_dropped;
-    int64_t started_us;
+    int64_t started_us, run_us; /* run_us: once it has ended */
     struct ending ending;
     bool terminated; /* TERM was sent */
     bool killed;     /* KILL was sent */
+    bool ended;      /* and buried */
     _Atomic pid_t *group;
 };
 
 /* ---- in the child: async-signal-safe calls only ---- */
-
-static _Noreturn void fail_start(int report_fd)
-{
-    int code = errno;
-    ssize_t ignored = write(report_fd, &code, sizeof code);
-
-    (void)ignored;
-    _exit(127);
-}
 
 static void reset_signals(void)
 {
@@ -82,11 +75,11 @@ static _Noreturn void run_handler(const struct child_options *options, int in, i
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(077);
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(log, 2) < 0 || dup2(report_fd, 3) < 0)
-        fail_start(report_fd);
+        spawn_fail(report_fd);
     fcntl(3, F_SETFD, FD_CLOEXEC);
     close_range(4, ~0U, 0);
     execve(options->argv[0], options->argv, options->environment);
-    fail_start(3);
+    spawn_fail(3);
 }
 
 /* ---- in the worker ---- */
@@ -214,7 +207,7 @@ static void tell(struct child *child)
     child->cb(
         &(struct child_result){
             .ending = child->ending,
-            .run_us = clock_mono_us() - child->started_us,
+            .run_us = child->ended ? child->run_us : clock_mono_us() - child->started_us,
             .result = child->result.data ? child->result.data : "",
             .result_bytes = child->result.length,
             .result_dropped_bytes = child->result_dropped,
@@ -231,12 +224,26 @@ static void leave_group(struct child *child)
         *child->group = 0;
 }
 
+static void arm_timer(struct child *child, int64_t after_ms)
+{
+    ev_timer_stop(child->loop, &child->timer);
+    ev_now_update(child->loop);
+    ev_timer_set(&child->timer, (double)after_ms / 1000, 0);
+    ev_timer_start(child->loop, &child->timer);
+}
+
+/* Ended by a signal that may have been meant for all of us. */
+static bool was_told_to_end(const struct child *child)
+{
+    return !child->terminated && (child->ending.signal == SIGTERM || child->ending.signal == SIGINT);
+}
+
 static void on_exit_seen(struct ev_loop *loop, ev_io *io, int events)
 {
     struct child *child = io->data;
     siginfo_t info = {0};
 
-    (void)loop, (void)events;
+    (void)events;
     /* Its group dies before it is reaped: until then the group's number cannot be anybody else's. */
     if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
         return;
@@ -250,17 +257,17 @@ static void on_exit_seen(struct ev_loop *loop, ev_io *io, int events)
         child->ending.exit = info.si_status;
     else
         child->ending.signal = info.si_status;
+    child->run_us = clock_mono_us() - child->started_us;
+    child->ended = true;
+    child->pid = 0;
+    if (child->cb && was_told_to_end(child)) {
+        ev_io_stop(loop, io);
+        arm_timer(child, CHILD_HOLD_MS);
+        return;
+    }
     if (child->cb)
         tell(child);
     free_child(child);
-}
-
-static void arm_timer(struct child *child, int64_t after_ms)
-{
-    ev_timer_stop(child->loop, &child->timer);
-    ev_now_update(child->loop);
-    ev_timer_set(&child->timer, (double)after_ms / 1000, 0);
-    ev_timer_start(child->loop, &child->timer);
 }
 
 static void kill_group(struct child *child)
@@ -293,7 +300,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct child *child = timer->data;
 
     (void)loop, (void)events;
-    if (child->ending.start_errno > 0) {
+    if (child->ending.start_errno > 0 || child->ended) {
         tell(child);
         free_child(child);
     } else if (child->killed) {
@@ -304,18 +311,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         child->ending.timed_out = !child->ending.stopped;
         terminate(child);
     }
-}
-
-/* Reads the errno of a failed exec; nothing comes if it succeeded. */
-static int read_start_errno(int fd)
-{
-    int code = 0;
-    ssize_t got;
-
-    do
-        got = read(fd, &code, sizeof code);
-    while (got < 0 && errno == EINTR);
-    return got == sizeof code ? code : 0;
 }
 
 static void watch_outlet(struct child *child, struct outlet *outlet, int fd)
@@ -344,7 +339,7 @@ static int spawn(struct child *child, const struct child_options *options)
     setpgid(child->pid, child->pid); /* in both: whoever comes first */
     close(report[1]);
     report[1] = -1;
-    code = read_start_errno(report[0]);
+    code = spawn_errno(report[0]);
     child->pidfd = pidfd_open(child->pid, 0);
     if (child->pidfd < 0 && code == 0) {
         code = errno;
@@ -412,9 +407,4 @@ void child_kill(struct child *child)
     child->ending.stopped = true;
     if (child->pid > 0 && !child->killed)
         kill_group(child);
-}
-
-int64_t child_pid(const struct child *child)
-{
-    return child->pid;
 }

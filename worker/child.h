@@ -6,6 +6,9 @@
  * environment built from nothing. The end is seen through a pidfd, so that a recycled pid is never killed. When the child itself
  * has ended its group is killed: nothing is left behind.
  *
+ * One that dies of a TERM or INT which we did not send is told of a moment later: the same signal may be on its way to us, as
+ * when a service manager stops all processes of a unit at once.
+ *
  * What outlasts its time-out, on the monotonic clock, gets TERM and then KILL. What not even that ends (a process that hangs in
  * the kernel) is given up: its job is told to be over, and somebody else may have it. */
 #pragma once
@@ -23,6 +26,7 @@ struct child;
 
 #define CHILD_KILL_AFTER_MS    10000 /* between TERM and KILL */
 #define CHILD_GIVE_UP_AFTER_MS 5000  /* after KILL */
+#define CHILD_HOLD_MS          50    /* between a death by TERM or INT that was not ours and the callback */
 
 struct child_options {
     char *const *argv;        /* NULL-terminated; borrowed until child_start has returned */
@@ -49,10 +53,9 @@ typedef void child_cb(const struct child_result *result, void *ctx);
 /* Starts a child. A failure to start it is told by the callback (ending.start_errno). */
 struct child *child_start(struct ev_loop *loop, const struct child_options *options, child_cb *cb, void *ctx);
 
-/* Asks it to end: TERM to its group, KILL after CHILD_KILL_AFTER_MS. Its ending will say `stopped`. */
+/* Asks it to end: TERM to its group, KILL after CHILD_KILL_AFTER_MS. Its ending will say `stopped`, also if it has ended already
+ * and was not told of yet. */
 void child_stop(struct child *child);
 
 /* KILL to its group now. Its ending will say `stopped`. */
 void child_kill(struct child *child);
-
-int64_t child_pid(const struct child *child);

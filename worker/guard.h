@@ -1,5 +1,7 @@
 /* guard.h - a small process that lives as long as the worker and a moment longer: when the worker dies without a word (kill -9),
- * it kills the process groups of its handlers. PR_SET_PDEATHSIG alone would kill the handlers, but not what they have started. */
+ * it kills the process groups of its handlers. PR_SET_PDEATHSIG alone would kill the handlers, but not what they have started.
+ * What has left its handler's process group is not found: the guard is no ancestor of handlers, so it cannot be their subreaper.
+ */
 #pragma once
 
 #include <stdatomic.h>

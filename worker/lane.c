@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/complaint.h"
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -42,9 +43,11 @@ struct lane {
     struct session *session;
     struct end *ends; /* the first `sent` of them are in the call under way */
     size_t end_count, end_slots, sent;
-    struct call call;        /* the claim or finish under way, to be repeated until it is answered */
-    bool under_way, waiting; /* waiting: it failed, and is sent again by `repeat` or lane_resume */
-    bool told;               /* its failure was logged */
+    size_t suspects;                   /* so many of the first were in a call that was refused: each goes alone */
+    struct call call;                  /* the claim or finish under way, to be repeated until it is answered */
+    bool under_way, waiting;           /* waiting: it failed, and is sent again by `repeat` or lane_resume */
+    bool told;                         /* its failure was logged */
+    struct complaint refused, dropped; /* claims · reports that nobody takes */
     unsigned char token[TOKEN_BYTES];
     unsigned claiming, taken;
     int64_t v, active, next_ms, now_ms;
@@ -113,6 +116,7 @@ static void drop_ends(struct lane *lane, size_t count)
         free(lane->ends[i].report);
     memmove(lane->ends, lane->ends + count, (lane->end_count - count) * sizeof *lane->ends);
     lane->end_count -= count;
+    lane->suspects -= lane->suspects < count ? lane->suspects : count;
 }
 
 static bool is_reported(const struct lane *lane, const char *name)
@@ -137,7 +141,7 @@ static void add_claim(struct lane *lane, const struct lane_claim *claim)
 
     call_add_string(&lane->call, session_id(lane->session));
     call_add(&lane->call, lane->token, TOKEN_BYTES);
-    call_add_int(&lane->call, claim->want);
+    call_add_int(&lane->call, lane->claiming);
     call_add_string(&lane->call, claim->quiet ? "1" : "0");
     call_add_int(&lane->call, (int64_t)claim->queue_count);
     for (size_t i = 0; i < claim->queue_count; i++) {
@@ -167,9 +171,11 @@ void lane_send(struct lane *lane, const struct lane_claim *claim)
 {
     assert(lane_is_ready(lane));
     lane->sent = lane->end_count < FINISH_MAX ? lane->end_count : FINISH_MAX;
-    if (lane->sent == 0 && claim->want == 0)
+    if (lane->suspects > 0)
+        lane->sent = 1;
+    lane->claiming = lane->suspects > 0 ? 0 : claim->want;
+    if (lane->sent == 0 && lane->claiming == 0)
         return;
-    lane->claiming = claim->want;
     lane->under_way = true;
     random_bytes(lane->token, TOKEN_BYTES);
     call_function(&lane->call, lane->sent ? "finish" : "claim", lane->options.number);
@@ -210,12 +216,43 @@ static void take_answer(struct lane *lane, const struct reply *reply)
     lane->taken = (unsigned)(reply_count(jobs) / 3);
     end_call(lane);
     drop_ends(lane, sent);
+    if (wanted > 0 && complaint_end(&lane->refused))
+        log_info("claims are answered again", "lane=%u", lane->options.number);
     for (size_t i = 0; i + 2 < reply_count(jobs); i += 3) {
         const char *name = reply_string(reply_at(jobs, i));
         add_lease(lane, name, lane->token);
         lane->options.on_job(lane, name, reply_at(jobs, i + 1), reply_at(jobs, i + 2), lane->options.ctx);
     }
     lane->options.on_answer(lane, wanted, lane->options.ctx);
+}
+
+/* Drops the first report: it is refused without any other beside it. Its lease is found again by comparing with `held`. */
+static void drop_guilty(struct lane *lane, const struct error *err)
+{
+    if (complaint_raise(&lane->dropped, err->message, clock_mono_ms()))
+        log_error("report refused and dropped", "job=%s verdict=%s err=%s", lane->ends[0].name, lane->ends[0].verdict,
+                  err->message);
+    drop_ends(lane, 1);
+}
+
+/* The call has changed nothing. If it was not a single report: whose fault is it? The reports go again, one by one and without a
+ * claim, and then the claim without reports. */
+static void take_refusal(struct lane *lane, const struct error *err)
+{
+    unsigned wanted = lane->claiming;
+    size_t sent = lane->sent;
+
+    end_call(lane);
+    if (sent == 1 && wanted == 0)
+        drop_guilty(lane, err);
+    else if (sent > 0)
+        lane->suspects = sent;
+    else if (complaint_raise(&lane->refused, err->message, clock_mono_ms()))
+        log_error("claim refused, claiming again in a while", "lane=%u err=%s", lane->options.number, err->message);
+    if (wanted > 0)
+        lane->options.on_refused(lane, lane->options.ctx);
+    else
+        lane->options.on_answer(lane, 0, lane->options.ctx);
 }
 
 static void on_answer(const struct reply *reply, const struct error *err, void *ctx)
@@ -225,11 +262,7 @@ static void on_answer(const struct reply *reply, const struct error *err, void *
     if (!lane->under_way)
         return; /* of a session that is over */
     if (err && (err->code == ERR_INVALID || err->code == ERR_PROTOCOL)) {
-        log_error("call refused, its reports are dropped", "lane=%u err=%s", lane->options.number, err->message);
-        size_t sent = lane->sent;
-        end_call(lane);
-        drop_ends(lane, sent); /* what they meant to end is found by comparing with `held` */
-        lane->options.on_answer(lane, 0, lane->options.ctx);
+        take_refusal(lane, err);
     } else if (err) {
         if (!lane->told)
             log_warn("no answer, repeating the call until there is one", "lane=%u err=%s", lane->options.number, err->message);
@@ -270,19 +303,19 @@ static void release_unknown(struct lane *lane, const char *name, const struct re
 
     if (length < 2 + TOKEN_BYTES) /* array of 7, str of 16, token: docs/PROTOCOL.md */
         return;
-    log_warn("handing back a job that was claimed without our knowledge", "job=%s", name);
+    if (!complaint_is_raised(&lane->dropped))
+        log_warn("handing back a job that was claimed without our knowledge", "job=%s", name);
     add_lease(lane, name, (const unsigned char *)bytes + 2);
     lane_report(lane, &(struct lane_end){.name = name, .verdict = "release"});
+    if (complaint_is_raised(&lane->dropped)) /* its report may be the one that was dropped, and refused again */
+        lane->suspects = lane->end_count;
 }
 
-static void on_held(const struct reply *reply, const struct error *err, void *ctx)
+/* Makes ours what Redis says we hold. */
+static void settle_leases(struct lane *lane, const struct reply *reply)
 {
-    struct lane *lane = ctx;
     struct lease *lease, *next;
 
-    lane->comparing = false;
-    if (err || lane->under_way || !session_is_open(lane->session))
-        return; /* things have moved on: the next beat compares again */
     for (lease = lane->leases; lease; lease = lease->hh.next)
         lease->seen = false;
     for (size_t i = 0; i + 1 < reply_count(reply); i += 2) {
@@ -298,7 +331,16 @@ static void on_held(const struct reply *reply, const struct error *err, void *ct
         if (!lease->seen)
             stop_lease(lane, lease);
     }
-    lane->options.on_answer(lane, 0, lane->options.ctx);
+}
+
+static void on_held(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct lane *lane = ctx;
+
+    lane->comparing = false;
+    if (!err && !lane->under_way && session_is_open(lane->session)) /* else things have moved on: the next beat compares again */
+        settle_leases(lane, reply);
+    lane->options.on_answer(lane, 0, lane->options.ctx); /* it is ready again: reports may have gathered meanwhile */
 }
 
 static void compare_held(struct lane *lane)
@@ -320,8 +362,12 @@ static void on_beat(int64_t held, const struct reply *cancelled, void *ctx)
 
     for (size_t i = 0; i < reply_count(cancelled); i++)
         lane->options.on_stop(lane, reply_string(reply_at(cancelled, i)), true, lane->options.ctx);
-    if (!lane->under_way && held != (int64_t)(HASH_COUNT(lane->leases) + lane->end_count))
+    if (lane->under_way)
+        return;
+    if (held != (int64_t)(HASH_COUNT(lane->leases) + lane->end_count))
         compare_held(lane);
+    else if (complaint_end(&lane->dropped))
+        log_info("all leases are accounted for again", "lane=%u", lane->options.number);
 }
 
 /* ---- the session ---- */

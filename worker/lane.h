@@ -1,8 +1,9 @@
 /* lane.h - a worker's dealings with one lane: its session, its claims, and the reports of jobs that ended.
  *
  * At most one claim or finish is under way; while it is, ended jobs gather and go with the next one. A call that got no answer is
- * repeated, word for word, until it is answered: the functions then change nothing twice. The lane knows the leases it has handed
- * out; when Redis counts others (a beat tells), it hands back those it does not know and stops the jobs that are not its own. */
+ * repeated, word for word, until it is answered: the functions then change nothing twice. One that is refused has changed
+ * nothing: its reports go again one by one, and what is refused alone is dropped. The lane knows the leases it has handed out;
+ * when Redis counts others (a beat tells), it hands back those it does not know and stops the jobs that are not its own. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,6 +32,8 @@ struct lane_options {
     void (*on_job)(struct lane *lane, const char *name, const struct reply *record, const struct reply *state, void *ctx);
     /* The call is over; what it claimed was handed over. `wanted`: the jobs it had asked for. */
     void (*on_answer)(struct lane *lane, unsigned wanted, void *ctx);
+    /* A call that was to claim is over, and was refused: claim again, but not at once. */
+    void (*on_refused)(struct lane *lane, void *ctx);
     /* A job must stop: an operator cancelled it (then it is still to be reported), or it is not ours any more. */
     void (*on_stop)(struct lane *lane, const char *name, bool cancelled, void *ctx);
     /* The session is over; on_stop was called for each of its jobs. */

@@ -1,13 +1,14 @@
 /* rota-worker - takes jobs of many organizations and runs their handlers. */
 #include <ev.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/file.h"
 #include "common/id.h"
 #include "common/memory.h"
+#include "common/program.h"
 #include "common/session.h"
 #include "common/settings.h"
 #include "common/tree.h"
@@ -58,12 +59,11 @@ static const char usage[] =
 
 #define TIMEOUT_MS_MAX (7LL * 24 * 3600 * 1000)
 
-struct program {
-    struct ev_loop *loop;
+/* What main and the callbacks of its loop have in common. */
+struct worker_program {
+    struct program program;
     struct worker *worker;
-    ev_signal term, interrupt;
     bool draining;
-    int status;
     char names[LANE_QUEUES_MAX][NAME_BYTES_MAX + 1];
     struct worker_queue queues[LANE_QUEUES_MAX];
     size_t queue_count;
@@ -118,7 +118,7 @@ static int read_handlers(struct handlers *handlers, const struct config *config,
 
 /* ---- queues ---- */
 
-static int read_queues(struct program *program, const struct config *config, struct error *err)
+static int read_queues(struct worker_program *self, const struct config *config, struct error *err)
 {
     size_t count = config_list_count(config, "worker.queues");
 
@@ -133,99 +133,76 @@ static int read_queues(struct program *program, const struct config *config, str
             free(name);
             return err->code;
         }
-        snprintf(program->names[i], sizeof program->names[i], "%s", name);
-        program->queues[i] = (struct worker_queue){.name = program->names[i], .weight = (unsigned)weight};
+        snprintf(self->names[i], sizeof self->names[i], "%s", name);
+        self->queues[i] = (struct worker_queue){.name = self->names[i], .weight = (unsigned)weight};
         free(name);
     }
-    program->queue_count = count;
+    self->queue_count = count;
     return 0;
 }
 
 /* ---- signals ---- */
 
-static void on_stopped(const struct error *err, void *ctx)
+static void on_signal(void *ctx)
 {
-    struct program *program = ctx;
+    struct worker_program *self = ctx;
 
-    if (err) {
-        log_error("stopped", "err=%s", err->message);
-        program->status = EX_CONFIG;
-    } else {
-        log_info("stopped", NULL);
-    }
-    ev_break(program->loop, EVBREAK_ALL);
-}
-
-static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
-{
-    struct program *program = watcher->data;
-
-    (void)loop, (void)events;
-    if (program->draining)
-        worker_stop_now(program->worker);
+    if (self->draining)
+        worker_stop_now(self->worker);
     else
-        worker_drain(program->worker);
-    program->draining = true;
+        worker_drain(self->worker);
+    self->draining = true;
 }
 
-static void watch_signals(struct program *program)
-{
-    signal(SIGPIPE, SIG_IGN);
-    ev_signal_init(&program->term, on_signal, SIGTERM);
-    ev_signal_init(&program->interrupt, on_signal, SIGINT);
-    program->term.data = program->interrupt.data = program;
-    ev_signal_start(program->loop, &program->term);
-    ev_signal_start(program->loop, &program->interrupt);
-}
-
-static int run(struct program *program, const struct config *config, const struct handlers *handlers, struct error *err)
+static int run(struct worker_program *self, const struct config *config, const struct handlers *handlers, struct error *err)
 {
     struct worker_options options = {
         .redis_url = config_string(config, "redis.url"),
         .password_file = settings_password_file(config),
         .slots = (unsigned)config_integer(config, "worker.slots"),
-        .queues = program->queues,
-        .queue_count = program->queue_count,
+        .queues = self->queues,
+        .queue_count = self->queue_count,
         .handlers = handlers,
         .timeout_ms = config_integer(config, "session.timeout"),
         .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "session.beat"),
         .drain_ms = config_integer(config, "worker.drain"),
-        .on_stopped = on_stopped,
-        .ctx = program,
+        .on_stopped = program_stopped,
+        .ctx = &self->program,
     };
+    int rc = 0;
 
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
-    program->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
-    watch_signals(program);
-    program->worker = worker_new(program->loop, &options, err);
-    if (!program->worker) {
-        ev_loop_destroy(program->loop);
-        return err->code;
-    }
-    ev_run(program->loop, 0);
-    worker_free(program->worker);
-    ev_loop_destroy(program->loop);
-    return 0;
+    program_begin(&self->program, on_signal, self);
+    self->worker = worker_new(self->program.loop, &options, err);
+    if (self->worker)
+        ev_run(self->program.loop, 0);
+    else
+        rc = err->code;
+    worker_free(self->worker);
+    program_end(&self->program);
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
-    struct program program = {0};
+    struct worker_program self = {0};
     struct handlers handlers = {0};
     struct error err;
     int status;
-    struct config *config = settings_begin(settings, known_elsewhere, "rota-worker", usage, argc, argv, &status);
+    struct config *config;
 
+    file_open_standard();
+    config = settings_begin(settings, known_elsewhere, "rota-worker", usage, argc, argv, &status);
     if (!config)
         return status;
-    if (read_handlers(&handlers, config, &err) < 0 || read_queues(&program, config, &err) < 0 ||
-        run(&program, config, &handlers, &err) < 0) {
+    if (read_handlers(&handlers, config, &err) < 0 || read_queues(&self, config, &err) < 0 ||
+        run(&self, config, &handlers, &err) < 0) {
         fprintf(stderr, "rota-worker: %s\n", err.message);
-        program.status = EX_CONFIG;
+        self.program.status = EX_CONFIG;
     }
     handlers_clear(&handlers);
     config_free(config);
-    return program.status;
+    return self.program.status;
 }

@@ -23,7 +23,7 @@ struct sleeper {
 static void wake(struct sleeper *sleeper, int64_t lane, const char *key)
 {
     sleeper->sleeps = false;
-    sleeper->options.on_wake(lane, key, sleeper->options.ctx);
+    sleeper->options.on_wake(lane, key, sleeper->quiet, sleeper->options.ctx);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -126,9 +126,4 @@ void sleeper_sleep(struct sleeper *sleeper, bool quiet)
             call_add_string(&sleeper->call, key_wake(key, (first + i) % lanes, sleeper->options.queues[q], quiet));
     call_add_format(&sleeper->call, "%lld.%03lld", (long long)block_ms / 1000, (long long)block_ms % 1000);
     redis_send(sleeper->options.redis, &sleeper->call, block_ms + ANSWER_GRACE_MS, on_popped, sleeper);
-}
-
-bool sleeper_sleeps(const struct sleeper *sleeper)
-{
-    return sleeper->sleeps;
 }

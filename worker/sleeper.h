@@ -23,8 +23,8 @@ struct sleeper_options {
     const char *const *queues; /* borrowed */
     size_t queue_count;
     /* There is work in `lane` (a token was there), or -1: time is over. It sleeps no more. `key` is the token's, for passing it
-     * on. */
-    void (*on_wake)(int64_t lane, const char *key, void *ctx);
+     * on; `quiet`: it was left for organizations that have nothing running. */
+    void (*on_wake)(int64_t lane, const char *key, bool quiet, void *ctx);
     void *ctx;
 };
 
@@ -36,5 +36,3 @@ void sleeper_free(struct sleeper *sleeper);
 /* Sleeps, unless it does already; `quiet`: only for work of organizations that have nothing running. A quiet sleep is ended if
  * now any work will do. */
 void sleeper_sleep(struct sleeper *sleeper, bool quiet);
-
-bool sleeper_sleeps(const struct sleeper *sleeper);

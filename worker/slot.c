@@ -33,6 +33,7 @@ struct slots {
     struct slot *items;
     struct guard *guard;
     unsigned count, taken;
+    bool draining;
 };
 
 struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, void (*on_free)(void *ctx),
@@ -85,6 +86,8 @@ static void describe(char *error, const struct child_result *result)
     const char *colon = result->error[0] ? ": " : "";
 
     error[0] = '\0';
+    if (ending->exit == 0 || ending->exit == 99)
+        return;
     if (ending->start_errno > 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "%s", result->error);
     else if (ending->timed_out)
@@ -92,18 +95,22 @@ static void describe(char *error, const struct child_result *result)
                  result->error);
     else if (ending->signal >= 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, result->error);
-    else if (ending->exit != 0 && ending->exit != 99)
+    else
         snprintf(error, JOB_ERROR_BYTES_MAX, "exit %d%s%s", ending->exit, colon, result->error);
 }
 
 static void report_child(struct slot *slot, const struct child_result *result)
 {
-    enum verdict verdict = verdict_of(&result->ending);
+    struct ending ending = result->ending;
+    enum verdict verdict;
     bool broken = verdict_is_broken_handler(&result->ending);
     char error[JOB_ERROR_BYTES_MAX], text[64];
-    int64_t delay_ms =
-        verdict == VERDICT_RELEASE ? (broken ? BROKEN_HANDLER_MS : 0) : verdict_backoff_ms(slot->attempt, random_below(1 << 16));
+    int64_t delay_ms;
 
+    ending.draining = slot->slots->draining;
+    verdict = verdict_of(&ending);
+    delay_ms =
+        verdict == VERDICT_RELEASE ? (broken ? BROKEN_HANDLER_MS : 0) : verdict_backoff_ms(slot->attempt, random_below(1 << 16));
     describe(error, result);
     verdict_format(text, verdict, delay_ms, slot->max_attempts);
     report(slot->lane, slot->name, text, result->run_us,
@@ -211,6 +218,11 @@ void slots_stop(struct slots *slots, const struct lane *lane, const char *name, 
             child_kill(slot->child);
         return;
     }
+}
+
+void slots_drain(struct slots *slots)
+{
+    slots->draining = true;
 }
 
 void slots_kill(struct slots *slots)

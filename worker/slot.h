@@ -22,6 +22,9 @@ void slots_run(struct slots *slots, struct lane *lane, const char *name, const s
 /* Stops a job: with TERM if it was cancelled, at once if it is not ours any more. Unknown names are fine. */
 void slots_stop(struct slots *slots, const struct lane *lane, const char *name, bool cancelled);
 
+/* The worker was told to stop: from now on a handler that dies of TERM or INT was told so, too, and its job goes back. */
+void slots_drain(struct slots *slots);
+
 /* Kills all handlers; their jobs are handed back. */
 void slots_kill(struct slots *slots);
 

@@ -1,5 +1,6 @@
 #include "worker/verdict.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #define BACKOFF_BASE_MS 5000
@@ -7,15 +8,19 @@
 
 enum verdict verdict_of(const struct ending *ending)
 {
+    if (ending->exit == 0)
+        return VERDICT_DONE; /* whatever was sent to it: it says that it has finished */
+    if (ending->exit == 99)
+        return VERDICT_DISCARD;
     if (ending->stopped || verdict_is_broken_handler(ending))
         return VERDICT_RELEASE;
     if (ending->timed_out)
         return VERDICT_TIMEOUT;
+    if (ending->draining && (ending->signal == SIGTERM || ending->signal == SIGINT))
+        return VERDICT_RELEASE;
     if (ending->signal >= 0)
         return VERDICT_CRASH;
     switch (ending->exit) {
-    case 0: return VERDICT_DONE;
-    case 99: return VERDICT_DISCARD;
     case 64:
     case 65:
     case 77:

@@ -2,7 +2,7 @@
  *
  * Exit codes follow thirty years of mail delivery (sysexits(3), qmail): 0 done; 75, 111 try again later; 65, 100, 64, 77, 78 dead
  * letter now; 99 finished, nothing to keep; 126, 127 the handler is broken, not the job; anything else: try again with back-off.
- */
+ * 0 and 99 count also after a TERM of ours: the work is done. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,8 +23,9 @@ struct ending {
     int exit;        /* its exit code, or -1 */
     int signal;      /* the signal that killed it, or -1 */
     int start_errno; /* > 0: it could not be started at all */
-    bool timed_out;  /* killed by us: it ran too long */
-    bool stopped;    /* killed by us: shutdown, lost session or cancel */
+    bool timed_out;  /* told to end by us: it ran too long */
+    bool stopped;    /* told to end by us: shutdown, lost session or cancel */
+    bool draining;   /* the worker was told to stop: a TERM or INT was meant for both */
 };
 
 enum verdict verdict_of(const struct ending *ending);

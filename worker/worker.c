@@ -16,23 +16,15 @@
 #include "common/random.h"
 #include "worker/environment.h"
 #include "worker/lane.h"
+#include "worker/outlook.h"
 #include "worker/sleeper.h"
 #include "worker/slot.h"
 
 #define CHECK_AGAIN_S 1.0 /* after a check of the deployment that failed */
 #define CARD_EVERY_S  5.0
-#define SWEEP_LANES   4 /* lanes that are looked into when a sleep ends without a token */
+#define AWAY_MS_MAX   1000 /* that a stop waits for a Redis that is away when nothing else is left to wait for */
 
 enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_CLOSING, WORKER_STOPPED };
-
-/* What the worker believes of a lane. */
-struct outlook {
-    struct lane *lane;
-    bool work, quiet_work; /* a claim may find something */
-    bool woken;            /* a token came after the claim under way was sent */
-    ev_timer comes_back;   /* a rate-limited organization has a token again */
-    struct worker *worker;
-};
 
 struct worker {
     struct ev_loop *loop;
@@ -40,8 +32,9 @@ struct worker {
     enum worker_phase phase;
     struct redis *redis, *sleep_redis;
     struct sleeper *sleeper;
-    struct outlook *lanes;
-    uint32_t lane_count, sweep_at;
+    struct outlook *outlook;
+    struct lane **lanes;
+    uint32_t lane_count;
     struct slots *slots;
     int turn[LANE_QUEUES_MAX]; /* what each queue is owed in turns */
     const char *queue_names[LANE_QUEUES_MAX];
@@ -87,27 +80,8 @@ static unsigned free_slots(const struct worker *worker)
     unsigned taken = slots_taken(worker->slots);
 
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        taken += lane_claiming(worker->lanes[i].lane);
+        taken += lane_claiming(worker->lanes[i]);
     return taken < worker->options.slots ? worker->options.slots - taken : 0;
-}
-
-/* The ready lane that may have work and whose V is furthest behind; NULL if there is none. `ret_floor`: the lowest V among lanes
- * with work. */
-static struct outlook *choose_lane(struct worker *worker, bool quiet, int64_t *ret_floor)
-{
-    struct outlook *best = NULL;
-    int64_t floor = INT64_MAX;
-
-    for (uint32_t i = 0; i < worker->lane_count; i++) {
-        struct outlook *outlook = &worker->lanes[i];
-        bool work = quiet ? outlook->quiet_work : outlook->work;
-        if (lane_active(outlook->lane) > 0 && lane_v(outlook->lane) < floor)
-            floor = lane_v(outlook->lane);
-        if (work && lane_is_ready(outlook->lane) && (!best || lane_v(outlook->lane) < lane_v(best->lane)))
-            best = outlook;
-    }
-    *ret_floor = floor == INT64_MAX || worker->lane_count == 1 ? 0 : floor;
-    return best;
 }
 
 /* The queues in the order of this visit. Whose turn it is comes first: smooth weighted round robin, so that 2:1 gives a b a, a b
@@ -128,32 +102,32 @@ static void turn_queues(struct worker *worker, const char *queues[LANE_QUEUES_MA
         queues[i] = worker->options.queues[(first + i) % count].name;
 }
 
-static void send(struct worker *worker, struct outlook *outlook, unsigned want, bool quiet, int64_t floor)
+static void send(struct worker *worker, struct lane *lane, unsigned want, bool quiet, int64_t floor)
 {
     const char *queues[LANE_QUEUES_MAX];
 
     turn_queues(worker, queues);
-    outlook->woken = false;
-    lane_send(outlook->lane, &(struct lane_claim){.want = want < LANE_CLAIM_MAX ? want : LANE_CLAIM_MAX,
-                                                  .quiet = quiet,
-                                                  .queues = queues,
-                                                  .queue_count = worker->options.queue_count,
-                                                  .floor = floor});
+    outlook_sent(worker->outlook, lane);
+    lane_send(lane, &(struct lane_claim){.want = want < LANE_CLAIM_MAX ? want : LANE_CLAIM_MAX,
+                                         .quiet = quiet,
+                                         .queues = queues,
+                                         .queue_count = worker->options.queue_count,
+                                         .floor = floor});
 }
 
 /* Claims in the lanes that may have work until no slot is free or no lane is left. */
 static void claim(struct worker *worker)
 {
     unsigned available = free_slots(worker), reserved = reserved_slots(worker);
-    struct outlook *outlook;
+    struct lane *lane;
     int64_t floor;
 
-    while (available > reserved && (outlook = choose_lane(worker, false, &floor))) {
-        send(worker, outlook, available - reserved, false, floor);
+    while (available > reserved && (lane = outlook_choose(worker->outlook, false, &floor))) {
+        send(worker, lane, available - reserved, false, floor);
         available = free_slots(worker);
     }
-    while (available > 0 && available <= reserved && (outlook = choose_lane(worker, true, &floor))) {
-        send(worker, outlook, available, true, floor);
+    while (available > 0 && available <= reserved && (lane = outlook_choose(worker->outlook, true, &floor))) {
+        send(worker, lane, available, true, floor);
         available = free_slots(worker);
     }
 }
@@ -161,15 +135,15 @@ static void claim(struct worker *worker)
 static void report(struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        if (lane_reports(worker->lanes[i].lane) > 0 && lane_is_ready(worker->lanes[i].lane))
-            lane_send(worker->lanes[i].lane,
+        if (lane_reports(worker->lanes[i]) > 0 && lane_is_ready(worker->lanes[i]))
+            lane_send(worker->lanes[i],
                       &(struct lane_claim){.queues = worker->queue_names, .queue_count = worker->options.queue_count});
 }
 
 static bool any_open_lane(const struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        if (lane_is_open(worker->lanes[i].lane))
+        if (lane_is_open(worker->lanes[i]))
             return true;
     return false;
 }
@@ -180,7 +154,7 @@ static bool holds_nothing(const struct worker *worker)
     if (slots_taken(worker->slots) > 0)
         return false;
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        if (lane_reports(worker->lanes[i].lane) > 0 || lane_claiming(worker->lanes[i].lane) > 0)
+        if (lane_reports(worker->lanes[i]) > 0 || lane_claiming(worker->lanes[i]) > 0)
             return false;
     return true;
 }
@@ -213,7 +187,7 @@ static void on_ignored(const struct reply *reply, const struct error *err, void 
     (void)reply, (void)err, (void)ctx;
 }
 
-/* A token that came when no slot was free any more wakes another worker. */
+/* A token that came when no slot was free for its work any more wakes another worker. */
 static void pass_on(struct worker *worker, const char *key)
 {
     struct call call = {0};
@@ -226,30 +200,18 @@ static void pass_on(struct worker *worker, const char *key)
     call_clear(&call);
 }
 
-static void on_wake(int64_t lane, const char *key, void *ctx)
+static void on_wake(int64_t lane, const char *key, bool quiet, void *ctx)
 {
     struct worker *worker = ctx;
 
     if (lane >= 0 && lane < worker->lane_count) {
-        if (worker->phase != WORKER_RUNNING || free_slots(worker) == 0)
+        if (worker->phase != WORKER_RUNNING || free_slots(worker) <= (quiet ? 0 : reserved_slots(worker)))
             pass_on(worker, key);
-        worker->lanes[lane].work = worker->lanes[lane].quiet_work = worker->lanes[lane].woken = true;
+        outlook_wake(worker->outlook, (uint32_t)lane);
     } else {
-        for (uint32_t i = 0; i < SWEEP_LANES && i < worker->lane_count; i++) {
-            struct outlook *outlook = &worker->lanes[worker->sweep_at++ % worker->lane_count];
-            outlook->work = outlook->quiet_work = true;
-        }
+        outlook_sweep(worker->outlook);
     }
     note_change(worker);
-}
-
-static void on_comes_back(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    struct outlook *outlook = timer->data;
-
-    (void)loop, (void)events;
-    outlook->work = true;
-    note_change(outlook->worker);
 }
 
 /* ---- what the lanes tell ---- */
@@ -272,7 +234,7 @@ static void on_lane_open(struct lane *lane, void *ctx)
     buffer_clear(&queues);
     buffer_clear(&types);
     log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane), worker->options.slots);
-    worker->lanes[lane_number(lane)].work = worker->lanes[lane_number(lane)].quiet_work = true;
+    outlook_expect(worker->outlook, lane);
     note_change(worker);
 }
 
@@ -286,19 +248,18 @@ static void on_job(struct lane *lane, const char *name, const struct reply *reco
 static void on_answer(struct lane *lane, unsigned wanted, void *ctx)
 {
     struct worker *worker = ctx;
-    struct outlook *outlook = &worker->lanes[lane_number(lane)];
 
+    if (wanted > 0) /* what is left is known of the first queue only: with more of them the next claim tells */
+        outlook_answered(worker->outlook, lane, worker->options.queue_count > 1);
     note_change(worker);
-    if (wanted == 0)
-        return;
-    /* What is left is known of the first queue only: with more of them the next claim tells. */
-    outlook->work = outlook->quiet_work =
-        outlook->woken || (lane_taken(lane) > 0 && (lane_active(lane) > 0 || worker->options.queue_count > 1));
-    if (lane_next_ms(lane) >= 0) {
-        ev_timer_stop(worker->loop, &outlook->comes_back);
-        ev_timer_set(&outlook->comes_back, (double)lane_next_ms(lane) / 1000, 0);
-        ev_timer_start(worker->loop, &outlook->comes_back);
-    }
+}
+
+static void on_lane_refused(struct lane *lane, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    outlook_refused(worker->outlook, lane);
+    note_change(worker);
 }
 
 static void on_stop(struct lane *lane, const char *name, bool cancelled, void *ctx)
@@ -314,7 +275,8 @@ static void on_lane_lost(struct lane *lane, void *ctx)
     note_change(ctx);
 }
 
-static void on_slot_free(void *ctx)
+/* A slot is free, or a lane may have work. */
+static void on_news(void *ctx)
 {
     note_change(ctx);
 }
@@ -324,13 +286,10 @@ static void on_slot_free(void *ctx)
 static void start_lanes(struct worker *worker, uint32_t lanes)
 {
     worker->lane_count = lanes;
-    worker->lanes = memory_new(sizeof *worker->lanes * lanes);
+    worker->lanes = memory_new(sizeof(struct lane *) * lanes);
+    worker->outlook = outlook_new(worker->loop, lanes, on_news, worker);
     for (uint32_t i = 0; i < lanes; i++) {
-        struct outlook *outlook = &worker->lanes[i];
-        outlook->worker = worker;
-        ev_init(&outlook->comes_back, on_comes_back);
-        outlook->comes_back.data = outlook;
-        outlook->lane = lane_new(&(struct lane_options){
+        worker->lanes[i] = lane_new(&(struct lane_options){
             .loop = worker->loop,
             .redis = worker->redis,
             .number = i,
@@ -341,10 +300,12 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
             .on_open = on_lane_open,
             .on_job = on_job,
             .on_answer = on_answer,
+            .on_refused = on_lane_refused,
             .on_stop = on_stop,
             .on_lost = on_lane_lost,
             .ctx = worker,
         });
+        outlook_add(worker->outlook, worker->lanes[i]);
     }
     worker->sleeper = sleeper_new(&(struct sleeper_options){.loop = worker->loop,
                                                             .redis = worker->sleep_redis,
@@ -416,7 +377,7 @@ static void on_check_time(struct ev_loop *loop, ev_timer *timer, int events)
 static bool has_own_card(const struct worker *worker, uint32_t lane)
 {
     for (uint32_t i = 0; i < lane; i++)
-        if (strcmp(lane_session(worker->lanes[i].lane), lane_session(worker->lanes[lane].lane)) == 0)
+        if (strcmp(lane_session(worker->lanes[i]), lane_session(worker->lanes[lane])) == 0)
             return false;
     return true;
 }
@@ -428,7 +389,7 @@ static void on_card_time(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)events;
     for (uint32_t i = 0; i < worker->lane_count && redis_is_up(worker->redis); i++)
         if (has_own_card(worker, i))
-            card_touch(worker->redis, lane_session(worker->lanes[i].lane));
+            card_touch(worker->redis, lane_session(worker->lanes[i]));
 }
 
 static void on_up(void *ctx)
@@ -437,7 +398,7 @@ static void on_up(void *ctx)
 
     log_info("connected", "redis=%s", redis_address(worker->redis));
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        lane_resume(worker->lanes[i].lane); /* beats before anything is claimed */
+        lane_resume(worker->lanes[i]); /* beats before anything is claimed */
     check(worker);
     note_change(worker);
 }
@@ -469,7 +430,7 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     for (size_t i = 0; i < options->queue_count; i++)
         worker->queue_names[i] = options->queues[i].name;
     session_draw(worker->session);
-    worker->slots = slots_new(loop, options->slots, options->handlers, on_slot_free, worker);
+    worker->slots = slots_new(loop, options->slots, options->handlers, on_news, worker);
     snprintf(name, sizeof name, "rota-worker:%s", worker->session);
     worker->redis = redis_new(loop,
                               &(struct redis_options){.url = options->redis_url,
@@ -511,10 +472,9 @@ void worker_free(struct worker *worker)
     redis_free(worker->redis);
     redis_free(worker->sleep_redis);
     sleeper_free(worker->sleeper);
-    for (uint32_t i = 0; i < worker->lane_count; i++) {
-        ev_timer_stop(worker->loop, &worker->lanes[i].comes_back);
-        lane_free(worker->lanes[i].lane);
-    }
+    outlook_free(worker->outlook);
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        lane_free(worker->lanes[i]);
     free(worker->lanes);
     slots_free(worker->slots);
     free(worker);
@@ -535,17 +495,16 @@ static void close_when_drained(struct worker *worker)
     if (slots_taken(worker->slots) > 0)
         return;
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        if (lane_reports(worker->lanes[i].lane) > 0 ||
-            (lane_is_open(worker->lanes[i].lane) && !lane_is_ready(worker->lanes[i].lane)))
+        if (lane_reports(worker->lanes[i]) > 0 || (lane_is_open(worker->lanes[i]) && !lane_is_ready(worker->lanes[i])))
             return;
     worker->phase = WORKER_CLOSING;
     ev_timer_stop(worker->loop, &worker->drain);
     worker->closing = worker->lane_count;
     for (uint32_t i = 0; i < worker->lane_count; i++)
         if (has_own_card(worker, i))
-            card_end(worker->redis, lane_session(worker->lanes[i].lane), "stopped");
+            card_end(worker->redis, lane_session(worker->lanes[i]), "stopped");
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        lane_close(worker->lanes[i].lane, on_closed, worker);
+        lane_close(worker->lanes[i], on_closed, worker);
 }
 
 /* Redis is away. The sessions will be recovered. */
@@ -582,6 +541,7 @@ void worker_drain(struct worker *worker)
         return;
     log_info("draining", "running=%u wait_ms=%lld", slots_taken(worker->slots), (long long)worker->options.drain_ms);
     worker->phase = WORKER_DRAINING;
+    slots_drain(worker->slots);
     if (worker->lane_count == 0) {
         stopped(worker, NULL);
         return;
@@ -599,6 +559,6 @@ void worker_stop_now(struct worker *worker)
         return;
     log_info("handing back what still runs", "running=%u", slots_taken(worker->slots));
     slots_kill(worker->slots);
-    arm_drain(worker, worker->options.timeout_ms, on_give_up);
+    arm_drain(worker, redis_is_up(worker->redis) ? worker->options.timeout_ms : AWAY_MS_MAX, on_give_up);
     note_change(worker);
 }

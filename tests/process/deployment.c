@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
+#include "common/memory.h"
 #include "tests/support/page.h"
 #include "tests/support/pool.h"
 
@@ -48,20 +51,20 @@ static void an_entry_becomes_one_job_under_its_own_id(void **state)
 static void what_is_no_job_is_rejected_with_the_reason(void **state)
 {
     static const struct {
-        const char *fields, *reason;
+        const char *fields, *org, *reason;
     } cases[] = {
-        {"type t payload x", "field org is missing"},
-        {"org acme payload x", "field type is missing"},
-        {"org Acme type t", "organization \"Acme\" must"},
-        {"org acme:x type t", "organization \"acme:x\" must"},
-        {"org acme type t/u", "type \"t/u\" must"},
-        {"org acme type t colour blue", "unknown field \"colour\""},
-        {"org acme org acme type t", "field org is there twice"},
-        {"org acme type t delay_ms soon", "delay_ms"},
-        {"org acme type t priority 101", "priority"},
-        {"org acme type t expires_ms 1", "expired"},
-        {"org acme type t v 2", "version 2 is not known"},
-        {"org full type t", "queue_full"},
+        {"type t payload x", "", "field org is missing"},
+        {"org acme payload x", "acme", "field type is missing"},
+        {"org Acme type t", "", "organization \"Acme\" must"},
+        {"org acme:x type t", "", "organization \"acme:x\" must"},
+        {"org acme type t/u", "acme", "type \"t/u\" must"},
+        {"org acme type t colour blue", "acme", "unknown field \"colour\""},
+        {"org acme org acme type t", "acme", "field org is there twice"},
+        {"org acme type t delay_ms soon", "acme", "delay_ms"},
+        {"org acme type t priority 101", "acme", "priority"},
+        {"org acme type t expires_ms 1", "acme", "expired"},
+        {"org acme type t v 2", "acme", "version 2 is not known"},
+        {"org full type t", "full", "queue_full"},
     };
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -77,6 +80,7 @@ static void what_is_no_job_is_rejected_with_the_reason(void **state)
         WAIT_UNTIL(pool_number(pool, "XLEN rota:rejected") == (long long)i + 1);
         const redisReply *last = pool_redis(pool, "XREVRANGE rota:rejected + - COUNT 1")->element[0]->element[1];
         assert_string_equal(last->element[1]->str, id);
+        assert_string_equal(last->element[3]->str, cases[i].org);
         if (!strstr(last->element[5]->str, cases[i].reason))
             fail_msg("%s was rejected for \"%s\"", cases[i].fields, last->element[5]->str);
     }
@@ -328,6 +332,124 @@ static void a_warning_is_logged_when_it_comes_and_when_it_goes(void **state)
     assert_int_equal(count_text(process_log(scheduler), "warning=\"maxmemory is 0"), 2);
 }
 
+static void entries_of_a_damaged_organization_hold_up_nobody(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    pool_redis(pool, "SET rota:{0}:org:bad:jobs damaged");
+    for (int i = 0; i < 300; i++)
+        add_entry(pool, "bad", "x");
+
+    for (int i = 0; i < 3; i++) {
+        const char *id = add_entry(pool, "good", "x");
+        pool_wait_place(pool, "good", id, "ready");
+    }
+
+    WAIT_UNTIL(inbox_length(pool) == 300);
+    assert_int_equal(count_text(process_log(scheduler), "err=\"organization bad: "), 1);
+    pool_redis(pool, "DEL rota:{0}:org:bad:jobs");
+    WAIT_UNTIL(inbox_length(pool) == 0);
+    assert_int_equal(pool_count(pool, "bad", "ready:default"), 300);
+    process_wait_for(scheduler, "msg=\"a duty is done again\" duty=inbox");
+}
+
+static long peak_kib(struct process *process)
+{
+    char *path = memory_format("/proc/%d/status", (int)process_pid(process)), *text = file_text(path);
+    const char *line = strstr(text, "VmHWM:");
+    long kib = line ? atol(line + strlen("VmHWM:")) : 0;
+
+    free(path);
+    free(text);
+    return kib;
+}
+
+/* Each of them is too large to be a job, and they are read all the same. */
+static void huge_entries_are_read_one_by_one(void **state)
+{
+    struct pool *pool = *state;
+    const size_t huge = 4 << 20;
+    char *payload = memory_new(huge);
+    memset(payload, 'x', huge);
+    for (int i = 0; i < 48; i++)
+        pool_redis(pool, "XADD rota:inbox * org acme type t payload %b", payload, huge);
+    free(payload);
+
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    WAIT_UNTIL(inbox_length(pool) == 0);
+
+    assert_int_equal(pool_number(pool, "XLEN rota:rejected"), 48);
+    print_message("  the scheduler took %ld KiB\n", peak_kib(scheduler));
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed for a while */
+    assert_true(peak_kib(scheduler) < 64 * 1024);
+#endif
+}
+
+/* ---- how programs are started ---- */
+
+static void assert_refused(struct process *process, int status, const char *words)
+{
+    assert_int_equal(process_wait(process, PROCESS_MS_MAX), status);
+    assert_non_null(process_said(process, words));
+}
+
+static struct process *start_closed(struct pool *pool, const char *program, const char *const *arguments)
+{
+    const char *home = pool_text(pool, "HOME=%s", pool->directory), *url = pool_text(pool, "ROTA_REDIS_URL=%s", pool->url);
+    struct process_options options = {.program = program,
+                                      .arguments = arguments,
+                                      .environment = (const char *const[]){home, url, NULL},
+                                      .log = pool_path(pool, "closed.log"),
+                                      .closed = true};
+
+    return pool->processes[pool->process_count++] = process_start(&options);
+}
+
+static void assert_standard_descriptors(struct process *process)
+{
+    char path[64], target[64];
+
+    for (int fd = 0; fd <= 2; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process_pid(process), fd);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        assert_true(length > 0);
+        target[length] = '\0';
+        assert_string_equal(target, "/dev/null");
+    }
+}
+
+/* Log lines would go to whatever takes the numbers: the connection to Redis. */
+static void programs_that_begin_without_standard_descriptors_work(void **state)
+{
+    struct pool *pool = *state;
+
+    struct process *scheduler = start_closed(pool, "rota-scheduler", (const char *const[]){"--log-level", "debug", NULL});
+    WAIT_UNTIL(pool_number(pool, "EXISTS rota:leader") == 1);
+    struct process *worker = start_closed(
+        pool, "rota-worker", (const char *const[]){"--log-level", "debug", "--on", "t=cat", "--on", "bad=exit 1", NULL});
+    struct process *push = start_closed(pool, "rota", (const char *const[]){"push", "acme", "t", "four", NULL});
+    assert_int_equal(process_wait(push, PROCESS_MS_MAX), 0);
+    pool_push(pool, "acme", "bad", "bad", ""); /* which is logged */
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 1 && pool_count(pool, "acme", "scheduled") == 1);
+
+    assert_standard_descriptors(scheduler);
+    assert_standard_descriptors(worker);
+}
+
+static void what_is_no_flag_is_refused(void **state)
+{
+    struct pool *pool = *state;
+
+    assert_refused(pool_start(pool, "rota-worker", "--on", "t=true", "start", NULL), EX_USAGE,
+                   "rota-worker: \"start\" is no flag");
+    assert_refused(pool_start(pool, "rota-scheduler", "--", "-v", NULL), EX_USAGE, "rota-scheduler: \"-v\" is no flag");
+    assert_refused(pool_start(pool, "rota-worker", "--slot", "3", NULL), EX_USAGE, "unknown flag \"--slot\"");
+    assert_refused(pool_start(pool, "rota-scheduler", "--lanes", "x", NULL), EX_USAGE, "flag --lanes");
+    pool->environment = (const char *const[]){"ROTA_WORKER_SLOTS=many", NULL};
+    assert_refused(pool_start(pool, "rota-worker", "--on", "t=true", NULL), EX_CONFIG, "variable ROTA_WORKER_SLOTS");
+    pool->environment = NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -342,6 +464,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_worker_that_lacks_a_right_says_which, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_setting_that_was_weakened_is_noticed_by_the_next_check, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_warning_is_logged_when_it_comes_and_when_it_goes, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(entries_of_a_damaged_organization_hold_up_nobody, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(huge_entries_are_read_one_by_one, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(programs_that_begin_without_standard_descriptors_work, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_flag_is_refused, pool_setup, pool_teardown),
     };
 
     if (argc > 1)

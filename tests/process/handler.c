@@ -165,6 +165,31 @@ static void what_runs_too_long_is_stopped(void **state)
     assert_false(pid_runs(undead));
 }
 
+/* What has finished is done, although it was told to stop before: by its time-out, or by a cancel. */
+static void what_finishes_after_a_term_is_done(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--session-timeout", "3s", "--session-beat", "300ms", "--config",
+                write_config(pool, "handlers:\n"
+                                   "  late: {command: \"trap 'echo all; exit 0' TERM; sleep 60 & wait\", timeout: 300ms}\n"
+                                   "  unmoved: \"trap 'echo all; exit 0' TERM; echo > $HOME/unmoved; sleep 60 & wait\"\n"),
+                NULL);
+
+    const struct job *job = run_job(pool, "late");
+    assert_string_equal(job->place, "done");
+    assert_string_equal(job_last_attempt(job)->outcome, "done");
+    assert_null(job_last_attempt(job)->report.error);
+    assert_string_equal(pool_result(pool, "acme", "late"), "all\n");
+
+    pool_push(pool, "acme", "unmoved", "unmoved", "");
+    WAIT_UNTIL(pool_file(pool, "unmoved")[0]);
+    assert_string_equal(pool_call(pool, 0, "cancel", "acme unmoved")->str, "cancelling");
+    WAIT_UNTIL(pool_job(pool, "acme", "unmoved")->state.attempt_count == 1);
+    assert_string_equal(pool_place(pool, "acme", "unmoved"), "done");
+    assert_string_equal(pool_result(pool, "acme", "unmoved"), "all\n");
+}
+
 /* ---- what it gets ---- */
 
 static void the_payload_is_its_standard_input(void **state)
@@ -331,6 +356,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_exit_code_is_the_verdict, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_missing_executable_uses_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_runs_too_long_is_stopped, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(what_finishes_after_a_term_is_done, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(the_payload_is_its_standard_input, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(its_environment_is_built_from_nothing, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(it_has_three_descriptors_and_default_signals, pool_setup, pool_teardown),

@@ -243,6 +243,65 @@ static void drift_of_an_index_is_mended(void **state)
     WAIT_UNTIL(pool_count(pool, "acme", "done") == 3);
 }
 
+/* ---- damage ---- */
+
+/* Calls that ended with WRONGTYPE since CONFIG RESETSTAT. */
+static int errors(struct pool *pool)
+{
+    const char *stat = strstr(pool_string(pool, "INFO errorstats"), "errorstat_WRONGTYPE:count=");
+
+    return stat ? atoi(stat + strlen("errorstat_WRONGTYPE:count=")) : 0;
+}
+
+static void a_duty_that_fails_is_told_of_once_and_when_it_works_again(void **state)
+{
+    static const char *const damages[][2] = {{"due", "promote"}, {"expiring", "trim"}, {"orgs", "audit"}};
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        const char *said = pool_text(pool, "duty=%s lane=0 err=", damages[i][1]);
+        pool_redis(pool, "SET rota:{0}:%s damaged", damages[i][0]);
+        process_wait_for(scheduler, said);
+        pool_redis(pool, "CONFIG RESETSTAT");
+        WAIT_UNTIL(errors(pool) >= 3); /* it was tried again */
+        assert_int_equal(count_text(process_log(scheduler), said), 1);
+        pool_redis(pool, "DEL rota:{0}:%s", damages[i][0]);
+    }
+    process_wait_for(scheduler, "msg=\"a duty is done again\" duty=promote");
+    process_wait_for(scheduler, "msg=\"a duty is done again\" duty=trim");
+}
+
+static void the_audit_of_jobs_steps_over_a_damaged_organization(void **state)
+{
+    struct pool *pool = *state;
+    pool->unchecked = true;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    pool_push_many(pool, "bad", "job", 2, "t", "");
+    pool_push_many(pool, "good", "job", 2, "t", ""); /* behind it in the walk */
+
+    pool_redis(pool, "DEL rota:{0}:org:bad:jobs");
+    pool_redis(pool, "SET rota:{0}:org:bad:jobs damaged");
+    process_wait_for(scheduler, "bad");
+    pool_redis(pool, "ZREM rota:{0}:org:good:ready:default job0001"); /* it is lost */
+
+    pool_wait_place(pool, "good", "job0001", "ready");
+}
+
+static void the_audit_of_indexes_steps_over_a_damaged_organization(void **state)
+{
+    struct pool *pool = *state;
+    pool->unchecked = true;
+    pool_scheduler(pool, NULL);
+    for (unsigned i = 0; i < 200; i++)
+        pool_push(pool, pool_text(pool, "org%u", i), "job", "t", "");
+
+    pool_redis(pool, "SET rota:{0}:org:org77:running damaged");
+    pool_redis(pool, "DEL rota:{0}:active:default"); /* nobody would be served any more */
+
+    WAIT_UNTIL_MS(60000, pool_number(pool, "ZCARD rota:{0}:active:default") >= 190);
+}
+
 static void a_weak_server_is_refused_at_start(void **state)
 {
     struct pool *pool = *state;
@@ -284,6 +343,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_retry_runs_after_its_delay, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(retention_is_kept, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(drift_of_an_index_is_mended, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_duty_that_fails_is_told_of_once_and_when_it_works_again, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(the_audit_of_jobs_steps_over_a_damaged_organization, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(the_audit_of_indexes_steps_over_a_damaged_organization, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_weak_server_is_refused_at_start, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(the_number_of_lanes_stays, pool_setup_lanes, pool_teardown),
     };

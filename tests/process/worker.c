@@ -1,10 +1,12 @@
 /* worker - a real worker: its slots, lanes and queues, how it stops, how it hears of a cancel. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/memory.h"
 #include "tests/support/pool.h"
@@ -18,6 +20,15 @@ static const char *logging(struct pool *pool, const char *type, const char *comm
 static unsigned logged(struct pool *pool, const char *text)
 {
     return count_text(pool_file(pool, "ran"), text);
+}
+
+/* Makes the file that handlers wait for. */
+static void let_go(struct pool *pool)
+{
+    int fd = creat(pool_path(pool, "go"), 0600);
+
+    assert_true(fd >= 0);
+    close(fd);
 }
 
 static long long sessions(struct pool *pool)
@@ -103,6 +114,35 @@ static void a_second_term_stops_at_once(void **state)
     assert_int_equal(pool_job(pool, "acme", "job0000")->state.crashes, 0);
 }
 
+/* As systemd does by default: TERM for every process of the unit, in no order. */
+static void a_term_that_reaches_the_handlers_too_uses_no_attempt(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--on", logging(pool, "t", "echo $$ >> $HOME/pids; exec sleep 60"), NULL);
+    pool_push_many(pool, "acme", "job", 2, "t", "");
+    WAIT_UNTIL(count_text(pool_file(pool, "pids"), "\n") == 2);
+    const char *pids = pool_file(pool, "pids");
+    pid_t first = (pid_t)atoi(pids), second = (pid_t)atoi(strchr(pids, '\n') + 1);
+
+    int64_t first_mono_ms = clock_mono_ms();
+    kill(first, SIGTERM);
+    WAIT_UNTIL(kill(first, 0) < 0); /* the worker has seen its end */
+    process_signal(worker, SIGTERM);
+    kill(second, SIGTERM);
+    if (clock_mono_ms() - first_mono_ms > 40)
+        return; /* the machine stalled: too late for the first one */
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    for (int i = 0; i < 2; i++) {
+        const struct job *job = pool_job(pool, "acme", pool_text(pool, "job%04d", i));
+        assert_string_equal(job->place, "ready");
+        assert_string_equal(job_last_attempt(job)->outcome, "released");
+        assert_int_equal(job->state.attempt, 0);
+        assert_int_equal(job->state.crashes, 0);
+    }
+}
+
 static void an_idle_worker_stops_even_while_redis_is_away(void **state)
 {
     struct pool *pool = *state;
@@ -120,6 +160,26 @@ static void an_idle_worker_stops_even_while_redis_is_away(void **state)
     process_signal(cut_off, SIGTERM);
     assert_int_equal(process_wait(cut_off, PROCESS_MS_MAX), 0);
     assert_true(awake_ms_since(stopped_mono_ms) < 2000);
+}
+
+static void a_stop_waits_for_a_redis_that_is_away_no_longer_than_the_drain(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--session-timeout", "30s", "--worker-drain", "300ms", "--on",
+                                         logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
+    pool_push(pool, "acme", "job", "t", "");
+    WAIT_UNTIL(logged(pool, "acme/job") == 1);
+    server_kill(pool->server);
+    process_wait_for(worker, "msg=\"connection lost");
+    let_go(pool);
+    WAIT_UNTIL(pool_handlers(pool) == 0); /* its report has nowhere to go */
+
+    int64_t stopped_mono_ms = clock_mono_ms();
+    process_signal(worker, SIGTERM);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_true(awake_ms_since(stopped_mono_ms) < 300 + 2000);
 }
 
 /* ---- while it works ---- */
@@ -243,6 +303,31 @@ static void a_slot_that_becomes_free_hears_of_new_work(void **state)
     }
 }
 
+/* The worker sleeps on all tokens; then a rate-limited job, which needs none, takes the last slot that is not kept for quiet
+ * organizations. The next token is not for this worker. */
+static void a_token_that_only_another_worker_can_use_is_passed_on(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    assert_string_equal(pool_call(pool, 0, "org_set", "slow rate 1 burst 1")->str, "ok");
+    pool_worker(pool, "--slots", "20", "--on", logging(pool, "hold", "exec sleep 600"), "--on", logging(pool, "t", "sleep 0.5"),
+                NULL);
+    pool_push_many(pool, "busy", "job", 18, "hold", "");
+    WAIT_UNTIL(logged(pool, "busy/") == 18);
+    pool_push_many(pool, "slow", "job", 5, "t", "");
+
+    for (unsigned i = 1; i < 5; i++) {
+        WAIT_UNTIL(logged(pool, "slow/") == i + 1);
+        int64_t pushed_mono_ms = clock_mono_ms();
+        pool_push(pool, "busy", pool_text(pool, "next%u", i), "t", "");
+        pause_ms(50); /* that nothing happens shows after a while only */
+        long long tokens = pool_number(pool, "ZCARD rota:{0}:wake:default");
+        if (clock_mono_ms() - pushed_mono_ms < 250) /* the slow job still runs */
+            assert_int_equal(tokens, 1);
+        pool_wait_place(pool, "busy", pool_text(pool, "next%u", i), "done");
+    }
+}
+
 static unsigned open_descriptors(struct process *process)
 {
     char *path = memory_format("/proc/%d/fd", (int)process_pid(process));
@@ -278,6 +363,65 @@ static void nothing_piles_up_in_a_worker(void **state)
     assert_int_equal(zombies, 0);
     free(path);
     free(children);
+}
+
+/* ---- when Redis refuses ---- */
+
+static long long function_calls(struct pool *pool)
+{
+    const char *stats = strstr(pool_string(pool, "INFO commandstats"), "cmdstat_fcall:calls=");
+
+    return stats ? atoll(stats + strlen("cmdstat_fcall:calls=")) : 0;
+}
+
+static void a_refused_claim_waits_before_it_is_tried_again(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--on", "t=@noop", NULL);
+    pool_redis(pool, "SET rota:{0}:active:default damaged");
+
+    pool_redis(pool, "CONFIG RESETSTAT");
+    int64_t damaged_mono_ms = clock_mono_ms();
+    while (clock_mono_ms() - damaged_mono_ms < 2000) { /* work is announced all the time, as enqueue would */
+        pool_redis(pool, "ZADD rota:{0}:wake:default 0 0");
+        pause_ms(20);
+    }
+
+    process_wait_for(worker, "msg=\"claim refused");
+    assert_true(function_calls(pool) < 60); /* the scheduler's looks, some beats, four or five claims */
+    assert_int_equal(count_text(process_log(worker), "msg=\"claim refused"), 1);
+    pool_redis(pool, "DEL rota:{0}:active:default");
+    pool_push(pool, "acme", "job1", "t", "");
+    pool_wait_place(pool, "acme", "job1", "done");
+    process_wait_for(worker, "msg=\"claims are answered again\"");
+}
+
+static void a_refused_report_takes_no_other_one_with_it(void **state)
+{
+    struct pool *pool = *state;
+    pool->unchecked = true;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--slots", "8", "--session-timeout", "6s", "--session-beat", "500ms", "--on",
+                                         logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
+    pool_push_many(pool, "good", "job", 7, "t", "");
+    pool_push(pool, "bad", "job", "t", "");
+    WAIT_UNTIL(logged(pool, "/job") == 8);
+    pool_redis(pool, "SET rota:{0}:org:bad:done damaged");
+
+    process_signal(worker, SIGSTOP); /* so that all the reports go in one call */
+    let_go(pool);
+    WAIT_UNTIL(pool_handlers(pool) == 0);
+    process_signal(worker, SIGCONT);
+
+    WAIT_UNTIL(pool_count(pool, "good", "done") == 7);
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(pool_job(pool, "good", pool_text(pool, "job%04d", i))->state.deliveries, 1);
+    long long beat = pool_number(pool, "HGET rota:{0}:session:%s beat", pool_session(pool, worker, 0));
+    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", pool_session(pool, worker, 0)) > beat + 5);
+    assert_in_range(count_text(process_log(worker), "job=bad/job"), 0, 3);
+    pool_push(pool, "good", "next", "t", "");
+    pool_wait_place(pool, "good", "next", "done");
 }
 
 /* ---- starting ---- */
@@ -319,7 +463,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(term_lets_running_jobs_end, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_outlasts_the_drain_goes_back_to_the_next_worker_at_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_second_term_stops_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_term_that_reaches_the_handlers_too_uses_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(an_idle_worker_stops_even_while_redis_is_away, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_stop_waits_for_a_redis_that_is_away_no_longer_than_the_drain, pool_setup,
+                                        pool_teardown),
         cmocka_unit_test_setup_teardown(a_cancel_reaches_the_handler_within_a_beat, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(no_job_is_left_lying_in_any_lane, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(queues_are_served_by_weight, pool_setup, pool_teardown),
@@ -329,7 +476,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_worker_takes_nothing_from_queues_it_does_not_know, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(every_twentieth_slot_is_kept_for_quiet_organizations, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_becomes_free_hears_of_new_work, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_token_that_only_another_worker_can_use_is_passed_on, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(nothing_piles_up_in_a_worker, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_refused_claim_waits_before_it_is_tried_again, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_refused_report_takes_no_other_one_with_it, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_worker_waits_for_the_deployment_and_needs_no_scheduler_afterwards, pool_setup,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_work_is_refused_at_start, pool_setup, pool_teardown),

@@ -83,6 +83,8 @@ static _Noreturn void run_program(char *const *arguments, char *const *environme
         _exit(1); /* the parent died before the line above */
     if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
         _exit(126);
+    if (options->closed)
+        close_range(0, 2, 0);
     close_range(3, ~0U, 0);
     execve(arguments[0], arguments, environment);
     _exit(127);

@@ -21,6 +21,7 @@ struct process_options {
     const char *const *environment; /* "NAME=value" added to ours, NULL-terminated; NULL for none */
     const char *log;                /* path of the file; emptied first */
     const char *input;              /* path of a file for standard input; NULL: /dev/null */
+    bool closed;                    /* it begins with descriptors 0, 1 and 2 closed; nothing is logged then */
 };
 
 /* Starts a program. Copies `options`. Gives. */

@@ -1,6 +1,8 @@
 /* verdict - what the end of a handler means, how long its job waits, and how `finish` is told. */
 #include "worker/verdict.h"
 
+#include <signal.h>
+
 #include "tests/unit/unit.h"
 
 static struct ending exited(int code)
@@ -41,9 +43,23 @@ static void a_signal_that_was_not_ours_is_a_crash(void **state)
     }
 }
 
-static void who_ran_too_long_timed_out_however_it_ended(void **state)
+static void who_says_that_it_has_finished_has_finished(void **state)
 {
-    struct ending endings[] = {killed(15), killed(9), exited(0), exited(1), exited(65), exited(99)};
+    struct ending endings[] = {exited(0), exited(99)};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        enum verdict expected = i == 0 ? VERDICT_DONE : VERDICT_DISCARD;
+        endings[i].timed_out = true;
+        assert_int_equal(verdict_of(&endings[i]), expected);
+        endings[i].stopped = true;
+        assert_int_equal(verdict_of(&endings[i]), expected);
+    }
+}
+
+static void who_ran_too_long_timed_out(void **state)
+{
+    struct ending endings[] = {killed(SIGTERM), killed(SIGKILL), exited(1), exited(65)};
 
     (void)state;
     for (size_t i = 0; i < COUNT(endings); i++) {
@@ -53,18 +69,35 @@ static void who_ran_too_long_timed_out_however_it_ended(void **state)
 }
 
 /* Also if it ran too long at the same time: its attempt is not used. */
-static void who_was_stopped_is_released_however_it_ended(void **state)
+static void who_was_stopped_is_released(void **state)
 {
-    struct ending endings[] = {killed(15), killed(9), exited(0), exited(1), exited(65), exited(99)};
+    struct ending endings[] = {killed(SIGTERM), killed(SIGKILL), exited(1), exited(65)};
 
     (void)state;
     for (size_t i = 0; i < COUNT(endings); i++) {
         endings[i].stopped = true;
         assert_int_equal(verdict_of(&endings[i]), VERDICT_RELEASE);
-        assert_false(verdict_is_broken_handler(&endings[i]));
         endings[i].timed_out = true;
         assert_int_equal(verdict_of(&endings[i]), VERDICT_RELEASE);
     }
+}
+
+static void a_signal_that_was_meant_for_the_worker_too_is_no_crash(void **state)
+{
+    static const struct {
+        int signal;
+        enum verdict verdict;
+    } cases[] = {{SIGTERM, VERDICT_RELEASE}, {SIGINT, VERDICT_RELEASE}, {SIGSEGV, VERDICT_CRASH}, {SIGKILL, VERDICT_CRASH}};
+    struct ending failed = exited(1);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ending ending = killed(cases[i].signal);
+        ending.draining = true;
+        assert_int_equal(verdict_of(&ending), cases[i].verdict);
+    }
+    failed.draining = true;
+    assert_int_equal(verdict_of(&failed), VERDICT_RETRY);
 }
 
 static void a_handler_that_cannot_be_started_is_broken(void **state)
@@ -144,8 +177,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_exit_code_has_its_meaning),
         cmocka_unit_test(a_signal_that_was_not_ours_is_a_crash),
-        cmocka_unit_test(who_ran_too_long_timed_out_however_it_ended),
-        cmocka_unit_test(who_was_stopped_is_released_however_it_ended),
+        cmocka_unit_test(who_says_that_it_has_finished_has_finished),
+        cmocka_unit_test(who_ran_too_long_timed_out),
+        cmocka_unit_test(who_was_stopped_is_released),
+        cmocka_unit_test(a_signal_that_was_meant_for_the_worker_too_is_no_crash),
         cmocka_unit_test(a_handler_that_cannot_be_started_is_broken),
         cmocka_unit_test(back_off_doubles_up_to_an_hour),
         cmocka_unit_test(back_off_grows_with_the_random_number_within_its_range),
