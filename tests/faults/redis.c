@@ -75,21 +75,14 @@ static void prove(const char *killed)
                   crew.load->unknown, crew.load->again_exists, crew.load->again_new);
 }
 
-static int64_t server_ms(struct pool *pool)
-{
-    const redisReply *time = pool_redis(pool, "TIME");
-
-    return atoll(time->element[0]->str) * 1000 + atoll(time->element[1]->str) / 1000;
-}
-
 static int64_t *clock_shift_ms;
 
 static void step_clock(int64_t ms)
 {
-    int64_t before_ms = server_ms(crew.pool);
+    int64_t before_ms = pool_now_ms(crew.pool);
 
     *clock_shift_ms += ms;
-    assert_in_range(server_ms(crew.pool) - before_ms - ms, 0, 2000);
+    assert_in_range(pool_now_ms(crew.pool) - before_ms - ms, 0, 2000);
 }
 
 /* The failure detector still works: a worker that is really dead is given up in time, even if the clock is stepped meanwhile. */
@@ -280,15 +273,6 @@ static void flushes_and_killed_clients_do_no_harm(void **state)
 
 /* ---- full ---- */
 
-static long long held(const char *session)
-{
-    long long sum = 0;
-
-    for (uint32_t lane = 0; lane < crew.pool->lanes; lane++)
-        sum += pool_number(crew.pool, "HLEN rota:{%u}:held:%s", lane, session);
-    return sum;
-}
-
 static void a_full_redis_refuses_jobs_and_takes_completions(void **state)
 {
     struct pool *pool;
@@ -306,10 +290,10 @@ static void a_full_redis_refuses_jobs_and_takes_completions(void **state)
     assert_true(pool_count(pool, "acme", "done") > done);
 
     /* Beats and recovery pass, too. */
-    int victim = held(sessions[0]) > 0 ? 0 : 1;
+    int victim = pool_held(pool, sessions[0]) > 0 ? 0 : 1;
     int64_t killed_mono_ms = clock_mono_ms();
     process_kill(crew.workers[victim]);
-    WAIT_UNTIL(held(sessions[1 - victim]) == 4);
+    WAIT_UNTIL(pool_held(pool, sessions[1 - victim]) == 4);
     assert_true(awake_ms_since(killed_mono_ms) <= 2000 + 1000);
 
     pool_redis(pool, "CONFIG SET maxmemory 0");

@@ -10,6 +10,7 @@
 #include "common/buffer.h"
 #include "common/memory.h"
 #include "tests/faults/load.h"
+#include "tests/support/numbers.h"
 
 #define WORKERS     3
 #define SCHEDULERS  2
@@ -64,15 +65,6 @@ static void note_killed(struct round *round, const char *session)
     buffer_add_format(&round->killed, " %s ", session);
 }
 
-static long long held(struct round *round, const char *session)
-{
-    long long sum = 0;
-
-    for (uint32_t lane = 0; lane < round->pool->lanes; lane++)
-        sum += pool_number(round->pool, "HLEN rota:{%u}:held:%s", lane, session);
-    return sum;
-}
-
 static void kill_worker(struct round *round)
 {
     unsigned index = load_random(round->load, WORKERS);
@@ -81,8 +73,10 @@ static void kill_worker(struct round *round)
 
     process_kill(round->workers[index]);
     note_killed(round, session);
-    *victim = (struct victim){
-        .session = session, .killed_mono_ms = clock_mono_ms(), .allowed_ms = RECOVERY_MS, .jobs = held(round, session)};
+    *victim = (struct victim){.session = session,
+                              .killed_mono_ms = clock_mono_ms(),
+                              .allowed_ms = RECOVERY_MS,
+                              .jobs = pool_held(round->pool, session)};
     if (victim->killed_mono_ms - round->leader_died_mono_ms < LEADER_MS)
         victim->allowed_ms += LEADER_MS;
     if (victim->jobs > 0) {
@@ -100,20 +94,12 @@ static void kill_handler(struct round *round)
         total.handlers++;
 }
 
-/* The session that a scheduler opened. */
-static const char *scheduler_session(struct round *round, struct process *scheduler)
-{
-    const char *at = process_said(scheduler, "msg=\"session open\" session=");
-
-    return at ? pool_text(round->pool, "%.*s", (int)strcspn(at, " \n"), at) : "";
-}
-
 /* Kills one; if it led, or was to follow a leader that is dead already, everything waits for the next one. */
 static void kill_scheduler(struct round *round)
 {
     unsigned index = load_random(round->load, SCHEDULERS);
-    const char *session = scheduler_session(round, round->schedulers[index]);
-    const char *other = scheduler_session(round, round->schedulers[!index]);
+    const char *session = pool_scheduler_session(round->pool, round->schedulers[index]);
+    const char *other = pool_scheduler_session(round->pool, round->schedulers[!index]);
     const char *leader = pool_string(round->pool, "HGET rota:{0}:clock leader");
 
     process_kill(round->schedulers[index]);
@@ -260,13 +246,6 @@ static void run_round(uint64_t seed)
     end_round(NULL);
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-
-    return left < right ? -1 : left > right;
-}
-
 static void nothing_is_lost_whoever_is_killed(void **state)
 {
     const char *rounds_text = getenv("ROTA_ROUNDS"), *seed_text = getenv("ROTA_SEED");
@@ -278,7 +257,7 @@ static void nothing_is_lost_whoever_is_killed(void **state)
         print_message("  ROTA_SEED=%llu\n", (unsigned long long)first + (unsigned)i);
         run_round(first + (unsigned)i);
     }
-    qsort(total.recovery_ms, total.recoveries, sizeof *total.recovery_ms, compare_numbers);
+    sort_numbers(total.recovery_ms, total.recoveries);
     print_message("  %d rounds: killed %u workers that held jobs, %u handlers, %u schedulers (%u led); %u jobs ran %u times, %u "
                   "came through the "
                   "inbox; %u recoveries, p50 %lld ms, at most %lld ms\n",

@@ -10,25 +10,14 @@
 #define TIMEOUT_MS 1500
 #define QUICK      "--session-timeout", "1500ms", "--session-beat", "500ms"
 
-/* A handler that writes "<worker's session> <org>/<job>" into the file "ran" of the pool, then runs `command`. */
-static const char *logging(struct pool *pool, const char *type, const char *command)
-{
-    return pool_text(pool, "%s=echo $ROTA_WORKER_ID $ROTA_ORG/$ROTA_JOB_ID >> %s/ran; %s", type, pool->directory, command);
-}
-
 static unsigned ran(struct pool *pool, const char *session, const char *name)
 {
-    return count_text(pool_file(pool, "ran"), pool_text(pool, "%s %s\n", session, name));
+    return pool_logged(pool, pool_text(pool, "%s %s\n", session, name));
 }
 
 static unsigned handlers_of(struct pool *pool, const char *session)
 {
     return signal_processes(pool_text(pool, "ROTA_WORKER_ID=%s", session), pool_text(pool, "HOME=%s", pool->directory), 0);
-}
-
-static long long held(struct pool *pool, const char *session)
-{
-    return pool_number(pool, "HLEN rota:{0}:held:%s", session);
 }
 
 /* ---- a worker dies ---- */
@@ -38,15 +27,15 @@ static void the_jobs_of_a_killed_worker_run_again_within_seven_seconds(void **st
 {
     struct pool *pool = *state;
     pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
-    struct process *victim = pool_worker(pool, "--slots", "8", "--on", logging(pool, "t", "exec sleep 600"), NULL);
+    struct process *victim = pool_worker(pool, "--slots", "8", "--on", pool_logging(pool, "t", "exec sleep 600"), NULL);
     for (unsigned i = 0; i < 8; i++)
         pool_push(pool, pool_text(pool, "org%u", i), "job", "t", "");
-    WAIT_UNTIL(count_text(pool_file(pool, "ran"), "/job\n") == 8);
-    pool_worker(pool, "--slots", "8", "--on", logging(pool, "t", "exec sleep 600"), NULL);
+    WAIT_UNTIL(pool_logged(pool, "/job\n") == 8);
+    pool_worker(pool, "--slots", "8", "--on", pool_logging(pool, "t", "exec sleep 600"), NULL);
 
     int64_t killed_mono_ms = clock_mono_ms();
     process_kill(victim);
-    WAIT_UNTIL(count_text(pool_file(pool, "ran"), "/job\n") == 16);
+    WAIT_UNTIL(pool_logged(pool, "/job\n") == 16);
 
     int64_t took_ms = awake_ms_since(killed_mono_ms);
     print_message("  recovered after %lld ms\n", (long long)took_ms);
@@ -68,13 +57,13 @@ static void a_stopped_worker_is_told_that_it_lost_everything(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    struct process *sleeper = pool_worker(pool, QUICK, "--slots", "3", "--on", logging(pool, "long", "exec sleep 600"), "--on",
-                                          logging(pool, "short", "exec sleep 1"), NULL);
+    struct process *sleeper = pool_worker(pool, QUICK, "--slots", "3", "--on", pool_logging(pool, "long", "exec sleep 600"),
+                                          "--on", pool_logging(pool, "short", "exec sleep 1"), NULL);
     const char *old = pool_session(pool, sleeper, 0);
     pool_push_many(pool, "acme", "long", 2, "long", "");
     pool_push(pool, "acme", "short", "short", "");
-    WAIT_UNTIL(held(pool, old) == 3 && ran(pool, old, "acme/short") == 1 && ran(pool, old, "acme/long0001") == 1);
-    struct process *other = pool_worker(pool, QUICK, "--slots", "3", "--on", logging(pool, "*", "exec sleep 600"), NULL);
+    WAIT_UNTIL(pool_held(pool, old) == 3 && ran(pool, old, "acme/short") == 1 && ran(pool, old, "acme/long0001") == 1);
+    struct process *other = pool_worker(pool, QUICK, "--slots", "3", "--on", pool_logging(pool, "*", "exec sleep 600"), NULL);
     const char *heir = pool_session(pool, other, 0);
 
     process_signal(sleeper, SIGSTOP);
@@ -90,7 +79,7 @@ static void a_stopped_worker_is_told_that_it_lost_everything(void **state)
     process_wait_for(sleeper, "msg=\"session lost");
     WAIT_UNTIL(count_text(process_log(sleeper), "msg=\"session open\"") == 2);
     assert_string_equal(pool_digest(pool, "acme"), before);
-    assert_int_equal(held(pool, heir), 3);
+    assert_int_equal(pool_held(pool, heir), 3);
     const char *fresh = pool_session(pool, sleeper, 0);
     assert_string_not_equal(fresh, old);
     pool_push(pool, "acme", "next", "short", ""); /* the other one has no free slot */
@@ -105,16 +94,16 @@ static void a_completion_that_comes_too_late_changes_nothing(void **state)
     struct proxy *proxy = proxy_start(pool_path(pool, "proxy"), server_socket(pool->server), "rota-worker:");
     const char *direct = pool->url;
     pool->url = pool_text(pool, "unix://%s/proxy", pool->directory);
-    struct process *late = pool_worker(pool, QUICK, "--on", logging(pool, "t", "sleep 0.5; echo old"), NULL);
+    struct process *late = pool_worker(pool, QUICK, "--on", pool_logging(pool, "t", "sleep 0.5; echo old"), NULL);
     const char *old = pool_session(pool, late, 0);
     pool->url = direct;
     pool_push_many(pool, "acme", "job", 4, "t", "");
-    WAIT_UNTIL(held(pool, old) == 4 && count_text(pool_file(pool, "ran"), "acme/job") == 4);
+    WAIT_UNTIL(pool_held(pool, old) == 4 && pool_logged(pool, "acme/job") == 4);
 
     proxy_hold(proxy, true); /* the reports are on their way from now on */
-    struct process *other = pool_worker(pool, QUICK, "--on", logging(pool, "t", "exec sleep 600"), NULL);
+    struct process *other = pool_worker(pool, QUICK, "--on", pool_logging(pool, "t", "exec sleep 600"), NULL);
     const char *heir = pool_session(pool, other, 0);
-    WAIT_UNTIL(held(pool, heir) == 4);
+    WAIT_UNTIL(pool_held(pool, heir) == 4);
     WAIT_UNTIL(proxy_held_bytes(proxy) > 500);
     const char *before = pool_digest(pool, "acme");
     proxy_hold(proxy, false);
@@ -123,7 +112,7 @@ static void a_completion_that_comes_too_late_changes_nothing(void **state)
 
     assert_int_equal(proxy_held_bytes(proxy), 0);
     assert_string_equal(pool_digest(pool, "acme"), before);
-    assert_int_equal(held(pool, heir), 4);
+    assert_int_equal(pool_held(pool, heir), 4);
     proxy_free(proxy);
 }
 
@@ -176,7 +165,7 @@ static void a_cut_leaves_no_orphan_and_no_double(void **state)
         pool->url = pool_text(pool, "unix://%s", path);
         wires[i].session = pool_session(pool,
                                         pool_worker(pool, "--session-timeout", "4s", "--session-beat", "100ms", "--queue",
-                                                    wires[i].queue, "--on", logging(pool, "t", "sleep 0.1"), NULL),
+                                                    wires[i].queue, "--on", pool_logging(pool, "t", "sleep 0.1"), NULL),
                                         0);
     }
 
@@ -191,7 +180,7 @@ static void a_cut_leaves_no_orphan_and_no_double(void **state)
     print_message("  %u of %u jobs had their connection cut\n", made, rounds * WIRES);
     assert_true(made * 10 >= rounds * WIRES * 9);
     for (unsigned i = 0; i < WIRES; i++) {
-        WAIT_UNTIL(held(pool, wires[i].session) == 0);
+        WAIT_UNTIL(pool_held(pool, wires[i].session) == 0);
         assert_true(pool_number(pool, "EXISTS rota:{0}:session:%s", wires[i].session)); /* none was lost */
         proxy_free(wires[i].proxy);
     }
@@ -208,13 +197,13 @@ static void a_cut_while_it_starts_does_no_harm(void **state)
     for (unsigned i = 0; i < 12; i++) {
         const char *id = pool_text(pool, "job%u", i);
         proxy_cut_after(proxy, i % 2 ? PROXY_REPLIES : PROXY_REQUESTS, i % 2 ? i * i * 60 : i * 70);
-        struct process *worker = pool_worker(pool, "--on", logging(pool, "t", "true"), NULL);
+        struct process *worker = pool_worker(pool, "--on", pool_logging(pool, "t", "true"), NULL);
         assert_true(proxy_was_cut(proxy) || i > 9);
         pool_push(pool, "acme", id, "t", "");
         pool_wait_place(pool, "acme", id, "done");
         process_signal(worker, SIGTERM);
         assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
-        assert_int_equal(count_text(pool_file(pool, "ran"), pool_text(pool, "acme/%s\n", id)), 1);
+        assert_int_equal(pool_logged(pool, pool_text(pool, "acme/%s\n", id)), 1);
     }
     WAIT_UNTIL(pool_number(pool, "ZCARD rota:{0}:sessions") == 1);
     proxy_free(proxy);
@@ -225,7 +214,7 @@ static void a_lease_that_its_worker_does_not_know_of_is_handed_back(void **state
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    struct process *worker = pool_worker(pool, QUICK, "--slots", "1", "--on", logging(pool, "hold", "exec sleep 600"), NULL);
+    struct process *worker = pool_worker(pool, QUICK, "--slots", "1", "--on", pool_logging(pool, "hold", "exec sleep 600"), NULL);
     const char *session = pool_session(pool, worker, 0);
     pool_push(pool, "acme", "held", "hold", "");
     WAIT_UNTIL(ran(pool, session, "acme/held") == 1);
@@ -238,7 +227,7 @@ static void a_lease_that_its_worker_does_not_know_of_is_handed_back(void **state
     pool_wait_place(pool, "acme", "lost", "ready");
 
     assert_true(awake_ms_since(claimed_mono_ms) < 500 + 500);
-    assert_int_equal(held(pool, session), 1);
+    assert_int_equal(pool_held(pool, session), 1);
     assert_int_equal(pool_job(pool, "acme", "lost")->state.attempt, 0);
     assert_int_equal(pool_job(pool, "acme", "lost")->state.crashes, 0);
     assert_string_equal(pool_place(pool, "acme", "held"), "running");
