@@ -6,6 +6,7 @@
 
 #include "tests/support/pool.h"
 #include "tests/support/proxy.h"
+#include "tests/support/text_file.h"
 
 #define TIMEOUT_MS 1500
 #define QUICK      "--session-timeout", "1500ms", "--session-beat", "500ms"
@@ -114,6 +115,74 @@ static void a_completion_that_comes_too_late_changes_nothing(void **state)
     assert_string_equal(pool_digest(pool, "acme"), before);
     assert_int_equal(pool_held(pool, heir), 4);
     proxy_free(proxy);
+}
+
+/* ---- a job is taken from a worker whose session lives on ---- */
+
+/* A worker whose beats are too rare to tell it anything, with a handler of "acme/job" that ends when the test says so. */
+static struct process *start_unaware(struct pool *pool)
+{
+    struct process *worker = pool_worker(pool, "--session-timeout", "10m", "--session-beat", "2m", "--slots", "2", "--on",
+                                         pool_logging(pool, "wait", "until [ -e $HOME/go ]; do sleep 0.02; done; echo mine"),
+                                         "--on", pool_logging(pool, "t", "echo next"), NULL);
+
+    pool_push(pool, "acme", "job", "wait", "");
+    WAIT_UNTIL(ran(pool, pool_session(pool, worker, 0), "acme/job") == 1);
+    return worker;
+}
+
+/* Lets the handler end. Its report is refused, which the worker says and nobody else notices; then it goes on in its session. */
+static void prove_stale(struct pool *pool, struct process *worker)
+{
+    const char *session = pool_session(pool, worker, 0), *before = pool_digest(pool, "acme");
+
+    write_text_file(pool_path(pool, "go"), "");
+    const char *line = process_wait_for(worker, "msg=\"report refused: the job is not ours any more\" ");
+    assert_memory_equal(line, "job=acme/job verdict=done\n", strlen("job=acme/job verdict=done\n"));
+    assert_string_equal(pool_digest(pool, "acme"), before);
+
+    pool_push(pool, "other", "next", "t", "");
+    pool_wait_place(pool, "other", "next", "done");
+    assert_int_equal(ran(pool, session, "other/next"), 1);
+    assert_int_equal(pool_held(pool, session), 0);
+    assert_int_equal(count_text(process_log(worker), "report refused"), 1);
+    assert_null(process_said(worker, "session lost"));
+}
+
+static void a_report_on_a_purged_job_is_stale(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = start_unaware(pool);
+
+    while (pool_call(pool, 0, "purge", "acme 100")->integer > 0)
+        ;
+    prove_stale(pool, worker);
+
+    assert_string_equal(pool_place(pool, "acme", "job"), "");
+    assert_int_equal(pool_redis(pool, "KEYS rota:{0}:org:acme:*")->elements, 0);
+}
+
+static void a_report_on_a_job_that_somebody_else_ended_is_stale(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = start_unaware(pool);
+    const char *session = pool_session(pool, worker, 0);
+
+    /* A thief who can read Redis: the token is the lease's first field (docs/PROTOCOL.md, section 4.3). */
+    const redisReply *lease = pool_redis(pool, "HGET rota:{0}:held:%s acme/job", session);
+    assert_true(lease->len > 18);
+    const redisReply *reply =
+        pool_call(pool, 0, "finish", "%s 0123456789abcdef 0 0 1 default 0 1 * 60000 acme/job %b done 1000 %s", session,
+                  lease->str + 2, (size_t)16, "");
+    assert_string_equal(reply->element[5]->element[0]->str, "ok");
+    prove_stale(pool, worker);
+
+    const struct job *job = pool_job(pool, "acme", "job");
+    assert_string_equal(job->place, "done");
+    assert_int_equal(job->state.attempt_count, 1);
+    assert_null(job_last_attempt(job)->report.result); /* the thief's */
 }
 
 /* ---- the connection is cut after every so many bytes ---- */
@@ -241,6 +310,8 @@ int main(int argc, char **argv)
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(a_stopped_worker_is_told_that_it_lost_everything, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_completion_that_comes_too_late_changes_nothing, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_report_on_a_purged_job_is_stale, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_report_on_a_job_that_somebody_else_ended_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_leaves_no_orphan_and_no_double, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_while_it_starts_does_no_harm, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_its_worker_does_not_know_of_is_handed_back, pool_setup, pool_teardown),
