@@ -67,7 +67,8 @@ static void prove(const char *killed)
 {
     load_drain(crew.load, DRAIN_MS);
     load_check(crew.load);
-    load_check_recovered(crew.load, killed);
+    struct load_recovered recovered = load_check_recovered(crew.load, killed);
+    assert_int_equal(recovered.sessions > 0, *killed != '\0');
     for (int i = 0; i < 2; i++)
         if (process_runs(crew.workers[i]))
             assert_null(process_said(crew.workers[i], "session lost"));
@@ -101,7 +102,13 @@ static void prove_detector(int64_t within_ms, int64_t step_ms)
     int64_t took_ms = awake_ms_since(killed_mono_ms);
     print_message("  control: a killed worker was given up after %lld ms\n", (long long)took_ms);
     assert_true(took_ms <= within_ms);
-    load_check_recovered(crew.load, pool_text(pool, " %s ", session));
+    /* What is searched for where nobody may be given up is found here. */
+    const char *killed = pool_text(pool, " %s ", session);
+    unsigned lost = 0;
+    WAIT_UNTIL(load_check_recovered(crew.load, killed).sessions > 0);
+    for (unsigned i = 0; i < 12; i++)
+        lost += load_check_lost(crew.load, "control", pool_text(pool, "job%04u", i), killed);
+    assert_int_equal(lost, 6);
 }
 
 /* ---- killed ---- */
