@@ -27,6 +27,10 @@ static struct {
 static atomic_size_t count;
 static int64_t started_ms;
 
+/* What the watcher waits for: since when it is late, or waits for the disk. */
+static atomic_llong waits_since_ms;
+static atomic_bool waits_for_disk;
+
 /* A file without a name, where Redis has its own in these tests. */
 static int open_file(void)
 {
@@ -40,9 +44,14 @@ static int open_file(void)
     return fd;
 }
 
+static bool is_stall(int64_t from_ms, int64_t to_ms, bool disk)
+{
+    return to_ms - from_ms >= (disk ? SYNC_MS : LATE_MS);
+}
+
 static void note(int64_t from_ms, int64_t to_ms, bool disk)
 {
-    if (to_ms - from_ms < (disk ? SYNC_MS : LATE_MS) || count == STALLS_MAX)
+    if (!is_stall(from_ms, to_ms, disk) || count == STALLS_MAX)
         return;
     stalls[count].from_ms = from_ms;
     stalls[count].to_ms = to_ms;
@@ -56,10 +65,14 @@ static void *watch(void *arg)
 
     (void)arg;
     for (;;) {
-        int64_t before_ms = clock_mono_ms(), woken_ms;
+        int64_t due_ms = clock_mono_ms() + TICK_MS, woken_ms;
+        waits_since_ms = due_ms;
+        waits_for_disk = false;
         poll(NULL, 0, TICK_MS);
         woken_ms = clock_mono_ms();
-        note(before_ms + TICK_MS, woken_ms, false);
+        note(due_ms, woken_ms, false);
+        waits_since_ms = woken_ms;
+        waits_for_disk = true;
         if (pwrite(fd, "x", 1, 0) == 1)
             fdatasync(fd);
         note(woken_ms, clock_mono_ms(), true);
@@ -84,15 +97,37 @@ void stall_start(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* Length of what two periods have in common. */
+static int64_t overlap_ms(int64_t from_ms, int64_t to_ms, int64_t other_from_ms, int64_t other_to_ms)
+{
+    int64_t begin_ms = from_ms > other_from_ms ? from_ms : other_from_ms;
+    int64_t end_ms = to_ms < other_to_ms ? to_ms : other_to_ms;
+
+    return end_ms > begin_ms ? end_ms - begin_ms : 0;
+}
+
+/* The stall that lasts and is none of the first `noted`: a test that wakes up before the watcher does must know of it. */
+static int64_t present_ms(size_t noted, int64_t from_mono_ms, int64_t to_mono_ms)
+{
+    bool disk = waits_for_disk;
+    int64_t since_ms = waits_since_ms, now_ms = clock_mono_ms();
+
+    if (!is_stall(since_ms, now_ms, disk) || (noted > 0 && stalls[noted - 1].from_ms == since_ms))
+        return 0;
+    return overlap_ms(since_ms, now_ms, from_mono_ms, to_mono_ms);
+}
+
 int64_t stall_ms(int64_t from_mono_ms, int64_t to_mono_ms)
 {
-    int64_t sum_ms = 0;
+    size_t noted;
+    int64_t sum_ms;
 
-    for (size_t i = 0; i < count; i++) {
-        int64_t from_ms = stalls[i].from_ms > from_mono_ms ? stalls[i].from_ms : from_mono_ms;
-        int64_t to_ms = stalls[i].to_ms < to_mono_ms ? stalls[i].to_ms : to_mono_ms;
-        sum_ms += to_ms > from_ms ? to_ms - from_ms : 0;
-    }
+    do { /* until none was noted meanwhile */
+        noted = count;
+        sum_ms = present_ms(noted, from_mono_ms, to_mono_ms);
+        for (size_t i = 0; i < noted; i++)
+            sum_ms += overlap_ms(stalls[i].from_ms, stalls[i].to_ms, from_mono_ms, to_mono_ms);
+    } while (noted != count);
     return sum_ms;
 }
 
