@@ -14,24 +14,31 @@
 #include "tests/faults/load.h"
 #include "tests/support/numbers.h"
 
-#define WORKERS           3
-#define SCHEDULERS        2
-#define TIMEOUT_MS        1500
-#define RECOVERY_MS       (TIMEOUT_MS + 1000)
-#define SCHEDULER_BEAT_MS 1000
-#define LEADER_MS         5000                            /* more for each leader that died meanwhile */
-#define ANEW_MS           (SUSPECT_GRACE_MS + TIMEOUT_MS) /* more for each time that a leader began to watch anew meanwhile ... */
-#define EXPLAINS_MS       ((SUSPECT_GAP_MS - RECOVERY_LOOK_MS) / 2) /* ... because this machine stood still for so long at least */
-#define BEFORE_MS         (SCHEDULER_BEAT_MS + SUSPECT_GAP_MS)      /* within so long before it said so */
-#define LOAD_MS           8000
-#define DRAIN_MS          20000
-#define INBOX_EVERY       7 /* offers */
-#define VICTIMS_MAX       64
+#define WORKERS     3
+#define SCHEDULERS  2
+#define TIMEOUT_MS  1500
+#define RECOVERY_MS (TIMEOUT_MS + 1000)
+#define LEADER_MS   5000 /* more for each leader that died meanwhile */
+
+/* Of schedulers, which have the usual ones. */
+#define SCHEDULER_TIMEOUT_MS 4000
+#define SCHEDULER_BEAT_MS    1000
+
+/* A bound is excused where schedulers began to watch anew, and this machine had stood still for so long before they said so. */
+#define EXPLAINS_MS ((SUSPECT_GAP_MS - RECOVERY_LOOK_MS) / 2)
+#define BEFORE_MS   (SCHEDULER_BEAT_MS + SUSPECT_GAP_MS)
+#define ANEWS_MAX   256
+
+#define LOAD_MS     8000
+#define DRAIN_MS    20000
+#define INBOX_EVERY 7 /* offers */
+#define VICTIMS_MAX 64
 
 /* A killed worker whose jobs have not been given back yet. */
 struct victim {
     const char *session;
     int64_t killed_mono_ms, allowed_ms;
+    int64_t excused_from_mono_ms; /* what happened since then may be an excuse */
     long long jobs;
 };
 
@@ -41,8 +48,9 @@ struct round {
     struct process *workers[WORKERS], *schedulers[SCHEDULERS];
     struct victim victims[VICTIMS_MAX];
     unsigned victim_count;
-    struct buffer killed; /* sessions of the killed, with spaces around each */
-    int64_t leader_died_mono_ms;
+    struct buffer killed;       /* sessions of the killed, with spaces around each */
+    int64_t leaderless_mono_ms; /* since then nobody leads that lives; 0: somebody does */
+    bool leader_struck;
     unsigned letters;
 };
 
@@ -81,10 +89,13 @@ static void kill_worker(struct round *round)
     note_killed(round, session);
     *victim = (struct victim){.session = session,
                               .killed_mono_ms = clock_mono_ms(),
+                              .excused_from_mono_ms = clock_mono_ms(),
                               .allowed_ms = RECOVERY_MS,
                               .jobs = pool_held(round->pool, session)};
-    if (victim->killed_mono_ms - round->leader_died_mono_ms < LEADER_MS)
+    if (round->leaderless_mono_ms) {
         victim->allowed_ms += LEADER_MS;
+        victim->excused_from_mono_ms = round->leaderless_mono_ms;
+    }
     if (victim->jobs > 0) {
         assert_true(++round->victim_count < VICTIMS_MAX);
         total.workers++;
@@ -100,20 +111,33 @@ static void kill_handler(struct round *round)
         total.handlers++;
 }
 
-/* Kills one; if it led, or was to follow a leader that is dead already, everything waits for the next one. */
+static const char *leader_session(struct round *round)
+{
+    return pool_string(round->pool, "HGET rota:{0}:clock leader");
+}
+
+static bool leads(struct round *round, unsigned scheduler)
+{
+    const char *session = pool_scheduler_session(round->pool, round->schedulers[scheduler]);
+
+    return *session && strcmp(leader_session(round), session) == 0;
+}
+
+/* Kills one, the first time the leader; if it led, or was to follow a leader that is dead already, everything waits for the next
+ * one. */
 static void kill_scheduler(struct round *round)
 {
     unsigned index = load_random(round->load, SCHEDULERS);
-    const char *session = pool_scheduler_session(round->pool, round->schedulers[index]);
-    const char *other = pool_scheduler_session(round->pool, round->schedulers[!index]);
-    const char *leader = pool_string(round->pool, "HGET rota:{0}:clock leader");
 
-    process_kill(round->schedulers[index]);
-    note_killed(round, session);
+    if (!round->leader_struck && leads(round, !index))
+        index = !index;
+    note_killed(round, pool_scheduler_session(round->pool, round->schedulers[index]));
     total.schedulers++;
-    total.leaders += strcmp(leader, session) == 0;
-    if (!*other || strcmp(leader, other) != 0) {
-        round->leader_died_mono_ms = clock_mono_ms();
+    total.leaders += leads(round, index);
+    round->leader_struck |= leads(round, index);
+    process_kill(round->schedulers[index]);
+    if (!leads(round, !index)) {
+        round->leaderless_mono_ms = clock_mono_ms();
         for (unsigned i = 0; i < round->victim_count; i++)
             round->victims[i].allowed_ms += LEADER_MS;
     }
@@ -144,45 +168,81 @@ static int64_t line_mono_ms(const char *line)
     return timegm(&parts) * 1000 + ms - clock_wall_ms() + clock_mono_ms();
 }
 
-/* How often schedulers, the dead ones too, began to watch anew since a moment: in all, and after a stall that explains it. */
-static unsigned begun_anew(struct round *round, int64_t since_mono_ms, unsigned *ret_explained)
+/* The moments, sorted, at which schedulers began to watch anew, the dead ones too. */
+static unsigned list_anews(struct round *round, int64_t anews[ANEWS_MAX])
 {
     unsigned count = 0;
 
-    *ret_explained = 0;
     for (unsigned i = 0; i < round->pool->process_count; i++) {
-        const char *log = process_log(round->pool->processes[i]);
-        for (const char *line = log, *at = log; (at = strstr(at, "msg=\"watching the sessions anew\"")); at++) {
+        const char *line = process_log(round->pool->processes[i]);
+        for (const char *at = line; (at = strstr(at, "msg=\"watching the sessions anew\"")); at++) {
             for (const char *end; (end = memchr(line, '\n', (size_t)(at - line)));)
                 line = end + 1;
-            int64_t at_mono_ms = line_mono_ms(line);
-            count += at_mono_ms >= since_mono_ms;
-            *ret_explained += at_mono_ms >= since_mono_ms && stall_ms(at_mono_ms - BEFORE_MS, at_mono_ms) >= EXPLAINS_MS;
+            assert_true(count < ANEWS_MAX);
+            anews[count++] = line_mono_ms(line);
         }
+    }
+    sort_numbers(anews, count);
+    return count;
+}
+
+/* How often they did since a moment: in all, and after a stall that explains it. One stall that two tell of counts once. */
+static unsigned begun_anew(struct round *round, int64_t since_mono_ms, unsigned *ret_explained)
+{
+    int64_t anews[ANEWS_MAX], last_mono_ms = INT64_MIN / 2;
+    unsigned all = list_anews(round, anews), count = 0;
+
+    *ret_explained = 0;
+    for (unsigned i = 0; i < all; i++) {
+        if (anews[i] < since_mono_ms || anews[i] - last_mono_ms < SUSPECT_GAP_MS)
+            continue;
+        last_mono_ms = anews[i];
+        count++;
+        *ret_explained += stall_ms(anews[i] - BEFORE_MS, anews[i]) >= EXPLAINS_MS;
     }
     return count;
 }
 
-static bool is_excused(struct round *round, const struct victim *victim, int64_t took_ms)
+/* Fails if it took longer than allowed, where each explained beginning anew allows for its grace and one more time-out: those
+ * since a moment, and those shortly before it, whose grace lasted. True if it needed that. */
+static bool check_took(struct round *round, const char *what, int64_t took_ms, int64_t allowed_ms, int64_t since_mono_ms,
+                       int64_t timeout_ms)
 {
-    unsigned explained;
+    unsigned count, explained;
 
-    begun_anew(round, victim->killed_mono_ms, &explained);
-    return took_ms <= victim->allowed_ms + explained * ANEW_MS;
+    if (took_ms <= allowed_ms)
+        return false;
+    count = begun_anew(round, since_mono_ms - SUSPECT_GRACE_MS, &explained);
+    if (took_ms > allowed_ms + explained * (SUSPECT_GRACE_MS + timeout_ms)) {
+        print_error("%lld ms were allowed; the sessions were watched anew %u times, %u times after a stall\n",
+                    (long long)allowed_ms, count, explained);
+        process_fail(__FILE__, __LINE__, took_ms, what);
+    }
+    return true;
+}
+
+static void look_after_leader(struct round *round)
+{
+    if (leads(round, 0) || leads(round, 1))
+        round->leaderless_mono_ms = 0;
+    else if (!round->leaderless_mono_ms)
+        round->leaderless_mono_ms = clock_mono_ms();
+    if (round->leaderless_mono_ms)
+        check_took(round, "take-over", awake_ms_since(round->leaderless_mono_ms), LEADER_MS, round->leaderless_mono_ms,
+                   SCHEDULER_TIMEOUT_MS);
 }
 
 static void look_after_victims(struct round *round)
 {
+    look_after_leader(round);
     for (unsigned i = 0; i < round->victim_count;) {
         struct victim *victim = &round->victims[i];
         int64_t took_ms = awake_ms_since(victim->killed_mono_ms);
-        if (took_ms > victim->allowed_ms && !is_excused(round, victim, took_ms)) {
-            print_error("%lld jobs of %s were not given back\n", victim->jobs, victim->session);
-            process_fail(__FILE__, __LINE__, took_ms, "recovery");
-        }
+        bool late = check_took(round, victim->session, took_ms, victim->allowed_ms, victim->excused_from_mono_ms,
+                               victim->allowed_ms > RECOVERY_MS ? SCHEDULER_TIMEOUT_MS : TIMEOUT_MS);
         if (is_recovered(round, victim->session)) {
             total.recovery_ms[total.recoveries++ % 4096] = took_ms;
-            total.late += took_ms > victim->allowed_ms;
+            total.late += late;
             *victim = round->victims[--round->victim_count];
         } else {
             i++;
@@ -265,7 +325,7 @@ static void run_round(uint64_t seed)
     int64_t started_mono_ms = clock_mono_ms();
     unsigned explained;
 
-    *round = (struct round){.pool = pool_new(seed % 2 ? 8 : 1, NULL), .leader_died_mono_ms = -LEADER_MS};
+    *round = (struct round){.pool = pool_new(seed % 2 ? 8 : 1, NULL)};
     round->schedulers[0] = pool_scheduler(round->pool, "--lanes", pool_text(round->pool, "%u", round->pool->lanes), NULL);
     round->schedulers[1] = start_scheduler(round);
     round->load = load_new(round->pool, seed);
@@ -312,6 +372,8 @@ static void nothing_is_lost_whoever_is_killed(void **state)
     print_message("  %u recoveries were logged (once for each lane), %u attempts lost\n", total.told, total.lost);
     assert_true(total.told > 0 || total.recoveries == 0);
     assert_true(total.lost > 0 || total.recoveries == 0);
+    if (rounds >= 3)
+        assert_true(total.handlers > 0 && total.schedulers > 0 && total.leaders > 0);
 }
 
 int main(void)
