@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/library.h"
 #include "tests/support/pool.h"
 #include "tests/support/proxy.h"
 #include "tests/support/text_file.h"
@@ -185,47 +186,72 @@ static void a_report_on_a_job_that_somebody_else_ended_is_stale(void **state)
     assert_null(job_last_attempt(job)->report.result); /* the thief's */
 }
 
-/* ---- the connection is cut after every so many bytes ---- */
+/* ---- the connection is cut in the middle of each call ---- */
 
-#define WIRES 8
+#define WIRES    8
+#define ROUNDS   10
+#define CUTS_MIN 5 /* of each call and way */
+
+/* A call, and how long its request and its reply are, about. */
+static const struct cut_call {
+    const char *name;
+    size_t bytes[2];
+} cut_calls[] = {{"claim", {210, 170}}, {"finish", {300, 70}}, {"beat", {120, 30}}};
+#define CUT_CALLS (sizeof cut_calls / sizeof *cut_calls)
 
 /* One of several workers that are cut at the same time, each behind a proxy and with a queue of its own. */
 struct wire {
     struct proxy *proxy;
     enum proxy_way way;
+    const struct cut_call *call;
     size_t bytes;
     char id[32], queue[8];
     const char *session;
 };
 
-/* Cuts the connections of all wires, each after its bytes, while each has a job to run; then all jobs have run once. */
-static void cut_all(struct pool *pool, struct wire wires[WIRES], unsigned *ret_made)
+/* What was cut: requests and replies of each call. */
+struct cuts {
+    unsigned all, of[CUT_CALLS][2];
+};
+
+static const char *function_of(struct pool *pool, const struct cut_call *call)
+{
+    return pool_text(pool, "%s_%s", library_name(), call->name);
+}
+
+static void count_cut(struct pool *pool, struct wire *wire, struct cuts *cuts)
+{
+    char call[STREAM_CALL_BYTES];
+
+    WAIT_UNTIL(proxy_cut_call(wire->proxy, call));
+    cuts->all++;
+    for (size_t i = 0; i < CUT_CALLS; i++)
+        cuts->of[i][wire->way] += strcmp(call, function_of(pool, &cut_calls[i])) == 0;
+}
+
+/* Cuts the connections of all wires, each in its call, while each has a job to run; then all jobs have run once. */
+static void cut_all(struct pool *pool, struct wire wires[WIRES], struct cuts *cuts)
 {
     for (unsigned i = 0; i < WIRES; i++) {
         struct wire *wire = &wires[i];
         struct job_record record = {.type = "t", .payload = "", .has_payload = true};
-        snprintf(wire->id, sizeof wire->id, "%s-%zu", wire->way == PROXY_REPLIES ? "reply" : "request", wire->bytes);
+        snprintf(wire->id, sizeof wire->id, "job%u", cuts->all + i);
         snprintf(record.queue, sizeof record.queue, "%s", wire->queue);
-        proxy_cut_after(wire->proxy, wire->way, wire->bytes);
+        proxy_cut_in(wire->proxy, wire->way, function_of(pool, wire->call), wire->bytes);
         pool_push_record(pool, "acme", wire->id, &record);
     }
     for (unsigned i = 0; i < WIRES; i++) {
         struct wire *wire = &wires[i];
         pool_wait_place(pool, "acme", wire->id, "done");
-        *ret_made += proxy_was_cut(wire->proxy);
+        count_cut(pool, wire, cuts);
         assert_int_equal(pool_job(pool, "acme", wire->id)->state.deliveries, 1);
         assert_int_equal(pool_job(pool, "acme", wire->id)->state.attempt_count, 1);
         assert_int_equal(ran(pool, wire->session, pool_text(pool, "acme/%s", wire->id)), 1);
     }
 }
 
-static void a_cut_leaves_no_orphan_and_no_double(void **state)
+static void start_wires(struct pool *pool, struct wire wires[WIRES])
 {
-    struct pool *pool = *state;
-    struct wire wires[WIRES];
-    unsigned made = 0;
-    const unsigned rounds = 14;
-    pool_scheduler(pool, NULL);
     for (unsigned i = 0; i < WIRES; i++) {
         const char *path = pool_text(pool, "%s/proxy%u", pool->directory, i);
         wires[i] = (struct wire){.way = i % 2 ? PROXY_REPLIES : PROXY_REQUESTS};
@@ -237,20 +263,38 @@ static void a_cut_leaves_no_orphan_and_no_double(void **state)
                                                     wires[i].queue, "--on", pool_logging(pool, "t", "sleep 0.1"), NULL),
                                         0);
     }
+}
 
-    /* The requests of one job with its beats are about 700 bytes, the replies 280: claims, finishes and beats are all cut in all
-     * places. */
-    for (unsigned round = 0; round < rounds; round++) {
-        for (unsigned i = 0; i < WIRES; i++)
-            wires[i].bytes = (round * WIRES + i) / 2 * (i % 2 ? 5 : 13);
-        cut_all(pool, wires, &made);
+static void check_cuts(const struct cuts *cuts)
+{
+    for (size_t i = 0; i < CUT_CALLS; i++) {
+        const unsigned *of = cuts->of[i];
+        print_message("  %s: %u requests and %u replies were cut\n", cut_calls[i].name, of[PROXY_REQUESTS], of[PROXY_REPLIES]);
+        assert_true(of[PROXY_REQUESTS] >= CUTS_MIN && of[PROXY_REPLIES] >= CUTS_MIN);
+    }
+}
+
+static void a_cut_leaves_no_orphan_and_no_double(void **state)
+{
+    struct pool *pool = *state;
+    struct wire wires[WIRES];
+    struct cuts cuts = {0};
+    pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
+    start_wires(pool, wires);
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < WIRES; i++) { /* each call in both ways, from its first byte to its last */
+            wires[i].call = &cut_calls[(round + i / 2) % CUT_CALLS];
+            wires[i].bytes = wires[i].call->bytes[wires[i].way] * (round * WIRES + i) / (ROUNDS * WIRES);
+        }
+        cut_all(pool, wires, &cuts);
     }
 
-    print_message("  %u of %u jobs had their connection cut\n", made, rounds * WIRES);
-    assert_true(made * 10 >= rounds * WIRES * 9);
+    check_cuts(&cuts);
     for (unsigned i = 0; i < WIRES; i++) {
         WAIT_UNTIL(pool_held(pool, wires[i].session) == 0);
-        assert_true(pool_number(pool, "EXISTS rota:{0}:session:%s", wires[i].session)); /* none was lost */
+        for (uint32_t lane = 0; lane < pool->lanes; lane++)
+            assert_true(pool_number(pool, "EXISTS rota:{%u}:session:%s", lane, wires[i].session)); /* none was lost */
         proxy_free(wires[i].proxy);
     }
     assert_int_equal(pool_count(pool, "acme", "running"), 0);
@@ -313,6 +357,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_report_on_a_purged_job_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_report_on_a_job_that_somebody_else_ended_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_leaves_no_orphan_and_no_double, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_cut_leaves_no_orphan_and_no_double, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_while_it_starts_does_no_harm, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_lease_that_its_worker_does_not_know_of_is_handed_back, pool_setup, pool_teardown),
     };
