@@ -16,7 +16,7 @@
 #define LATE_MS     20  /* a wake-up that is less late is none */
 #define SYNC_MS     100 /* a disk that is merely slow is none, one that hangs is: Redis waits for it as we do, with AOF always */
 #define STALLS_MAX  65536
-#define SHARE_MAX   0.2
+#define SHARE_MAX   0.5
 #define INVALID_MIN 3000 /* ms; less in all is one bad moment of a short suite */
 
 static struct {
