@@ -5,14 +5,17 @@
 #   globex  enqueues jobs over the machine's text files by redis-cli XADD; handler: a two-line shell script
 #   solo    enqueues one job each 200 ms, every fourth of them delayed by a second
 #
-# Usage: run.sh BIN_DIR. Exit 0 only if nothing was lost and every one of acme's results is right.
+# Usage: run.sh BIN_DIR. Exit 0 only if nothing was lost, every one of acme's results is right, the killed worker held jobs and
+# all of them were recovered, nothing is left running, and all this took no more than a minute.
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=$(mktemp -d "${TMPDIR:-/tmp}/rota-demo.XXXXXX")
 files=5000
 file_bytes_max=65536
+seconds_max=60
 export ROTA_REDIS_URL=unix://$dir/redis.sock ROTA_LOG_FORMAT=logfmt
+export HOME=$dir # by which all that is started here is known, the handlers too
 pids=()
 
 say() { printf '%5.1fs  %s\n' "$(elapsed)" "$*"; }
@@ -20,11 +23,27 @@ now_ms() { date +%s%3N; }
 elapsed() { awk -v a="$started" -v b="$(now_ms)" 'BEGIN { print (b - a) / 1000 }'; }
 started=$(now_ms)
 
+# left_over: the processes of the demo that run now, one on each line. It starts none itself.
+left_over() {
+  local file variable
+  for file in /proc/[0-9]*/environ; do
+    while IFS= read -r -d '' variable; do
+      [ "$variable" != "HOME=$dir" ] || printf '%s\n' "${file//[^0-9]/}"
+    done 2>/dev/null <"$file" || true
+  done 2>/dev/null
+}
+
+stop() {
+  local pid
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  pids=()
+}
+
 clean_up() {
   status=$?
   trap - EXIT
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  stop
   [ $status -eq 0 ] || { tail -n 20 "$dir"/*.log >&2; printf 'the demo failed\n' >&2; }
   rm -rf "$dir"
   exit $status
@@ -44,8 +63,8 @@ until_true() {
 
 redis() { redis-cli -e -s "$dir/redis.sock" "$@"; }
 
-start_worker() {
-  "$bin/rota-worker" --slots 8 --on 'sha256=exec sha256sum' --on "gzip=exec $here/gzip-size.sh" --on 'echo=exec cat' 2>>"$dir/worker.log" &
+start_worker() { # NAME
+  "$bin/rota-worker" --slots 8 --on 'sha256=exec sha256sum' --on "gzip=exec $here/gzip-size.sh" --on 'echo=exec cat' 2>"$dir/worker-$1.log" &
   worker=$!
   pids+=("$worker")
 }
@@ -59,9 +78,9 @@ until_true 10 redis ping
 "$bin/rota-scheduler" 2>"$dir/scheduler.log" &
 pids+=($!)
 until_true 10 redis exists 'rota:{0}:clock'
-start_worker
+start_worker 1
 first_worker=$worker
-start_worker
+start_worker 2
 say "redis, a scheduler and two workers of 8 slots are running"
 
 # ---- acme: one job for each file, under ids of our choice, so that each result can be compared
@@ -107,11 +126,21 @@ solo &
 solo_pid=$!
 pids+=("$globex_pid" "$solo_pid")
 
+# Stopped first: what it holds then is what it holds when it dies.
+holds_jobs() {
+  kill -STOP "$first_worker"
+  sleep 0.2 # what it has sent is answered
+  held=$(redis --raw hlen "rota:{0}:held:$session")
+  [ "$held" -gt 0 ] || { kill -CONT "$first_worker"; return 1; }
+}
+
 sleep 2
+session=$(sed -n 's/.*msg="session open" lane=0 session=\([0-9a-z]*\).*/\1/p' "$dir/worker-1.log")
+until_true 10 holds_jobs
 disown "$first_worker" # its end is no news for this shell
 kill -9 "$first_worker"
-say "worker $first_worker killed with -9"
-start_worker
+say "worker $first_worker killed with -9 while it held $held jobs"
+start_worker 3
 say "a third worker started"
 wait "$globex_pid" "$solo_pid"
 say "globex has enqueued $(wc -l <"$dir/globex.ids") texts through the inbox, solo $(wc -l <"$dir/solo.ids") jobs"
@@ -127,9 +156,11 @@ left() { # jobs that have not ended
 }
 nothing_left() { [ "$(left)" -eq 0 ]; }
 until_true 60 nothing_left
-say "everything has ended; $(sed -n 's/.*recovered.* jobs=\([0-9]*\).*/\1/p' "$dir/scheduler.log" | tail -n 1) jobs of the killed worker were recovered"
+recovered=$(sed -n "s/.*msg=\"session was dead: recovered\".* session=$session jobs=\\([0-9]*\\).*/\\1/p" "$dir/scheduler.log")
+say "everything has ended; ${recovered:-none} of the $held jobs of the killed worker were recovered"
 
 wrong=0
+[ "${recovered:-0}" -eq "$held" ] || wrong=1
 printf '\n%-8s %9s %9s %6s %16s %12s %12s\n' organization enqueued 'done' dead 'runs above one' 'wait p50 ms' 'wait p99 ms'
 for org in acme globex solo; do
   "$bin/rota" job list "$org" --state 'done' --limit 10000 -o ndjson >"$dir/$org.done"
@@ -171,5 +202,13 @@ cat "$dir"/*.done | awk '
   }' || wrong=1
 problems=$("$bin/rota" audit 2>&1) || { printf '%s\n' "$problems"; wrong=1; }
 [ $wrong -eq 0 ] || exit 1
+
+stop
+nothing_left_over() { [ -z "$(left_over)" ]; }
+until_true 3 nothing_left_over || {
+  for pid in $(left_over); do printf 'still running: %s %s\n' "$pid" "$(tr '\0' ' ' <"/proc/$pid/cmdline")"; done
+  exit 1
+}
+[ "$(($(now_ms) - started))" -le $((seconds_max * 1000)) ] || { printf 'that took %s s, more than %d\n' "$(elapsed)" $seconds_max; exit 1; }
 printf '\n'
-say "nothing was lost, and nothing had two owners"
+say "nothing was lost, nothing had two owners, and nothing is left running"

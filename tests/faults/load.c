@@ -292,20 +292,54 @@ void load_check(struct load *load)
     assert_int_equal(load_running(load), 0);
 }
 
-void load_check_recovered(struct load *load, const char *killed)
+/* Fails if the session (`length` bytes) is not among the killed. */
+static void check_killed(const char *killed, const char *session, size_t length, const char *what)
+{
+    char *word = memory_format(" %.*s ", (int)length, session);
+    bool found = strstr(killed, word) != NULL;
+
+    free(word);
+    if (!found) {
+        print_error("nobody killed %.*s: %s\n", (int)length, session, what);
+        process_fail(__FILE__, __LINE__, 0, "no false recovery");
+    }
+}
+
+/* What the schedulers say that they have recovered. */
+static unsigned check_said(struct load *load, const char *killed)
 {
     static const char said[] = "msg=\"session was dead: recovered\" ";
+    unsigned count = 0;
 
-    for (unsigned i = 0; i < load->pool->process_count; i++) {
-        const char *log = process_log(load->pool->processes[i]);
-        while ((log = strstr(log, said))) {
-            char session[TYPE_BYTES_MAX + 3] = " ";
+    for (unsigned i = 0; i < load->pool->process_count; i++)
+        for (const char *log = process_log(load->pool->processes[i]); (log = strstr(log, said)); count++) {
             log = strstr(log, "session=") + strlen("session=");
-            snprintf(session + 1, sizeof session - 1, "%.*s ", (int)strcspn(log, " \n"), log);
-            if (!strstr(killed, session)) {
-                print_error("the session%swas given up although nobody killed it\n", session);
-                process_fail(__FILE__, __LINE__, 0, "no false recovery");
-            }
+            check_killed(killed, log, strcspn(log, " \n"), "a scheduler gave it up");
         }
+    return count;
+}
+
+unsigned load_check_lost(struct load *load, const char *org, const char *id, const char *killed)
+{
+    const struct job_state *state = &pool_job(load->pool, org, id)->state;
+    unsigned count = 0;
+
+    for (size_t i = 0; i < state->attempt_count; i++)
+        if (strcmp(state->attempts[i].outcome, "lost") == 0) {
+            check_killed(killed, state->attempts[i].worker, strlen(state->attempts[i].worker), "an attempt of its is lost");
+            count++;
+        }
+    return count;
+}
+
+struct load_recovered load_check_recovered(struct load *load, const char *killed)
+{
+    struct load_recovered recovered = {.sessions = check_said(load, killed)};
+
+    for (unsigned number = 0; number < load->count; number++) {
+        char id[16];
+        write_id(id, number);
+        recovered.attempts += load_check_lost(load, org_of(number), id, killed);
     }
+    return recovered;
 }

@@ -75,6 +75,12 @@ long load_running_handler(struct load *load);
 /* Fails with the first job that was lost, ended twice, or had two owners. */
 void load_check(struct load *load);
 
-/* Sessions that a scheduler gave up although they are not in `killed` (a list with spaces around each): fails with their names.
- */
-void load_check_recovered(struct load *load, const char *killed);
+/* Nobody was taken for dead who is not in `killed` (a list of sessions with spaces around each): fails if a scheduler says that
+ * it has recovered one, or if an attempt of any job of the load was lost by one. How often each was seen. */
+struct load_recovered {
+    unsigned sessions; /* a session counts once for each lane */
+    unsigned attempts;
+} load_check_recovered(struct load *load, const char *killed);
+
+/* The same for one job, which may be no job of the load: its lost attempts. */
+unsigned load_check_lost(struct load *load, const char *org, const char *id, const char *killed);

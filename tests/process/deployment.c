@@ -472,5 +472,5 @@ int main(int argc, char **argv)
 
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests_name("deployment", tests, NULL, NULL);
+    return stall_verdict(cmocka_run_group_tests_name("deployment", tests, NULL, NULL));
 }

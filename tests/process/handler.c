@@ -99,6 +99,36 @@ static void the_exit_code_is_the_verdict(void **state)
     assert_string_equal(pool_result(pool, "acme", "e99"), "");
 }
 
+/* Its worker tells Redis at once; only then comes the back-off. The second kind leaves a child behind that holds its pipes. */
+static void a_killed_handler_is_reported_within_a_second(void **state)
+{
+    static const char *const types[] = {"plain", "parent"};
+    struct pool *pool = *state;
+    int64_t slowest_ms = 0;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", "plain=echo $$ > $HOME/$ROTA_JOB_ID; exec sleep 600", "--on",
+                "parent=echo $$ > $HOME/$ROTA_JOB_ID; sleep 600; true", NULL);
+
+    for (int i = 0; i < 10; i++) {
+        const char *id = pool_text(pool, "job%d", i);
+        pid_t pid;
+        pool_push(pool, "acme", id, types[i % 2], "");
+        WAIT_UNTIL((pid = (pid_t)atoi(pool_file(pool, id))) > 0);
+        int64_t killed_mono_ms = clock_mono_ms();
+        kill(pid, SIGKILL);
+        WAIT_UNTIL(pool_job(pool, "acme", id)->state.attempt_count == 1);
+
+        int64_t took_ms = awake_ms_since(killed_mono_ms);
+        slowest_ms = took_ms > slowest_ms ? took_ms : slowest_ms;
+        assert_true(took_ms <= 1000);
+        const struct job *job = pool_job(pool, "acme", id);
+        assert_string_equal(job->place, "scheduled");
+        assert_string_equal(job_last_attempt(job)->outcome, "crashed");
+        assert_int_equal(job_last_attempt(job)->report.signal, SIGKILL);
+    }
+    print_message("  reported after at most %lld ms\n", (long long)slowest_ms);
+}
+
 static void a_missing_executable_uses_no_attempt(void **state)
 {
     struct pool *pool = *state;
@@ -354,6 +384,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_exit_code_is_the_verdict, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_killed_handler_is_reported_within_a_second, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_missing_executable_uses_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_runs_too_long_is_stopped, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_finishes_after_a_term_is_done, pool_setup, pool_teardown),
@@ -368,5 +399,5 @@ int main(int argc, char **argv)
 
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests_name("handler", tests, NULL, NULL);
+    return stall_verdict(cmocka_run_group_tests_name("handler", tests, NULL, NULL));
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "tests/support/numbers.h"
 #include "tests/support/pool.h"
 
 static bool leads(struct process *scheduler)
@@ -20,24 +21,10 @@ static void start_two(struct pool *pool, struct process *ret[2])
     process_wait_for(ret[1], "msg=\"session open\"");
 }
 
-static const char *scheduler_session(struct pool *pool, struct process *scheduler)
-{
-    char session[64] = "";
-    const char *log = process_log(scheduler), *at = NULL;
-
-    while ((log = strstr(log, "msg=\"session open\" session="))) {
-        log += strlen("msg=\"session open\" session=");
-        at = log;
-    }
-    if (at)
-        snprintf(session, sizeof session, "%.*s", (int)strcspn(at, " \n"), at);
-    return pool_text(pool, "%s", session);
-}
-
 /* The session in the lane, where it counts, and in the key for people. */
 static void assert_leader(struct pool *pool, struct process *scheduler)
 {
-    const char *session = scheduler_session(pool, scheduler);
+    const char *session = pool_scheduler_session(pool, scheduler);
 
     assert_string_equal(pool_string(pool, "HGET rota:{0}:clock leader"), session);
     WAIT_UNTIL(strncmp(pool_string(pool, "GET rota:leader"), session, strlen(session)) == 0);
@@ -51,7 +38,7 @@ static void of_two_schedulers_one_leads(void **state)
     struct process *two[2];
     start_two(pool, two);
 
-    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", scheduler_session(pool, two[1])) >= 3);
+    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", pool_scheduler_session(pool, two[1])) >= 3);
 
     assert_leader(pool, two[0]);
     assert_false(leads(two[1]));
@@ -125,13 +112,6 @@ static void a_stop_does_not_wait_for_redis(void **state)
 
 /* ---- delayed jobs ---- */
 
-static int compare_numbers(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-
-    return left < right ? -1 : left > right;
-}
-
 static int64_t lateness_ms(struct pool *pool, const char *org, const char *id, int64_t due_ms)
 {
     const struct job *job = pool_job(pool, org, id);
@@ -139,13 +119,6 @@ static int64_t lateness_ms(struct pool *pool, const char *org, const char *id, i
     assert_int_equal(job->state.attempt_count, 1);
     assert_true(job->state.attempts[0].started_ms >= due_ms); /* never early */
     return job->state.attempts[0].started_ms - due_ms;
-}
-
-static int64_t server_ms(struct pool *pool)
-{
-    const redisReply *time = pool_redis(pool, "TIME");
-
-    return atoll(time->element[0]->str) * 1000 + atoll(time->element[1]->str) / 1000;
 }
 
 #define DELAYED 200
@@ -157,7 +130,7 @@ static void delayed_jobs_start_when_they_are_due(void **state)
     pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
     pool_worker(pool, "--on", "t=@noop", NULL);
 
-    first_ms = server_ms(pool) + 500;
+    first_ms = pool_now_ms(pool) + 500;
     for (int i = 0; i < DELAYED; i++) {
         struct job_record record = {.type = "t", .payload = "", .has_payload = true, .due_ms = first_ms + i * 10};
         pool_push_record(pool, pool_text(pool, "org%d", i % 10), pool_text(pool, "job%d", i), &record);
@@ -167,7 +140,7 @@ static void delayed_jobs_start_when_they_are_due(void **state)
         late_ms[i] = lateness_ms(pool, pool_text(pool, "org%d", i % 10), pool_text(pool, "job%d", i), first_ms + i * 10);
     }
 
-    qsort(late_ms, DELAYED, sizeof *late_ms, compare_numbers);
+    sort_numbers(late_ms, DELAYED);
     int64_t stalled_ms = stall_ms(started_mono_ms, clock_mono_ms());
     print_message("  late by p50 %lld ms, p99 %lld ms, at most %lld ms; the machine stalled for %lld ms\n",
                   (long long)late_ms[DELAYED / 2], (long long)late_ms[DELAYED * 99 / 100], (long long)late_ms[DELAYED - 1],
@@ -352,5 +325,5 @@ int main(int argc, char **argv)
 
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);
+    return stall_verdict(cmocka_run_group_tests_name("scheduler", tests, NULL, NULL));
 }

@@ -11,17 +11,6 @@
 #include "common/memory.h"
 #include "tests/support/pool.h"
 
-/* A handler that writes its job's id into the file "ran" of the pool, then runs `command`. */
-static const char *logging(struct pool *pool, const char *type, const char *command)
-{
-    return pool_text(pool, "%s=echo $ROTA_ORG/$ROTA_JOB_ID >> %s/ran; %s", type, pool->directory, command);
-}
-
-static unsigned logged(struct pool *pool, const char *text)
-{
-    return count_text(pool_file(pool, "ran"), text);
-}
-
 /* Makes the file that handlers wait for. */
 static void let_go(struct pool *pool)
 {
@@ -50,10 +39,10 @@ static void term_lets_running_jobs_end(void **state)
 {
     struct pool *pool = *state;
     struct process *scheduler = pool_scheduler(pool, NULL);
-    struct process *worker = pool_worker(pool, "--slots", "2", "--on", logging(pool, "t", "sleep 0.7; echo ok"), NULL);
+    struct process *worker = pool_worker(pool, "--slots", "2", "--on", pool_logging(pool, "t", "sleep 0.7; echo ok"), NULL);
     const char *session = pool_session(pool, worker, 0);
     pool_push_many(pool, "acme", "job", 3, "t", "");
-    WAIT_UNTIL(logged(pool, "acme/") == 2);
+    WAIT_UNTIL(pool_logged(pool, "acme/") == 2);
 
     process_signal(worker, SIGTERM);
 
@@ -72,14 +61,14 @@ static void what_outlasts_the_drain_goes_back_to_the_next_worker_at_once(void **
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    struct process *first = pool_worker(pool, "--worker-drain", "300ms", "--on", logging(pool, "t", "sleep 60"), NULL);
+    struct process *first = pool_worker(pool, "--worker-drain", "300ms", "--on", pool_logging(pool, "t", "sleep 60"), NULL);
     pool_push_many(pool, "acme", "job", 2, "t", "");
-    WAIT_UNTIL(logged(pool, "acme/") == 2);
-    struct process *second = pool_worker(pool, "--on", logging(pool, "t", "exit 0"), NULL);
+    WAIT_UNTIL(pool_logged(pool, "acme/") == 2);
+    struct process *second = pool_worker(pool, "--on", pool_logging(pool, "t", "exit 0"), NULL);
 
     int64_t stopped_mono_ms = clock_mono_ms();
     process_signal(first, SIGTERM);
-    WAIT_UNTIL(logged(pool, "acme/") == 4);
+    WAIT_UNTIL(pool_logged(pool, "acme/") == 4);
 
     assert_in_range(awake_ms_since(stopped_mono_ms), 200, 300 + 500);
     pool_wait_place(pool, "acme", "job0000", "done");
@@ -97,9 +86,9 @@ static void a_second_term_stops_at_once(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    struct process *worker = pool_worker(pool, "--on", logging(pool, "t", "trap '' TERM; sleep 60; true"), NULL);
+    struct process *worker = pool_worker(pool, "--on", pool_logging(pool, "t", "trap '' TERM; sleep 60; true"), NULL);
     pool_push_many(pool, "acme", "job", 2, "t", "");
-    WAIT_UNTIL(logged(pool, "acme/") == 2);
+    WAIT_UNTIL(pool_logged(pool, "acme/") == 2);
 
     process_signal(worker, SIGTERM);
     process_wait_for(worker, "msg=draining");
@@ -119,7 +108,7 @@ static void a_term_that_reaches_the_handlers_too_uses_no_attempt(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    struct process *worker = pool_worker(pool, "--on", logging(pool, "t", "echo $$ >> $HOME/pids; exec sleep 60"), NULL);
+    struct process *worker = pool_worker(pool, "--on", pool_logging(pool, "t", "echo $$ >> $HOME/pids; exec sleep 60"), NULL);
     pool_push_many(pool, "acme", "job", 2, "t", "");
     WAIT_UNTIL(count_text(pool_file(pool, "pids"), "\n") == 2);
     const char *pids = pool_file(pool, "pids");
@@ -167,9 +156,9 @@ static void a_stop_waits_for_a_redis_that_is_away_no_longer_than_the_drain(void 
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     struct process *worker = pool_worker(pool, "--session-timeout", "30s", "--worker-drain", "300ms", "--on",
-                                         logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
+                                         pool_logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
     pool_push(pool, "acme", "job", "t", "");
-    WAIT_UNTIL(logged(pool, "acme/job") == 1);
+    WAIT_UNTIL(pool_logged(pool, "acme/job") == 1);
     server_kill(pool->server);
     process_wait_for(worker, "msg=\"connection lost");
     let_go(pool);
@@ -189,9 +178,9 @@ static void a_cancel_reaches_the_handler_within_a_beat(void **state)
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     pool_worker(pool, "--session-timeout", "3s", "--session-beat", "500ms", "--on",
-                logging(pool, "t", "trap 'exit 1' TERM; sleep 60 & wait"), NULL);
+                pool_logging(pool, "t", "trap 'exit 1' TERM; sleep 60 & wait"), NULL);
     pool_push_many(pool, "acme", "job", 2, "t", "");
-    WAIT_UNTIL(logged(pool, "acme/") == 2);
+    WAIT_UNTIL(pool_logged(pool, "acme/") == 2);
 
     int64_t cancelled_mono_ms = clock_mono_ms();
     assert_string_equal(pool_call(pool, 0, "cancel", "acme job0000")->str, "cancelling");
@@ -206,19 +195,19 @@ static void no_job_is_left_lying_in_any_lane(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, "--lanes", "8", NULL);
-    pool_worker(pool, "--slots", "3", "--on", logging(pool, "t", "true"), NULL);
+    pool_worker(pool, "--slots", "3", "--on", pool_logging(pool, "t", "true"), NULL);
 
     for (unsigned org = 0; org < 16; org++)
         pool_push_many(pool, pool_text(pool, "org%u", org), "job", 5, "t", "");
 
     for (unsigned org = 0; org < 16; org++)
         WAIT_UNTIL(pool_count(pool, pool_text(pool, "org%u", org), "done") == 5);
-    assert_int_equal(logged(pool, "/job"), 80);
+    assert_int_equal(pool_logged(pool, "/job"), 80);
     /* And when all is quiet, one job more is picked up at once, wherever it is. */
     for (unsigned org = 0; org < 16; org++) {
         int64_t pushed_mono_ms = clock_mono_ms();
         pool_push(pool, pool_text(pool, "org%u", org), "late", "t", "");
-        WAIT_UNTIL(logged(pool, pool_text(pool, "org%u/late", org)) == 1);
+        WAIT_UNTIL(pool_logged(pool, pool_text(pool, "org%u/late", org)) == 1);
         assert_true(awake_ms_since(pushed_mono_ms) < 500);
     }
 }
@@ -234,8 +223,8 @@ static unsigned fast_of_40(struct pool *pool, const char *weight)
             push_to(pool, pool_text(pool, "org%u", org), pool_text(pool, "f%d", i), "fast");
             push_to(pool, pool_text(pool, "org%u", org), pool_text(pool, "s%d", i), "slow");
         }
-    pool_worker(pool, "--slots", "1", "--queue", weight, "--queue", "slow=1", "--on", logging(pool, "t", "true"), NULL);
-    WAIT_UNTIL(logged(pool, "org") == 160);
+    pool_worker(pool, "--slots", "1", "--queue", weight, "--queue", "slow=1", "--on", pool_logging(pool, "t", "true"), NULL);
+    WAIT_UNTIL(pool_logged(pool, "org") == 160);
     const char *line = pool_file(pool, "ran");
     for (int i = 0; i < 40; i++) {
         fast += strchr(line, '/')[1] == 'f';
@@ -272,15 +261,15 @@ static void every_twentieth_slot_is_kept_for_quiet_organizations(void **state)
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     pool_push_many(pool, "busy", "job", 40, "t", "");
-    struct process *worker = pool_worker(pool, "--slots", "20", "--on", logging(pool, "t", "exec sleep 600"), NULL);
-    WAIT_UNTIL(logged(pool, "busy/") == 19);
+    struct process *worker = pool_worker(pool, "--slots", "20", "--on", pool_logging(pool, "t", "exec sleep 600"), NULL);
+    WAIT_UNTIL(pool_logged(pool, "busy/") == 19);
 
     int64_t pushed_mono_ms = clock_mono_ms();
     pool_push(pool, "calm", "job", "t", "");
-    WAIT_UNTIL(logged(pool, "calm/job") == 1);
+    WAIT_UNTIL(pool_logged(pool, "calm/job") == 1);
 
     assert_true(awake_ms_since(pushed_mono_ms) < 500);
-    assert_int_equal(logged(pool, "busy/"), 19);
+    assert_int_equal(pool_logged(pool, "busy/"), 19);
     process_kill(worker);
 }
 
@@ -288,9 +277,10 @@ static void a_slot_that_becomes_free_hears_of_new_work(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    pool_worker(pool, "--slots", "20", "--on", logging(pool, "hold", "exec sleep 600"), "--on", logging(pool, "t", "true"), NULL);
+    pool_worker(pool, "--slots", "20", "--on", pool_logging(pool, "hold", "exec sleep 600"), "--on",
+                pool_logging(pool, "t", "true"), NULL);
     pool_push_many(pool, "busy", "job", 18, "hold", "");
-    WAIT_UNTIL(logged(pool, "busy/") == 18);
+    WAIT_UNTIL(pool_logged(pool, "busy/") == 18);
     for (int i = 0; i < 10; i++) {
         /* Takes the last slot that is not kept for quiet organizations, and frees it; then there is work for it. */
         pool_push(pool, "busy", pool_text(pool, "short%d", i), "t", "");
@@ -298,7 +288,7 @@ static void a_slot_that_becomes_free_hears_of_new_work(void **state)
 
         int64_t pushed_mono_ms = clock_mono_ms();
         pool_push(pool, "busy", pool_text(pool, "next%d", i), "t", "");
-        WAIT_UNTIL(logged(pool, pool_text(pool, "busy/next%d", i)) == 1);
+        WAIT_UNTIL(pool_logged(pool, pool_text(pool, "busy/next%d", i)) == 1);
         assert_true(awake_ms_since(pushed_mono_ms) < 500);
     }
 }
@@ -310,14 +300,14 @@ static void a_token_that_only_another_worker_can_use_is_passed_on(void **state)
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     assert_string_equal(pool_call(pool, 0, "org_set", "slow rate 1 burst 1")->str, "ok");
-    pool_worker(pool, "--slots", "20", "--on", logging(pool, "hold", "exec sleep 600"), "--on", logging(pool, "t", "sleep 0.5"),
-                NULL);
+    pool_worker(pool, "--slots", "20", "--on", pool_logging(pool, "hold", "exec sleep 600"), "--on",
+                pool_logging(pool, "t", "sleep 0.5"), NULL);
     pool_push_many(pool, "busy", "job", 18, "hold", "");
-    WAIT_UNTIL(logged(pool, "busy/") == 18);
+    WAIT_UNTIL(pool_logged(pool, "busy/") == 18);
     pool_push_many(pool, "slow", "job", 5, "t", "");
 
     for (unsigned i = 1; i < 5; i++) {
-        WAIT_UNTIL(logged(pool, "slow/") == i + 1);
+        WAIT_UNTIL(pool_logged(pool, "slow/") == i + 1);
         int64_t pushed_mono_ms = clock_mono_ms();
         pool_push(pool, "busy", pool_text(pool, "next%u", i), "t", "");
         pause_ms(50); /* that nothing happens shows after a while only */
@@ -403,10 +393,10 @@ static void a_refused_report_takes_no_other_one_with_it(void **state)
     pool->unchecked = true;
     pool_scheduler(pool, NULL);
     struct process *worker = pool_worker(pool, "--slots", "8", "--session-timeout", "6s", "--session-beat", "500ms", "--on",
-                                         logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
+                                         pool_logging(pool, "t", "until [ -e $HOME/go ]; do sleep 0.02; done"), NULL);
     pool_push_many(pool, "good", "job", 7, "t", "");
     pool_push(pool, "bad", "job", "t", "");
-    WAIT_UNTIL(logged(pool, "/job") == 8);
+    WAIT_UNTIL(pool_logged(pool, "/job") == 8);
     pool_redis(pool, "SET rota:{0}:org:bad:done damaged");
 
     process_signal(worker, SIGSTOP); /* so that all the reports go in one call */
@@ -487,5 +477,5 @@ int main(int argc, char **argv)
 
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+    return stall_verdict(cmocka_run_group_tests_name("worker", tests, NULL, NULL));
 }

@@ -94,16 +94,6 @@ static redisReply *insist(struct pool *pool, const char *fmt, va_list args)
     return reply;
 }
 
-redisReply *pool_try(struct pool *pool, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    redisReply *reply = try(pool, fmt, args);
-    va_end(args);
-    return reply;
-}
-
 redisReply *pool_redis(struct pool *pool, const char *fmt, ...)
 {
     va_list args;
@@ -132,6 +122,13 @@ long long pool_number(struct pool *pool, const char *fmt, ...)
     redisReply *reply = insist(pool, fmt, args);
     va_end(args);
     return reply->type == REDIS_REPLY_INTEGER ? reply->integer : reply->str ? atoll(reply->str) : 0;
+}
+
+int64_t pool_now_ms(struct pool *pool)
+{
+    const redisReply *time = pool_redis(pool, "TIME");
+
+    return atoll(time->element[0]->str) * 1000 + atoll(time->element[1]->str) / 1000;
 }
 
 redisReply *pool_call(struct pool *pool, uint32_t lane, const char *function, const char *fmt, ...)
@@ -327,16 +324,45 @@ struct process *pool_worker(struct pool *pool, ...)
     return process;
 }
 
-const char *pool_session(struct pool *pool, struct process *process, uint32_t lane)
+/* The session that the last line with `text` names. */
+static const char *last_session(struct pool *pool, struct process *process, const char *text)
 {
-    char *line = memory_format("msg=\"session open\" lane=%u session=", lane), session[TYPE_BYTES_MAX + 1] = "";
+    char session[TYPE_BYTES_MAX + 1] = "";
 
-    for (const char *at = process_log(process); (at = strstr(at, line));) {
-        at += strlen(line);
+    for (const char *at = process_log(process); (at = strstr(at, text));) {
+        at += strlen(text);
         snprintf(session, sizeof session, "%.*s", (int)strcspn(at, " \n"), at);
     }
-    free(line);
     return pool_text(pool, "%s", session);
+}
+
+const char *pool_session(struct pool *pool, struct process *worker, uint32_t lane)
+{
+    return last_session(pool, worker, pool_text(pool, "msg=\"session open\" lane=%u session=", lane));
+}
+
+const char *pool_scheduler_session(struct pool *pool, struct process *scheduler)
+{
+    return last_session(pool, scheduler, "msg=\"session open\" session=");
+}
+
+long long pool_held(struct pool *pool, const char *session)
+{
+    long long sum = 0;
+
+    for (uint32_t lane = 0; lane < pool->lanes; lane++)
+        sum += pool_number(pool, "HLEN rota:{%u}:held:%s", lane, session);
+    return sum;
+}
+
+const char *pool_logging(struct pool *pool, const char *type, const char *command)
+{
+    return pool_text(pool, "%s=echo $ROTA_WORKER_ID $ROTA_ORG/$ROTA_JOB_ID >> %s/ran; %s", type, pool->directory, command);
+}
+
+unsigned pool_logged(struct pool *pool, const char *text)
+{
+    return count_text(pool_file(pool, "ran"), text);
 }
 
 /* ---- jobs ---- */

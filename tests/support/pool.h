@@ -65,8 +65,14 @@ struct process *pool_start(struct pool *pool, const char *program, ...) __attrib
 struct process *pool_scheduler(struct pool *pool, ...) __attribute__((sentinel));
 struct process *pool_worker(struct pool *pool, ...) __attribute__((sentinel));
 
-/* The id of the session that a program opened last in `lane`, as its log tells. */
-const char *pool_session(struct pool *pool, struct process *process, uint32_t lane);
+/* The id of the session that a worker opened last in `lane`, and a scheduler, as its log tells; "" if there is none yet. */
+const char *pool_session(struct pool *pool, struct process *worker, uint32_t lane);
+const char *pool_scheduler_session(struct pool *pool, struct process *scheduler);
+
+/* For --on: a handler that writes the line "<worker's session> <org>/<job>" into a file, then runs `command`; and how often that
+ * file has `text`. */
+const char *pool_logging(struct pool *pool, const char *type, const char *command);
+unsigned pool_logged(struct pool *pool, const char *text);
 
 /* Connects again after the server was restarted. */
 void pool_reconnect(struct pool *pool);
@@ -78,16 +84,17 @@ const char *pool_text(struct pool *pool, const char *fmt, ...) __attribute__((fo
 const char *pool_path(struct pool *pool, const char *name);
 const char *pool_file(struct pool *pool, const char *name);
 
-/* Any command in hiredis' format; an error reply fails the test. pool_try gives error replies too, and NULL for a lost
- * connection. */
+/* Any command in hiredis' format; an error reply or a lost connection fails the test. */
 redisReply *pool_redis(struct pool *pool, const char *fmt, ...);
-redisReply *pool_try(struct pool *pool, const char *fmt, ...);
 
 /* The string of `SET`-like commands' reply, "" for nil; an integer as a number. */
 const char *pool_string(struct pool *pool, const char *fmt, ...);
 long long pool_number(struct pool *pool, const char *fmt, ...);
 
-/* FCALL of a function in `lane`, then as pool_try. */
+/* Redis' clock. */
+int64_t pool_now_ms(struct pool *pool);
+
+/* FCALL of a function in `lane`; gives error replies too, and NULL for a lost connection. */
 redisReply *pool_call(struct pool *pool, uint32_t lane, const char *function, const char *fmt, ...);
 
 /* DEBUG DIGEST-VALUE of keys is what a session may change: all of the jobs of `org` as text, for comparing. */
@@ -117,6 +124,9 @@ long long pool_count(struct pool *pool, const char *org, const char *set);
 
 /* Waits until a job is there. */
 void pool_wait_place(struct pool *pool, const char *org, const char *id, const char *place);
+
+/* Leases of a session, in all lanes. */
+long long pool_held(struct pool *pool, const char *session);
 
 /* Handlers that run now. */
 unsigned pool_handlers(struct pool *pool);

@@ -14,15 +14,20 @@
 
 #include "common/buffer.h"
 #include "common/memory.h"
+#include "tests/support/stream.h"
 
 #define WIRES_MAX   64
 #define CHUNK_BYTES 16384
+#define CALLS_MAX   64 /* under way at a time */
 
 struct wire {
     int client, server;     /* -1: closed; both: a free wire */
     struct buffer requests; /* read, not yet written to the server */
     bool chosen;            /* it has the name */
     bool named;
+    struct stream request, reply;
+    char calls[CALLS_MAX][STREAM_CALL_BYTES]; /* delivered; those from `answered` on are under way */
+    unsigned delivered, answered;
 };
 
 struct proxy {
@@ -34,6 +39,8 @@ struct proxy {
     bool stop, held, armed, cut;
     enum proxy_way way;
     size_t bytes_left, held_bytes;
+    char cut_in[STREAM_CALL_BYTES]; /* bytes_left is counted from the next call of this; "": from now on */
+    char cut_call[STREAM_CALL_BYTES];
 };
 
 static void give_up(const char *what)
@@ -79,14 +86,92 @@ static void write_all(int fd, const char *bytes, size_t length)
     }
 }
 
+static void follow_requests(struct wire *wire, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (stream_follow(&wire->request, bytes[i]))
+            snprintf(wire->calls[wire->delivered++ % CALLS_MAX], STREAM_CALL_BYTES, "%s", stream_call(&wire->request));
+}
+
+static void follow_replies(struct wire *wire, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        wire->answered += stream_follow(&wire->reply, bytes[i]);
+}
+
+/* Where among these bytes a request begins that calls `call`; `length` if none does. */
+static size_t find_request(const struct wire *wire, const char *bytes, size_t length, const char *call)
+{
+    struct stream stream = wire->request;
+    size_t began = length;
+
+    for (size_t i = 0; i < length; i++) {
+        if (stream.elements == 0)
+            began = i;
+        stream_follow(&stream, bytes[i]);
+        if (began < length && strcmp(stream_call(&stream), call) == 0)
+            return began;
+    }
+    return length;
+}
+
+/* The same for the reply to one. */
+static size_t find_reply(const struct wire *wire, const char *bytes, size_t length, const char *call)
+{
+    struct stream stream = wire->reply;
+    unsigned answered = wire->answered;
+
+    for (size_t i = 0; i < length; i++) {
+        if (stream.elements == 0 && answered < wire->delivered && strcmp(wire->calls[answered % CALLS_MAX], call) == 0)
+            return i;
+        answered += stream_follow(&stream, bytes[i]);
+    }
+    return length;
+}
+
+/* True if the bytes of the cut are being counted; they may be from here on. */
+static bool counts(struct proxy *proxy, struct wire *wire, enum proxy_way way, const char *bytes, size_t length)
+{
+    size_t at = 0;
+
+    if (!proxy->armed || !wire->chosen || way != proxy->way)
+        return false;
+    if (*proxy->cut_in)
+        at = (way == PROXY_REQUESTS ? find_request : find_reply)(wire, bytes, length, proxy->cut_in);
+    if (at == length)
+        return false;
+    proxy->bytes_left += at;
+    *proxy->cut_in = '\0';
+    return true;
+}
+
+/* What the cut hits: a request that is not complete (the rest of it may tell what it is), else the oldest call that is not
+ * answered, else the last one. */
+static void note_cut(struct proxy *proxy, struct wire *wire, enum proxy_way way, const char *rest, size_t length)
+{
+    const char *call = "";
+
+    if (way == PROXY_REQUESTS && wire->request.elements > 0) {
+        for (size_t i = 0; i < length && wire->request.words < 2; i++)
+            stream_follow(&wire->request, rest[i]);
+        call = stream_call(&wire->request);
+    } else if (wire->delivered > 0) {
+        unsigned last = way == PROXY_REPLIES && wire->answered < wire->delivered ? wire->answered : wire->delivered - 1;
+        call = wire->calls[last % CALLS_MAX];
+    }
+    snprintf(proxy->cut_call, sizeof proxy->cut_call, "%s", call);
+}
+
 /* Passes bytes on, as many as may pass. False if the wire is cut now. */
 static bool pass(struct proxy *proxy, struct wire *wire, enum proxy_way way, const char *bytes, size_t length)
 {
     int to = way == PROXY_REQUESTS ? wire->server : wire->client;
 
-    if (proxy->armed && wire->chosen && way == proxy->way) {
+    if (counts(proxy, wire, way, bytes, length)) {
         if (length >= proxy->bytes_left) {
             write_all(to, bytes, proxy->bytes_left);
+            (way == PROXY_REQUESTS ? follow_requests : follow_replies)(wire, bytes, proxy->bytes_left);
+            note_cut(proxy, wire, way, bytes + proxy->bytes_left, length - proxy->bytes_left);
             proxy->armed = false;
             proxy->cut = true;
             close_wire(wire);
@@ -94,6 +179,7 @@ static bool pass(struct proxy *proxy, struct wire *wire, enum proxy_way way, con
         }
         proxy->bytes_left -= length;
     }
+    (way == PROXY_REQUESTS ? follow_requests : follow_replies)(wire, bytes, length);
     write_all(to, bytes, length);
     return true;
 }
@@ -257,7 +343,13 @@ void proxy_free(struct proxy *proxy)
 
 void proxy_cut_after(struct proxy *proxy, enum proxy_way way, size_t bytes)
 {
+    proxy_cut_in(proxy, way, "", bytes);
+}
+
+void proxy_cut_in(struct proxy *proxy, enum proxy_way way, const char *call, size_t bytes)
+{
     pthread_mutex_lock(&proxy->lock);
+    snprintf(proxy->cut_in, sizeof proxy->cut_in, "%s", call);
     proxy->way = way;
     proxy->bytes_left = bytes;
     proxy->cut = false;
@@ -272,6 +364,17 @@ bool proxy_was_cut(struct proxy *proxy)
     pthread_mutex_lock(&proxy->lock);
     cut = proxy->cut;
     proxy->armed = proxy->cut = false;
+    pthread_mutex_unlock(&proxy->lock);
+    return cut;
+}
+
+bool proxy_cut_call(struct proxy *proxy, char ret_call[STREAM_CALL_BYTES])
+{
+    bool cut;
+
+    pthread_mutex_lock(&proxy->lock);
+    cut = proxy->cut;
+    snprintf(ret_call, STREAM_CALL_BYTES, "%s", proxy->cut_call);
     pthread_mutex_unlock(&proxy->lock);
     return cut;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tests/support/stream.h"
+
 struct proxy;
 
 enum proxy_way { PROXY_REQUESTS, PROXY_REPLIES };
@@ -19,8 +21,14 @@ void proxy_free(struct proxy *proxy);
 /* Lets `bytes` more bytes pass that way, then cuts the connection at both ends; once. */
 void proxy_cut_after(struct proxy *proxy, enum proxy_way way, size_t bytes);
 
+/* The same, but counts from the beginning of the next request that calls `call` ("rota_1_claim"), or of the next reply to one. */
+void proxy_cut_in(struct proxy *proxy, enum proxy_way way, const char *call, size_t bytes);
+
 /* No cut any more. True if it was made. */
 bool proxy_was_cut(struct proxy *proxy);
+
+/* True if the cut was made, and what it has hit, in its request or in its reply: a command, or the function of an FCALL. */
+bool proxy_cut_call(struct proxy *proxy, char ret_call[STREAM_CALL_BYTES]);
 
 /* While held, requests gather here: the server sees none of them until they are let go, even if the client has hung up meanwhile.
  */
