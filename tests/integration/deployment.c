@@ -1,7 +1,6 @@
 /* deployment - a Redis is set up before anything is trusted to it, whoever else does the same. */
 #include "common/deployment.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +321,5 @@ int main(void)
         DEPLOYMENT_TEST(the_commands_of_the_readme_work),
     };
 
-    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -526,6 +526,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reconnect_on_request_is_a_loss_like_any_other, set_up, tear_down),
     };
 
-    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -537,6 +536,5 @@ int main(void)
         FAULT_TEST(reconnecting_inside_a_callback_is_fine),
     };
 
-    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

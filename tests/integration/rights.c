@@ -1,6 +1,5 @@
 /* rights - the users of docs/PROTOCOL.md may do what their programs need, and each right that is taken away is named. */
 #include <ctype.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +122,5 @@ int main(void)
         RIGHTS_TEST(dangerous_rights_are_warned_about_where_users_are_required),
     };
 
-    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

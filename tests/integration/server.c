@@ -1,5 +1,4 @@
 /* server - a real Redis is judged by its settings, by who we are there and by the way to it. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,6 +328,5 @@ int main(void)
         SERVER_TEST(who_may_not_even_ask_is_told_what_is_missing),
     };
 
-    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

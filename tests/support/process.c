@@ -86,6 +86,7 @@ static _Noreturn void run_program(char *const *arguments, char *const *environme
     if (options->closed)
         close_range(0, 2, 0);
     close_range(3, ~0U, 0);
+    signal(SIGPIPE, SIG_DFL); /* as it is for a program that somebody starts */
     execve(arguments[0], arguments, environment);
     _exit(127);
 }

@@ -33,6 +33,7 @@ static _Noreturn void run_child(struct pool *pool, char *const *arguments, const
     open_as(0, in, O_RDONLY);
     open_as(1, out, O_WRONLY | O_CREAT | O_TRUNC);
     open_as(2, err, O_WRONLY | O_CREAT | O_TRUNC);
+    signal(SIGPIPE, SIG_DFL);
     execv(arguments[0], arguments);
     _exit(127);
 }
