@@ -46,14 +46,6 @@ static void watch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* Flags that are wrong are misuse; a file or a variable that is wrong is a wrong configuration. */
-static int settings_status(const struct error *err)
-{
-    bool flags = strncmp(err->message, "flag ", 5) == 0 || strncmp(err->message, "unknown flag ", 13) == 0;
-
-    return flags ? EX_USAGE : EX_CONFIG;
-}
-
 static int read_settings(struct cli *cli, const struct invocation *invocation, struct error *err)
 {
     const char **elsewhere = command_known_elsewhere(cli->command);
@@ -62,7 +54,7 @@ static int read_settings(struct cli *cli, const struct invocation *invocation, s
     cli->config = config_new(cli->command->settings, elsewhere, invocation->argc, invocation->argv, err);
     free(elsewhere);
     if (!cli->config) {
-        cli->failure_status = settings_status(err);
+        cli->failure_status = settings_exit_code(err);
         return err->code;
     }
     if (config_bool(cli->config, "cli.json"))

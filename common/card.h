@@ -15,12 +15,9 @@ struct card {
     int64_t started_ms;
 };
 
-/* Writes the card of a session that has begun. The last one is remembered (copied): all sessions of a process have the same. */
+/* Writes the card of a session that has begun, and again every few seconds while it lives: then it has 30 days again, and one
+ * that was lost is back. */
 void card_write(struct redis *redis, const struct card *card);
-
-/* Notes that a session of this process lives: its card has 30 days again, and one that is lost is written again. Every few
- * seconds is enough. */
-void card_touch(struct redis *redis, const char *session);
 
 /* Notes that it has ended and why: "stopped", "lost". */
 void card_end(struct redis *redis, const char *session, const char *why);

@@ -174,16 +174,21 @@ static void on_recovered(const char *session, int64_t jobs, void *ctx)
 
 /* ---- the session ---- */
 
-static void on_open(void *ctx)
+static void write_card(struct scheduler *scheduler)
 {
-    struct scheduler *scheduler = ctx;
-
     card_write(scheduler->redis, &(struct card){.session = session_id(scheduler->session),
                                                 .kind = "scheduler",
                                                 .queues = "",
                                                 .types = "",
                                                 .slots = 0,
                                                 .started_ms = scheduler->started_ms});
+}
+
+static void on_open(void *ctx)
+{
+    struct scheduler *scheduler = ctx;
+
+    write_card(scheduler);
     log_info("session open", "session=%s lanes=%u", session_id(scheduler->session), scheduler->lanes);
     ask_for_lead(scheduler);
     listen_for_lead(scheduler);
@@ -195,7 +200,7 @@ static void on_beat(int64_t held, const struct reply *cancelled, void *ctx)
 
     (void)held, (void)cancelled;
     recovery_beaten(scheduler->recovery);
-    card_touch(scheduler->redis, session_id(scheduler->session));
+    write_card(scheduler);
     if (leads(scheduler))
         show_lead(scheduler);
     ask_for_lead(scheduler);

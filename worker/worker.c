@@ -216,9 +216,8 @@ static void on_wake(int64_t lane, const char *key, bool quiet, void *ctx)
 
 /* ---- what the lanes tell ---- */
 
-static void on_lane_open(struct lane *lane, void *ctx)
+static void write_card(struct worker *worker, const struct lane *lane)
 {
-    struct worker *worker = ctx;
     struct buffer queues = {0}, types = {0};
 
     for (size_t i = 0; i < worker->options.queue_count; i++)
@@ -233,6 +232,13 @@ static void on_lane_open(struct lane *lane, void *ctx)
                                              .started_ms = worker->started_ms});
     buffer_clear(&queues);
     buffer_clear(&types);
+}
+
+static void on_lane_open(struct lane *lane, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    write_card(worker, lane);
     log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane), worker->options.slots);
     outlook_expect(worker->outlook, lane);
     note_change(worker);
@@ -389,7 +395,7 @@ static void on_card_time(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)events;
     for (uint32_t i = 0; i < worker->lane_count && redis_is_up(worker->redis); i++)
         if (has_own_card(worker, i))
-            card_touch(worker->redis, lane_session(worker->lanes[i]));
+            write_card(worker, worker->lanes[i]);
 }
 
 static void on_up(void *ctx)
