@@ -5,23 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/buffer.h"
-#include "common/card.h"
-#include "common/clock.h"
 #include "common/deployment_watch.h"
 #include "common/job.h"
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/random.h"
-#include "worker/environment.h"
+#include "worker/card.h"
 #include "worker/lane.h"
 #include "worker/outlook.h"
 #include "worker/sleeper.h"
 #include "worker/slot.h"
 
-#define CHECK_AGAIN_S 1.0 /* after a check of the deployment that failed */
-#define CARD_EVERY_S  5.0
+#define CHECK_AGAIN_S 1.0  /* after a check of the deployment that failed */
 #define AWAY_MS_MAX   1000 /* that a stop waits for a Redis that is away when nothing else is left to wait for */
 
 enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_DRAINING, WORKER_CLOSING, WORKER_STOPPED };
@@ -39,9 +35,9 @@ struct worker {
     int turn[LANE_QUEUES_MAX]; /* what each queue is owed in turns */
     const char *queue_names[LANE_QUEUES_MAX];
     char session[SESSION_BYTES + 1];
-    int64_t started_ms;
+    struct worker_card *card;
     unsigned closing; /* lanes whose session is being closed */
-    ev_timer check, card, drain;
+    ev_timer check, drain;
     bool checking;
     struct deployment_watch watch;
     ev_prepare pump; /* runs once per turn of the loop if something has changed */
@@ -216,29 +212,11 @@ static void on_wake(int64_t lane, const char *key, bool quiet, void *ctx)
 
 /* ---- what the lanes tell ---- */
 
-static void write_card(struct worker *worker, const struct lane *lane)
-{
-    struct buffer queues = {0}, types = {0};
-
-    for (size_t i = 0; i < worker->options.queue_count; i++)
-        buffer_add_format(&queues, "%s%s", i ? " " : "", worker->queue_names[i]);
-    for (size_t i = 0; i < worker->options.handlers->count; i++)
-        buffer_add_format(&types, "%s%s", i ? " " : "", worker->options.handlers->items[i].type);
-    card_write(worker->redis, &(struct card){.session = lane_session(lane),
-                                             .kind = "worker",
-                                             .queues = queues.data,
-                                             .types = types.data,
-                                             .slots = (int)worker->options.slots,
-                                             .started_ms = worker->started_ms});
-    buffer_clear(&queues);
-    buffer_clear(&types);
-}
-
 static void on_lane_open(struct lane *lane, void *ctx)
 {
     struct worker *worker = ctx;
 
-    write_card(worker, lane);
+    worker_card_write(worker->card, lane);
     log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane), worker->options.slots);
     outlook_expect(worker->outlook, lane);
     note_change(worker);
@@ -313,6 +291,7 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
         });
         outlook_add(worker->outlook, worker->lanes[i]);
     }
+    worker_card_follow(worker->card, worker->lanes, lanes);
     worker->sleeper = sleeper_new(&(struct sleeper_options){.loop = worker->loop,
                                                             .redis = worker->sleep_redis,
                                                             .other_redis = worker->redis,
@@ -379,25 +358,6 @@ static void on_check_time(struct ev_loop *loop, ev_timer *timer, int events)
     check(timer->data);
 }
 
-/* True if the lane's session is not also that of a lane before it: each session has one card. */
-static bool has_own_card(const struct worker *worker, uint32_t lane)
-{
-    for (uint32_t i = 0; i < lane; i++)
-        if (strcmp(lane_session(worker->lanes[i]), lane_session(worker->lanes[lane])) == 0)
-            return false;
-    return true;
-}
-
-static void on_card_time(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    struct worker *worker = timer->data;
-
-    (void)loop, (void)events;
-    for (uint32_t i = 0; i < worker->lane_count && redis_is_up(worker->redis); i++)
-        if (has_own_card(worker, i))
-            write_card(worker, worker->lanes[i]);
-}
-
 static void on_up(void *ctx)
 {
     struct worker *worker = ctx;
@@ -432,7 +392,6 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker->options.deployment.role = ACL_WORKER;
     worker->options.deployment.timeout_ms = options->timeout_ms;
     worker->options.deployment.beat_ms = options->beat_ms;
-    worker->started_ms = clock_wall_ms();
     for (size_t i = 0; i < options->queue_count; i++)
         worker->queue_names[i] = options->queues[i].name;
     session_draw(worker->session);
@@ -456,12 +415,16 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
         worker_free(worker);
         return NULL;
     }
+    worker->card = worker_card_new(&(struct worker_card_options){.loop = loop,
+                                                                 .redis = worker->redis,
+                                                                 .queues = worker->queue_names,
+                                                                 .queue_count = options->queue_count,
+                                                                 .handlers = options->handlers,
+                                                                 .slots = options->slots});
     ev_timer_init(&worker->check, on_check_time, check_every_s(worker), check_every_s(worker));
-    ev_timer_init(&worker->card, on_card_time, CARD_EVERY_S, CARD_EVERY_S);
     ev_prepare_init(&worker->pump, on_prepare);
-    worker->check.data = worker->card.data = worker->pump.data = worker->drain.data = worker;
+    worker->check.data = worker->pump.data = worker->drain.data = worker;
     ev_timer_start(loop, &worker->check);
-    ev_timer_start(loop, &worker->card);
     ev_prepare_start(loop, &worker->pump);
     return worker;
 }
@@ -472,7 +435,6 @@ void worker_free(struct worker *worker)
         return;
     worker->phase = WORKER_STOPPED;
     ev_timer_stop(worker->loop, &worker->check);
-    ev_timer_stop(worker->loop, &worker->card);
     ev_timer_stop(worker->loop, &worker->drain);
     ev_prepare_stop(worker->loop, &worker->pump);
     redis_free(worker->redis);
@@ -483,6 +445,7 @@ void worker_free(struct worker *worker)
         lane_free(worker->lanes[i]);
     free(worker->lanes);
     slots_free(worker->slots);
+    worker_card_free(worker->card);
     free(worker);
 }
 
@@ -506,9 +469,7 @@ static void close_when_drained(struct worker *worker)
     worker->phase = WORKER_CLOSING;
     ev_timer_stop(worker->loop, &worker->drain);
     worker->closing = worker->lane_count;
-    for (uint32_t i = 0; i < worker->lane_count; i++)
-        if (has_own_card(worker, i))
-            card_end(worker->redis, lane_session(worker->lanes[i]), "stopped");
+    worker_card_end(worker->card);
     for (uint32_t i = 0; i < worker->lane_count; i++)
         lane_close(worker->lanes[i], on_closed, worker);
 }

@@ -1,0 +1,92 @@
+#include "worker/card.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buffer.h"
+#include "common/card.h"
+#include "common/clock.h"
+#include "common/memory.h"
+
+#define CARD_EVERY_S 5.0
+
+struct worker_card {
+    struct worker_card_options options;
+    int64_t started_ms;
+    struct lane *const *lanes;
+    uint32_t lane_count;
+    ev_timer timer;
+};
+
+void worker_card_write(struct worker_card *card, const struct lane *lane)
+{
+    const struct worker_card_options *options = &card->options;
+    struct buffer queues = {0}, types = {0};
+
+    for (size_t i = 0; i < options->queue_count; i++)
+        buffer_add_format(&queues, "%s%s", i ? " " : "", options->queues[i]);
+    for (size_t i = 0; i < options->handlers->count; i++)
+        buffer_add_format(&types, "%s%s", i ? " " : "", options->handlers->items[i].type);
+    card_write(options->redis, &(struct card){.session = lane_session(lane),
+                                              .kind = "worker",
+                                              .queues = queues.data,
+                                              .types = types.data,
+                                              .slots = (int)options->slots,
+                                              .started_ms = card->started_ms});
+    buffer_clear(&queues);
+    buffer_clear(&types);
+}
+
+/* True if the lane's session is not also that of a lane before it. */
+static bool has_own_card(const struct worker_card *card, uint32_t lane)
+{
+    for (uint32_t i = 0; i < lane; i++)
+        if (strcmp(lane_session(card->lanes[i]), lane_session(card->lanes[lane])) == 0)
+            return false;
+    return true;
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct worker_card *card = timer->data;
+
+    (void)loop, (void)events;
+    for (uint32_t i = 0; i < card->lane_count && redis_is_up(card->options.redis); i++)
+        if (has_own_card(card, i))
+            worker_card_write(card, card->lanes[i]);
+}
+
+struct worker_card *worker_card_new(const struct worker_card_options *options)
+{
+    struct worker_card *card = memory_new(sizeof *card);
+
+    card->options = *options;
+    card->started_ms = clock_wall_ms();
+    ev_timer_init(&card->timer, on_time, CARD_EVERY_S, CARD_EVERY_S);
+    card->timer.data = card;
+    ev_timer_start(options->loop, &card->timer);
+    return card;
+}
+
+void worker_card_free(struct worker_card *card)
+{
+    if (!card)
+        return;
+    ev_timer_stop(card->options.loop, &card->timer);
+    free(card);
+}
+
+void worker_card_follow(struct worker_card *card, struct lane *const *lanes, uint32_t count)
+{
+    card->lanes = lanes;
+    card->lane_count = count;
+}
+
+void worker_card_end(struct worker_card *card)
+{
+    for (uint32_t i = 0; i < card->lane_count; i++)
+        if (has_own_card(card, i))
+            card_end(card->options.redis, lane_session(card->lanes[i]), "stopped");
+}

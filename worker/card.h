@@ -1,0 +1,37 @@
+/* card.h - the cards of a worker (common/card.h): one for each of its sessions, however many lanes the session lives in.
+ *
+ * Written when a session opens and every few seconds from then on, with what the worker is at that moment. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/redis.h"
+#include "worker/handler.h"
+#include "worker/lane.h"
+
+struct worker_card;
+
+struct worker_card_options {
+    struct ev_loop *loop;
+    struct redis *redis;
+    const char *const *queues; /* borrowed */
+    size_t queue_count;
+    const struct handlers *handlers; /* whose types it names; borrowed */
+    unsigned slots;
+};
+
+/* The worker starts now, by the local clock. */
+struct worker_card *worker_card_new(const struct worker_card_options *options);
+
+/* To be called after its redis was freed, or before. NULL is fine. */
+void worker_card_free(struct worker_card *card);
+
+/* The lanes whose sessions have cards, from now on; borrowed. */
+void worker_card_follow(struct worker_card *card, struct lane *const *lanes, uint32_t count);
+
+/* The lane has opened a session. */
+void worker_card_write(struct worker_card *card, const struct lane *lane);
+
+/* All sessions end, in good order. */
+void worker_card_end(struct worker_card *card);
