@@ -10,7 +10,7 @@
 #include "common/scan.h"
 
 #define RECORD_OBJECTS_MAX 512
-#define STATE_OBJECTS_MAX  (16 + JOB_ATTEMPTS_KEPT * 8)
+#define STATE_OBJECTS_MAX  (32 + JOB_ATTEMPTS_KEPT * 8)
 #define REPORT_OBJECTS_MAX 16
 
 /* ---- writing ---- */
@@ -393,6 +393,28 @@ static void read_attempts(struct job_state *state, const msgpack_object *list)
     }
 }
 
+static void read_progress(struct job_notes *notes, const msgpack_object *object)
+{
+    const msgpack_object *items = object->via.array.ptr;
+
+    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != 3)
+        return;
+    notes->progress = as_small_int(&items[0]);
+    copy_text(notes->progress_text, sizeof notes->progress_text, &items[1]);
+    notes->progress_ms = as_int(&items[2]);
+}
+
+static void read_notes(struct job_notes *notes, const msgpack_object *object)
+{
+    for (uint32_t i = 0; object->type == MSGPACK_OBJECT_MAP && i < object->via.map.size; i++) {
+        const msgpack_object *key = &object->via.map.ptr[i].key, *value = &object->via.map.ptr[i].val;
+        if (key_is(key, "checkpoint") && !notes->checkpoint)
+            notes->checkpoint = copy_bytes(value, &notes->checkpoint_bytes);
+        else if (key_is(key, "progress"))
+            read_progress(notes, value);
+    }
+}
+
 /* A place in the queue as a moment: without the head start of the priority. Saturates, as a broken state may hold any number. */
 static int64_t without_head_start(int64_t order, int priority)
 {
@@ -417,9 +439,9 @@ int job_state_decode(struct job_state *ret, const void *bytes, size_t length, in
     rc = unpack(&unpacked, bytes, length, STATE_OBJECTS_MAX, "job state", err);
     if (rc < 0)
         return rc;
-    if (unpacked.data.type != MSGPACK_OBJECT_ARRAY || unpacked.data.via.array.size != 11) {
+    if (unpacked.data.type != MSGPACK_OBJECT_ARRAY || unpacked.data.via.array.size != 12) {
         msgpack_unpacked_destroy(&unpacked);
-        return error_set(err, ERR_PROTOCOL, "job state is not an array of 11");
+        return error_set(err, ERR_PROTOCOL, "job state is not an array of 12");
     }
     items = unpacked.data.via.array.ptr;
     ret->order = as_int(&items[0]);
@@ -431,6 +453,7 @@ int job_state_decode(struct job_state *ret, const void *bytes, size_t length, in
     ret->started_ms = as_int(&items[8]);
     read_attempts(ret, &items[9]);
     copy_text(ret->reason, sizeof ret->reason, &items[10]);
+    read_notes(&ret->notes, &items[11]);
     msgpack_unpacked_destroy(&unpacked);
     return 0;
 }
@@ -442,6 +465,7 @@ void job_state_clear(struct job_state *state)
         free(state->attempts[i].report.result);
     }
     free(state->attempts);
+    free(state->notes.checkpoint);
     *state = (struct job_state){0};
 }
 

@@ -12,16 +12,18 @@
 #include "common/error.h"
 #include "common/id.h"
 
-#define JOB_RECORD_BYTES_MAX  (1024 * 1024)
-#define JOB_OPTIONS_BYTES_MAX 8192
-#define JOB_KEY_BYTES_MAX     256
-#define JOB_HEADERS_MAX       32
-#define JOB_HEADERS_BYTES_MAX 4096
-#define JOB_ATTEMPTS_KEPT     100
-#define JOB_PRIORITY_MAX      100
-#define JOB_PRIORITY_MS       60000
-#define JOB_ERROR_BYTES_MAX   1024
-#define JOB_RESULT_BYTES_MAX  (64 * 1024)
+#define JOB_RECORD_BYTES_MAX     (1024 * 1024)
+#define JOB_OPTIONS_BYTES_MAX    8192
+#define JOB_KEY_BYTES_MAX        256
+#define JOB_HEADERS_MAX          32
+#define JOB_HEADERS_BYTES_MAX    4096
+#define JOB_ATTEMPTS_KEPT        100
+#define JOB_PRIORITY_MAX         100
+#define JOB_PRIORITY_MS          60000
+#define JOB_ERROR_BYTES_MAX      1024
+#define JOB_RESULT_BYTES_MAX     (64 * 1024)
+#define JOB_CHECKPOINT_BYTES_MAX (16 * 1024)
+#define JOB_PROGRESS_BYTES_MAX   256
 
 struct header {
     char *name, *value;
@@ -70,6 +72,15 @@ struct attempt {
     struct report report;
 };
 
+/* Rare facts of a job. All zeroes where there are none. */
+struct job_notes {
+    char *checkpoint; /* what its handler wants to find at the next attempt; NULL for none */
+    size_t checkpoint_bytes;
+    int64_t progress_ms; /* when the latest attempt told its progress; 0: not yet */
+    int progress;        /* percent */
+    char progress_text[JOB_PROGRESS_BYTES_MAX + 1];
+};
+
 /* The changing part. All zeroes for a job that was never claimed (an empty state). */
 struct job_state {
     int64_t order;
@@ -80,6 +91,7 @@ struct job_state {
     struct attempt *attempts;
     size_t attempt_count;
     char reason[32];
+    struct job_notes notes;
 };
 
 /* Decodes a state; `length` 0 gives all zeroes. `priority` is the record's, for enqueued_ms. */

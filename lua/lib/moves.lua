@@ -51,7 +51,7 @@ end
 
 -- To done, without its payload.
 local function move_to_done(moves, lane, id, state, record)
-  state[SESSION], state[STARTED_MS] = nil, nil
+  state[SESSION], state[STARTED_MS], state[NOTES] = nil, nil, nil
   move_to(moves, 'done', lane.now_text, id)
   set_state(moves, id, state)
   if record then

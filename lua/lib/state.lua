@@ -1,6 +1,6 @@
 --[[ state.lua - the part of a job that changes, field of the hash `state`. Absent while a job waits for its first claim in `ready`.
 
-  msgpack array of 11:
+  msgpack array of 12:
     1 order        number  its score in ready, kept by release and recover
     2 enqueued_ms  int | nil (nil: order + priority * 60000)
     3 queue        str | nil (nil: default)
@@ -12,26 +12,36 @@
     9 started_ms   int | nil  since when
    10 attempts     array of [n, worker, started_ms, ended_ms, outcome, report]; the newest 100. report: msgpack map
                    {exit, signal, error, result}, opaque here, '' for none
-   11 reason       str | nil  why it is dead or cancelled ]]
+   11 reason       str | nil  why it is dead or cancelled
+   12 notes        map | nil  rare facts, each under its name; nil if there is none, and when the job is done:
+                     checkpoint str, at most 16 KiB: what its handler wants to find at the next attempt
+                     progress   [percent, text of at most 256 bytes, ms when it was told], of the latest attempt ]]
 
-local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON, NOTES = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local ATTEMPTS_MAX = 100
 local PRIORITY_MS = 60000 -- head start of one point of priority
 
 local function pack_state(s)
-  return '\155' .. cmsgpack.pack(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11])
+  return '\156' .. cmsgpack.pack(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12])
+end
+
+-- Notes a fact of a job, or with nil forgets it. (An empty map would be packed as an array.)
+local function set_note(s, name, value)
+  local notes = s[NOTES] or {}
+  notes[name] = value
+  s[NOTES] = next(notes) and notes or nil
 end
 
 -- The end of the packed state of a job at its first claim, if it has no options: all but the order, so that the jobs of a call share it.
 local function pack_first_claim(session, now_ms)
-  return cmsgpack.pack(nil, nil, nil, 0, 1, 0, session, now_ms, {}, nil)
+  return cmsgpack.pack(nil, nil, nil, 0, 1, 0, session, now_ms, {}, nil, nil)
 end
 
 -- A job that was never claimed has no state: this is what it stands for.
 local function new_state(order, options, enqueued_ms)
   local queue = options.queue
   if queue == QUEUE_DEFAULT then queue = nil end
-  return { order, enqueued_ms, queue, options.priority, 0, 0, 0, nil, nil, {}, nil }
+  return { order, enqueued_ms, queue, options.priority, 0, 0, 0, nil, nil, {}, nil, nil }
 end
 
 -- When the job was enqueued. To be kept in the state before its order is changed.

@@ -73,10 +73,11 @@ end
 local function claimed_state(lane, claim, order, state_text, options)
   if not state_text and options == NONE then
     claim.first = claim.first or pack_first_claim(claim.session.id, lane.now_ms)
-    return '\155' .. cmsgpack.pack(tonumber(order)) .. claim.first
+    return '\156' .. cmsgpack.pack(tonumber(order)) .. claim.first
   end
   local state = state_text and cmsgpack.unpack(state_text) or new_state(tonumber(order), options)
   state[DELIVERIES], state[SESSION], state[STARTED_MS] = state[DELIVERIES] + 1, claim.session.id, lane.now_ms
+  if state[NOTES] then set_note(state, 'progress', nil) end
   return pack_state(state)
 end
 

@@ -110,7 +110,7 @@ static void read_state(const uint8_t *data, size_t bytes)
 /* The state with one attempt, whose report is these bytes. */
 static struct job_state state_with_report(const void *report, size_t bytes)
 {
-    static const char before[] = "\x9b\x05\xc0\xc0\xc0\x01\x01\x00\xc0\xc0\x91\x96\x01\xa1w\x05\x06\xa4"
+    static const char before[] = "\x9c\x05\xc0\xc0\xc0\x01\x01\x00\xc0\xc0\x91\x96\x01\xa1w\x05\x06\xa4"
                                  "done\xdb";
     const char length[4] = {(char)(bytes >> 24), (char)(bytes >> 16), (char)(bytes >> 8), (char)bytes};
     struct buffer buffer = {0};

@@ -20,7 +20,7 @@
       ended one only while it still holds something
   I5  each job is in one place: ready of its own queue, scheduled, running, done, dead, cancelled. Each member of these has a record, each
       record a place. Only never-claimed ready jobs may be without state. Done records, and only those, are without payload. Waiting jobs have
-      neither session nor start, running ones both; exactly dead and cancelled ones have a reason; attempts kept <= 100; the score of a
+      neither session nor start, running ones both; exactly dead and cancelled ones have a reason; notes are known ones, and no done job has any; attempts kept <= 100; the score of a
       ready job is the order in its state
   I6  V of a queue never falls
   I7  expiring has each organization with ended jobs or ended keys, not after the first moment there is something to trim
@@ -165,6 +165,8 @@ local function check_lease(org, id, score, state, record)
   holder.found = true
 end
 
+local NOTES = { checkpoint = 'string', progress = 'table' }
+
 local function check_state(name, place, score, state, record)
   if not state then
     if place ~= 'ready' then violation('I5 %s is %s and has no state', name, place) end
@@ -176,6 +178,10 @@ local function check_state(name, place, score, state, record)
   if place == 'ready' and state[1] ~= score then violation('I5 %s: order %s, score %s', name, tostring(state[1]), tostring(score)) end
   if (state[3] or 'default') ~= record.queue then violation('I5 %s: queue %s in the state, %s in the record', name, tostring(state[3]), record.queue) end
   if (state[4] or 0) ~= (record.options.priority or 0) then violation('I5 %s: priority %s in the state', name, tostring(state[4])) end
+  if state[12] ~= nil and (place == 'done' or type(state[12]) ~= 'table' or not next(state[12])) then violation('I5 %s is %s, notes %s', name, place, tostring(state[12])) end
+  for note, value in pairs(type(state[12]) == 'table' and state[12] or {}) do
+    if not NOTES[note] or type(value) ~= NOTES[note] then violation('I5 %s has the note %s, a %s', name, tostring(note), type(value)) end
+  end
   if #state[10] > 100 then violation('I5 %s keeps %d attempts', name, #state[10]) end
 end
 

@@ -93,7 +93,7 @@ struct lane_state lane_state_decode(struct fixture *f, struct bytes state)
     assert_int_equal(msgpack_unpack_next(&unpacked, state.data, state.length, &at), MSGPACK_UNPACK_SUCCESS);
     assert_int_equal(at, state.length);
     assert_int_equal(unpacked.data.type, MSGPACK_OBJECT_ARRAY);
-    assert_int_equal(unpacked.data.via.array.size, 11);
+    assert_int_equal(unpacked.data.via.array.size, 12);
     const msgpack_object *parts = unpacked.data.via.array.ptr;
     decoded.order = number_of(&parts[0]);
     decoded.enqueued_ms = (long long)number_of(&parts[1]);

@@ -14,13 +14,13 @@ struct bytes {
 
 /* docs/PROTOCOL.md, section 4.2: a dead job, and the same while it ran. */
 static const struct bytes dead_state __attribute__((unused)) =
-    BYTES_OF("\x9b\xcf\x00\x00\x01\xa1\xf8\x26\xed\xec\xc0\xc0\xc0\x00\x01\x01\xc0\xc0\x91\x96"
+    BYTES_OF("\x9c\xcf\x00\x00\x01\xa1\xf8\x26\xed\xec\xc0\xc0\xc0\x00\x01\x01\xc0\xc0\x91\x96"
              "\x01\xa2w1\xcf\x00\x00\x01\xa1\xf8\x26\xef\x28\xcf\x00\x00\x01\xa1\xf8\x26\xf4\x14"
              "\xa4lost\xa0\xa7"
-             "crashes");
+             "crashes\xc0");
 static const struct bytes running_state __attribute__((unused)) =
-    BYTES_OF("\x9b\xcf\x00\x00\x01\xa1\xf8\x26\xed\xec\xc0\xc0\xc0\x00\x01\x00\xa2w1\xcf\x00"
-             "\x00\x01\xa1\xf8\x26\xef\x28\x90\xc0");
+    BYTES_OF("\x9c\xcf\x00\x00\x01\xa1\xf8\x26\xed\xec\xc0\xc0\xc0\x00\x01\x00\xa2w1\xcf\x00"
+             "\x00\x01\xa1\xf8\x26\xef\x28\x90\xc0\xc0");
 
 /* Decodes a copy of exactly these bytes, so that the sanitizers see a read behind them. The payload is gone afterwards. */
 static inline int decode_record(struct job_record *record, const void *bytes, size_t length, struct error *err)
@@ -67,12 +67,12 @@ static inline struct job_state state_of(struct bytes bytes)
 
 static inline void put_state(struct buffer *out, struct bytes order, struct bytes enqueued, struct bytes attempts)
 {
-    buffer_add(out, "\x9b", 1);
+    buffer_add(out, "\x9c", 1);
     buffer_add(out, order.data, order.length);
     buffer_add(out, enqueued.data, enqueued.length);
     buffer_add(out, "\xc0\xc0\x02\x03\x01\xc0\xc0", 7);
     buffer_add(out, attempts.data, attempts.length);
-    buffer_add(out, "\xa8operator", 9);
+    buffer_add(out, "\xa8operator\xc0", 10);
 }
 
 static inline void put_attempt(struct buffer *out, unsigned char number, struct bytes report)

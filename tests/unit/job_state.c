@@ -161,12 +161,12 @@ static void what_is_no_state_is_refused(void **state)
     (void)state;
     for (size_t cut = 1; cut < dead_state.length; cut++)
         assert_no_state((struct bytes){dead_state.data, cut}, "job state is not well-formed msgpack at byte");
-    assert_no_state(BYTES("\xc0"), "job state is not an array of 11");
-    assert_no_state(BYTES("\xa0"), "job state is not an array of 11");
-    assert_no_state(BYTES("\x9a\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\x90"), "job state is not an array of 11");
-    assert_no_state(BYTES("\x9c\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\x90\xc0\xc0"), "job state is not an array of 11");
-    assert_no_state(BYTES("\x9b\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\x90\xc0\xc0"), "job state has 1 bytes after");
-    assert_no_state(BYTES("\x9b\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\xdd\xff\xff\xff\xff\xc0"), "not well-formed");
+    assert_no_state(BYTES("\xc0"), "job state is not an array of 12");
+    assert_no_state(BYTES("\xa0"), "job state is not an array of 12");
+    assert_no_state(BYTES("\x9a\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\x90"), "job state is not an array of 12");
+    assert_no_state(BYTES("\x9d\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\x90\xc0\xc0\xc0"), "job state is not an array of 12");
+    assert_no_state(BYTES("\x9c\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\x90\xc0\xc0\xc0"), "job state has 1 bytes after");
+    assert_no_state(BYTES("\x9c\x01\xc0\xc0\xc0\x00\x00\x00\xc0\xc0\xdd\xff\xff\xff\xff\xc0"), "not well-formed");
 }
 
 /* Attempts as a list of `count` nils: passed over, but objects. */
@@ -185,7 +185,7 @@ static int decode_of_attempts(size_t count)
     rc = decode_state(&read, buffer.data, buffer.length, 0, &err);
     assert_int_equal(read.attempt_count, 0);
     if (rc < 0)
-        assert_string_equal(err.message, "job state has more than 816 msgpack objects");
+        assert_string_equal(err.message, "job state has more than 832 msgpack objects");
     job_state_clear(&read);
     buffer_clear(&attempts);
     buffer_clear(&buffer);
@@ -195,8 +195,8 @@ static int decode_of_attempts(size_t count)
 static void a_state_has_so_many_objects_at_most(void **state)
 {
     (void)state;
-    assert_int_equal(decode_of_attempts(816 - 12), 0);
-    assert_int_equal(decode_of_attempts(816 - 11), ERR_PROTOCOL);
+    assert_int_equal(decode_of_attempts(832 - 13), 0);
+    assert_int_equal(decode_of_attempts(832 - 12), ERR_PROTOCOL);
 }
 
 static void attempts_of_another_shape_are_passed_over(void **state)
@@ -222,6 +222,51 @@ static void attempts_of_another_shape_are_passed_over(void **state)
     assert_null(read.attempts);
     job_state_clear(&read);
     buffer_clear(&buffer);
+}
+
+static struct job_state state_with_notes(struct bytes notes)
+{
+    struct buffer buffer = {0};
+    struct job_state read;
+
+    put_state(&buffer, BYTES("\x05"), BYTES("\xc0"), BYTES("\x90"));
+    buffer.length--; /* the nil in their place */
+    buffer_add(&buffer, notes.data, notes.length);
+    read = state_of((struct bytes){buffer.data, buffer.length});
+    buffer_clear(&buffer);
+    return read;
+}
+
+static void notes_are_read_by_their_names(void **state)
+{
+    struct job_state read = state_with_notes(BYTES("\x83\xa6later!\x93\x01\x02\x03\xa8progress\x93\x28\xa3"
+                                                   "two\xcd\x03\xe8\xaa"
+                                                   "checkpoint\xa3"
+                                                   "a\x00z"));
+
+    (void)state;
+    assert_int_equal(read.notes.progress, 40);
+    assert_string_equal(read.notes.progress_text, "two");
+    assert_int_equal(read.notes.progress_ms, 1000);
+    assert_int_equal(read.notes.checkpoint_bytes, 3);
+    assert_memory_equal(read.notes.checkpoint, "a\0z", 3);
+    job_state_clear(&read);
+}
+
+static void notes_of_another_shape_are_passed_over(void **state)
+{
+    static const struct bytes shapes[] = {BYTES_OF("\x90"), BYTES_OF("\x2a"),
+                                          BYTES_OF("\x82\xa8progress\x28\xaa"
+                                                   "checkpoint\x07"),
+                                          BYTES_OF("\x81\xa8progress\x92\x28\xa3two")};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct job_state read = state_with_notes(shapes[i]);
+        assert_null(read.notes.checkpoint);
+        assert_int_equal(read.notes.progress_ms, 0);
+        job_state_clear(&read);
+    }
 }
 
 /* ---- broken anywhere ---- */
@@ -254,6 +299,8 @@ int main(void)
         cmocka_unit_test(what_is_no_state_is_refused),
         cmocka_unit_test(a_state_has_so_many_objects_at_most),
         cmocka_unit_test(attempts_of_another_shape_are_passed_over),
+        cmocka_unit_test(notes_are_read_by_their_names),
+        cmocka_unit_test(notes_of_another_shape_are_passed_over),
         cmocka_unit_test(a_byte_of_a_state_that_was_changed_does_no_harm),
     };
 
