@@ -20,15 +20,20 @@
 #include "common/memory.h"
 #include "common/spawn.h"
 
-#define ERROR_BYTES_MAX 960 /* with "killed by signal 11: " before it, it fits into JOB_ERROR_BYTES_MAX */
-#define READ_BYTES      65536
-#define DRAIN_READS     64 /* more than a pipe holds */
+#define READ_BYTES  65536
+#define DRAIN_READS 64 /* more than a pipe holds */
 
-/* A pipe from the child, read into a buffer. */
+struct child;
+
+/* A pipe from the child, and who takes what comes out of it. */
 struct outlet {
+    struct child *child;
     ev_io io;
     int fd;
+    void (*take)(struct child *child, const char *bytes, size_t length);
 };
+
+enum { OUTLET_RESULT, OUTLET_LOG, OUTLET_CONTROL, OUTLETS };
 
 struct child {
     struct ev_loop *loop;
@@ -38,10 +43,15 @@ struct child {
     int pidfd;
     ev_io exit;
     ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start, and an end that was held back */
-    struct outlet out, log;
-    struct buffer result, error;
-    bool error_is_tail; /* its beginning is gone */
+    struct outlet outlets[OUTLETS];
+    struct buffer result, line;
+    bool line_is_dropped; /* the one under way is too long */
+    unsigned dropped_lines;
+    struct log_text log;
+    char *error; /* why it could not be started */
     size_t result_max, result_dropped;
+    int64_t output_max, output_bytes, kill_after_ms;
+    void (*on_line)(const char *line, size_t bytes, void *ctx);
     int64_t started_us, run_us; /* run_us: once it has ended */
     struct ending ending;
     bool terminated; /* TERM was sent */
@@ -62,7 +72,8 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void run_handler(const struct child_options *options, int in, int out, int log, int report_fd, pid_t parent)
+static _Noreturn void run_handler(const struct child_options *options, int in, const int out[OUTLETS], int report_fd,
+                                  pid_t parent)
 {
     reset_signals();
     setpgid(0, 0);
@@ -74,12 +85,13 @@ static _Noreturn void run_handler(const struct child_options *options, int in, i
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(077);
-    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(log, 2) < 0 || dup2(report_fd, 3) < 0)
+    if (dup2(in, 0) < 0 || dup2(out[OUTLET_RESULT], 1) < 0 || dup2(out[OUTLET_LOG], 2) < 0 || dup2(out[OUTLET_CONTROL], 3) < 0 ||
+        dup2(report_fd, 4) < 0)
         spawn_fail(report_fd);
-    fcntl(3, F_SETFD, FD_CLOEXEC);
-    close_range(4, ~0U, 0);
+    fcntl(4, F_SETFD, FD_CLOEXEC);
+    close_range(5, ~0U, 0);
     execve(options->argv[0], options->argv, options->environment);
-    spawn_fail(3);
+    spawn_fail(4);
 }
 
 /* ---- in the worker ---- */
@@ -104,11 +116,11 @@ static int payload_file(const char *payload, size_t bytes)
     return fd;
 }
 
-static void outlet_close(struct child *child, struct outlet *outlet)
+static void outlet_close(struct outlet *outlet)
 {
     if (outlet->fd < 0)
         return;
-    ev_io_stop(child->loop, &outlet->io);
+    ev_io_stop(outlet->child->loop, &outlet->io);
     close(outlet->fd);
     outlet->fd = -1;
 }
@@ -121,23 +133,47 @@ static void keep_result(struct child *child, const char *bytes, size_t length)
     child->result_dropped += length - kept;
 }
 
-static void cut_error(struct child *child)
+static void keep_log(struct child *child, const char *bytes, size_t length)
 {
-    child->error_is_tail = true;
-    buffer_consume(&child->error, child->error.length - ERROR_BYTES_MAX);
+    log_text_add(&child->log, bytes, length);
 }
 
-/* Keeps the tail. */
-static void keep_error(struct child *child, const char *bytes, size_t length)
+static void end_line(struct child *child)
 {
-    buffer_add(&child->error, bytes, length);
-    if (child->error.length > 2 * ERROR_BYTES_MAX)
-        cut_error(child);
+    if (child->line_is_dropped)
+        child->dropped_lines++;
+    else if (child->on_line && child->cb)
+        child->on_line(child->line.data ? child->line.data : "", child->line.length, child->ctx);
+    child->line_is_dropped = false;
+    buffer_reset(&child->line);
 }
+
+/* Control lines. What comes without an end of line at last is none. */
+static void split_lines(struct child *child, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        const char *end = memchr(bytes, '\n', length);
+        size_t part = end ? (size_t)(end - bytes) : length;
+        if (child->line.length + part > CHILD_LINE_BYTES_MAX)
+            child->line_is_dropped = true;
+        if (child->line_is_dropped)
+            buffer_reset(&child->line);
+        else
+            buffer_add(&child->line, bytes, part);
+        if (end)
+            end_line(child);
+        part += end != NULL;
+        bytes += part;
+        length -= part;
+    }
+}
+
+static void check_output(struct child *child);
 
 /* Reads what is there. Returns its bytes, 0 if there is nothing now, -1 when the other end is closed. */
-static ssize_t outlet_read(struct child *child, struct outlet *outlet)
+static ssize_t outlet_read(struct outlet *outlet)
 {
+    struct child *child = outlet->child;
     char bytes[READ_BYTES];
     ssize_t got = read(outlet->fd, bytes, sizeof bytes);
 
@@ -145,76 +181,71 @@ static ssize_t outlet_read(struct child *child, struct outlet *outlet)
         return errno == EAGAIN || errno == EINTR ? 0 : -1;
     if (got == 0)
         return -1;
-    if (outlet == &child->out)
-        keep_result(child, bytes, (size_t)got);
-    else
-        keep_error(child, bytes, (size_t)got);
+    child->output_bytes += got;
+    outlet->take(child, bytes, (size_t)got);
+    check_output(child);
     return got;
 }
 
 static void on_output(struct ev_loop *loop, ev_io *io, int events)
 {
-    struct child *child = io->data;
-    struct outlet *outlet = io == &child->out.io ? &child->out : &child->log;
-
     (void)loop, (void)events;
-    if (outlet_read(child, outlet) < 0)
-        outlet_close(child, outlet);
+    if (outlet_read(io->data) < 0)
+        outlet_close(io->data);
 }
 
 /* What is still in the pipe when the child has ended. A grandchild that holds the pipe open is not waited for. */
-static void outlet_drain(struct child *child, struct outlet *outlet)
+static void outlet_drain(struct outlet *outlet)
 {
-    for (int reads = 0; outlet->fd >= 0 && reads < DRAIN_READS && outlet_read(child, outlet) > 0; reads++)
+    for (int reads = 0; outlet->fd >= 0 && reads < DRAIN_READS && outlet_read(outlet) > 0; reads++)
         ;
-    outlet_close(child, outlet);
+    outlet_close(outlet);
 }
 
 static void free_child(struct child *child)
 {
     ev_timer_stop(child->loop, &child->timer);
     ev_io_stop(child->loop, &child->exit);
-    outlet_close(child, &child->out);
-    outlet_close(child, &child->log);
+    for (int i = 0; i < OUTLETS; i++)
+        outlet_close(&child->outlets[i]);
     if (child->pidfd >= 0)
         close(child->pidfd);
     buffer_clear(&child->result);
-    buffer_clear(&child->error);
+    buffer_clear(&child->line);
+    log_text_clear(&child->log);
+    free(child->error);
     free(child);
-}
-
-/* Makes a text of what was written to stderr: its tail, that begins with a whole character, without space at its end. */
-static const char *finish_error(struct child *child)
-{
-    struct buffer *error = &child->error;
-    size_t partial = 0; /* the rest of a UTF-8 character */
-
-    if (error->length > ERROR_BYTES_MAX)
-        cut_error(child);
-    while (child->error_is_tail && partial < 3 && partial < error->length && (error->data[partial] & 0xc0) == 0x80)
-        partial++;
-    buffer_consume(error, partial);
-    while (error->length > 0 && (error->data[error->length - 1] == '\n' || error->data[error->length - 1] == ' '))
-        error->data[--error->length] = '\0';
-    return error->data ? error->data : "";
 }
 
 /* Tells how it ended; the callback runs once. */
 static void tell(struct child *child)
 {
-    const char *error = finish_error(child);
+    child_cb *cb = child->cb;
+    size_t log_bytes;
+    int64_t omitted_bytes;
+    char *log, *error;
 
-    child->cb(
+    log_text_end(&child->log);
+    log = log_text_give(&child->log, &log_bytes, &omitted_bytes);
+    error = child->error ? memory_string(child->error) : log_text_error(&child->log);
+    child->cb = NULL;
+    cb(
         &(struct child_result){
             .ending = child->ending,
             .run_us = child->ended ? child->run_us : clock_mono_us() - child->started_us,
             .result = child->result.data ? child->result.data : "",
             .result_bytes = child->result.length,
             .result_dropped_bytes = child->result_dropped,
+            .control_dropped_lines = child->dropped_lines,
+            .log = log,
+            .log_bytes = log_bytes,
+            .log_written_bytes = child->log.bytes,
+            .log_omitted_bytes = omitted_bytes,
             .error = error,
         },
         child->ctx);
-    child->cb = NULL;
+    free(log);
+    free(error);
 }
 
 /* The guard has nothing to kill any more. */
@@ -251,8 +282,8 @@ static void on_exit_seen(struct ev_loop *loop, ev_io *io, int events)
     if (child->cb)
         leave_group(child);
     waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG);
-    outlet_drain(child, &child->out);
-    outlet_drain(child, &child->log);
+    for (int i = 0; i < OUTLETS; i++)
+        outlet_drain(&child->outlets[i]);
     if (info.si_code == CLD_EXITED)
         child->ending.exit = info.si_status;
     else
@@ -277,11 +308,19 @@ static void kill_group(struct child *child)
     arm_timer(child, CHILD_GIVE_UP_AFTER_MS);
 }
 
+static void check_output(struct child *child)
+{
+    if (child->output_bytes <= child->output_max || child->killed || child->pid <= 0)
+        return;
+    child->ending.runaway = !child->ending.stopped && !child->ending.timed_out;
+    kill_group(child);
+}
+
 /* It hangs in the kernel. Its job is over all the same; whenever it ends it is buried. */
 static void give_up(struct child *child)
 {
-    outlet_close(child, &child->out);
-    outlet_close(child, &child->log);
+    for (int i = 0; i < OUTLETS; i++)
+        outlet_close(&child->outlets[i]);
     leave_group(child);
     tell(child);
 }
@@ -292,7 +331,7 @@ static void terminate(struct child *child)
         return;
     child->terminated = true;
     kill(-child->pid, SIGTERM);
-    arm_timer(child, CHILD_KILL_AFTER_MS);
+    arm_timer(child, child->kill_after_ms);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -313,29 +352,47 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     }
 }
 
-static void watch_outlet(struct child *child, struct outlet *outlet, int fd)
+static void watch_outlet(struct outlet *outlet, int fd)
 {
     outlet->fd = fd;
     fcntl(fd, F_SETFL, O_NONBLOCK);
     ev_io_init(&outlet->io, on_output, fd, EV_READ);
-    outlet->io.data = child;
-    ev_io_start(child->loop, &outlet->io);
+    outlet->io.data = outlet;
+    ev_io_start(outlet->child->loop, &outlet->io);
+}
+
+static int open_pipes(int reading[OUTLETS], int writing[OUTLETS])
+{
+    for (int i = 0; i < OUTLETS; i++) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+            return -1;
+        reading[i] = ends[0];
+        writing[i] = ends[1];
+    }
+    return 0;
+}
+
+static void close_all(const int *fds, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
 }
 
 /* Forks and execs. Returns 0, or an errno. */
 static int spawn(struct child *child, const struct child_options *options)
 {
-    int in = -1, out[2] = {-1, -1}, log[2] = {-1, -1}, report[2] = {-1, -1}, code = 0;
+    int in = -1, reading[OUTLETS] = {-1, -1, -1}, writing[OUTLETS] = {-1, -1, -1}, report[2] = {-1, -1}, code = 0;
     pid_t parent = getpid();
 
     in = payload_file(options->payload, options->payload_bytes);
-    if (in < 0 || pipe2(out, O_CLOEXEC) < 0 || pipe2(log, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0 ||
-        (child->pid = fork()) < 0) {
+    if (in < 0 || open_pipes(reading, writing) < 0 || pipe2(report, O_CLOEXEC) < 0 || (child->pid = fork()) < 0) {
         code = errno;
         goto out;
     }
     if (child->pid == 0)
-        run_handler(options, in, out[1], log[1], report[1], parent);
+        run_handler(options, in, writing, report[1], parent);
     setpgid(child->pid, child->pid); /* in both: whoever comes first */
     close(report[1]);
     report[1] = -1;
@@ -351,18 +408,14 @@ static int spawn(struct child *child, const struct child_options *options)
         child->pid = 0;
         goto out;
     }
-    watch_outlet(child, &child->out, out[0]);
-    watch_outlet(child, &child->log, log[0]);
-    out[0] = log[0] = -1;
-out:
-    for (size_t i = 0; i < 2; i++) {
-        if (out[i] >= 0)
-            close(out[i]);
-        if (log[i] >= 0)
-            close(log[i]);
-        if (report[i] >= 0)
-            close(report[i]);
+    for (int i = 0; i < OUTLETS; i++) {
+        watch_outlet(&child->outlets[i], reading[i]);
+        reading[i] = -1;
     }
+out:
+    close_all(reading, OUTLETS);
+    close_all(writing, OUTLETS);
+    close_all(report, 2);
     if (in >= 0)
         close(in);
     return code;
@@ -370,6 +423,7 @@ out:
 
 struct child *child_start(struct ev_loop *loop, const struct child_options *options, child_cb *cb, void *ctx)
 {
+    static void (*const takers[OUTLETS])(struct child *, const char *, size_t) = {keep_result, keep_log, split_lines};
     struct child *child = memory_new(sizeof *child);
 
     *child = (struct child){.loop = loop,
@@ -377,16 +431,21 @@ struct child *child_start(struct ev_loop *loop, const struct child_options *opti
                             .ctx = ctx,
                             .pidfd = -1,
                             .result_max = options->result_bytes_max,
+                            .output_max = options->output_bytes_max,
+                            .kill_after_ms = options->kill_after_ms,
+                            .on_line = options->on_line,
+                            .log = {.on_line = options->on_log_line, .ctx = ctx},
                             .group = options->group,
                             .started_us = clock_mono_us(),
                             .ending = {.exit = -1, .signal = -1}};
-    child->out.fd = child->log.fd = -1;
+    for (int i = 0; i < OUTLETS; i++)
+        child->outlets[i] = (struct outlet){.child = child, .fd = -1, .take = takers[i]};
     ev_init(&child->timer, on_timer);
     ev_init(&child->exit, on_exit_seen);
     child->timer.data = child->exit.data = child;
     child->ending.start_errno = spawn(child, options);
     if (child->ending.start_errno > 0) {
-        buffer_add_format(&child->error, "cannot start %s: %s", options->argv[0], strerror(child->ending.start_errno));
+        child->error = memory_format("cannot start %s: %s", options->argv[0], strerror(child->ending.start_errno));
         arm_timer(child, 0);
         return child;
     }
@@ -394,6 +453,14 @@ struct child *child_start(struct ev_loop *loop, const struct child_options *opti
     ev_io_start(loop, &child->exit);
     arm_timer(child, options->timeout_ms);
     return child;
+}
+
+bool child_extend(struct child *child, int64_t timeout_ms)
+{
+    if (child->terminated || child->ended || child->pid <= 0)
+        return false;
+    arm_timer(child, timeout_ms);
+    return true;
 }
 
 void child_stop(struct child *child)

@@ -93,6 +93,9 @@ static void describe(char *error, const struct child_result *result)
     else if (ending->timed_out)
         snprintf(error, JOB_ERROR_BYTES_MAX, "timed out after %lld ms%s%s", (long long)(result->run_us / 1000), colon,
                  result->error);
+    else if (ending->runaway)
+        snprintf(error, JOB_ERROR_BYTES_MAX, "wrote more than %lld bytes%s%s", (long long)CHILD_OUTPUT_BYTES_MAX, colon,
+                 result->error);
     else if (ending->signal >= 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, result->error);
     else
@@ -167,6 +170,8 @@ static void start(struct slots *slots, struct lane *lane, const struct job *job,
                                   .payload = job->record.payload,
                                   .payload_bytes = job->record.payload_bytes,
                                   .timeout_ms = timeout_ms,
+                                  .kill_after_ms = CHILD_KILL_AFTER_MS,
+                                  .output_bytes_max = CHILD_OUTPUT_BYTES_MAX,
                                   .result_bytes_max = JOB_RESULT_BYTES_MAX,
                                   .group = slots->guard ? guard_place(slots->guard, slot->number) : NULL,
                               },

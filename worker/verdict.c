@@ -16,6 +16,8 @@ enum verdict verdict_of(const struct ending *ending)
         return VERDICT_RELEASE;
     if (ending->timed_out)
         return VERDICT_TIMEOUT;
+    if (ending->runaway)
+        return VERDICT_RETRY;
     if (ending->draining && (ending->signal == SIGTERM || ending->signal == SIGINT))
         return VERDICT_RELEASE;
     if (ending->signal >= 0)

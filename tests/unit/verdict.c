@@ -57,6 +57,17 @@ static void who_says_that_it_has_finished_has_finished(void **state)
     }
 }
 
+static void who_wrote_too_much_has_failed(void **state)
+{
+    struct ending ending = killed(SIGKILL);
+
+    (void)state;
+    ending.runaway = true;
+    assert_int_equal(verdict_of(&ending), VERDICT_RETRY);
+    ending.stopped = true;
+    assert_int_equal(verdict_of(&ending), VERDICT_RELEASE);
+}
+
 static void who_ran_too_long_timed_out(void **state)
 {
     struct ending endings[] = {killed(SIGTERM), killed(SIGKILL), exited(1), exited(65)};
@@ -178,6 +189,7 @@ int main(void)
         cmocka_unit_test(every_exit_code_has_its_meaning),
         cmocka_unit_test(a_signal_that_was_not_ours_is_a_crash),
         cmocka_unit_test(who_says_that_it_has_finished_has_finished),
+        cmocka_unit_test(who_wrote_too_much_has_failed),
         cmocka_unit_test(who_ran_too_long_timed_out),
         cmocka_unit_test(who_was_stopped_is_released),
         cmocka_unit_test(a_signal_that_was_meant_for_the_worker_too_is_no_crash),
