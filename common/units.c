@@ -16,6 +16,7 @@ struct unit {
 
 /* Limits are told in the largest unit that divides them; of equal ones in the first. */
 static const struct unit plain_units[] = {{"", 1}, {0}};
+static const struct unit milli_units[] = {{"", 1000}, {0}};
 static const struct unit duration_units[] = {{"ms", 1},          {"s", 1000},         {"m", 60 * 1000},
                                              {"h", 3600 * 1000}, {"d", 86400 * 1000}, {0}};
 static const struct unit byte_units[] = {
@@ -204,6 +205,21 @@ int units_integer(int64_t *ret, const char *text, const char *what, int64_t low,
     return check_range(ret, negative ? value : -value, &question, err);
 }
 
+int units_milli(int64_t *ret_milli, const char *text, const char *what, int64_t low_milli, int64_t high_milli, struct error *err)
+{
+    struct question question = {text, what, low_milli, high_milli, milli_units};
+    int64_t value = 0;
+
+    switch (parse_scaled(&value, text, milli_units)) {
+    case PARSED: break;
+    case TOO_LARGE: return refuse_above(&question, err);
+    case NOT_WHOLE: return error_set(err, ERR_INVALID, "%s: \"%.80s\" has more than three digits after the point", what, text);
+    case UNIT_MISSING: /* cannot be: it has none */
+    case MALFORMED: return error_set(err, ERR_INVALID, "%s: \"%.80s\" is not a number, as in 2, 1.5, 0.25", what, text);
+    }
+    return check_range(ret_milli, value, &question, err);
+}
+
 /* Exactly `count` digits, then `after` ('\0': whatever). */
 static bool take_digits(const char **at, int count, char after, int *ret)
 {
@@ -328,4 +344,14 @@ const char *units_format_duration(char ret[32], int64_t ms)
     else
         format_pair(ret, sign, seconds / 86400, "d", seconds % 86400 / 3600, "h");
     return ret;
+}
+
+const char *units_exact_duration(char ret[32], int64_t ms)
+{
+    return format_exact(ret, ms, duration_units);
+}
+
+const char *units_exact_bytes(char ret[32], int64_t bytes)
+{
+    return format_exact(ret, bytes, byte_units);
 }

@@ -28,7 +28,7 @@ void worker_card_write(struct worker_card *card, const struct lane *lane)
     for (size_t i = 0; i < options->queue_count; i++)
         buffer_add_format(&queues, "%s%s", i ? " " : "", options->queues[i]);
     for (size_t i = 0; i < options->handlers->count; i++)
-        buffer_add_format(&types, "%s%s", i ? " " : "", options->handlers->items[i].type);
+        buffer_add_format(&types, "%s%s", i ? " " : "", options->handlers->items[i]->type);
     card_write(options->redis, &(struct card){.session = lane_session(lane),
                                               .kind = "worker",
                                               .queues = queues.data,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "common/redis.h"
-#include "worker/handler.h"
+#include "common/handler.h"
 #include "worker/lane.h"
 
 struct worker_card;

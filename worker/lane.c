@@ -150,8 +150,8 @@ static void add_claim(struct lane *lane, const struct lane_claim *claim)
     }
     call_add_int(&lane->call, (int64_t)handlers->count);
     for (size_t i = 0; i < handlers->count; i++) {
-        call_add_string(&lane->call, handlers->items[i].type);
-        call_add_int(&lane->call, handlers->items[i].timeout_ms);
+        call_add_string(&lane->call, handlers->items[i]->type);
+        call_add_int(&lane->call, handlers->items[i]->timeout_ms);
     }
 }
 

@@ -12,7 +12,7 @@
 
 #include "common/id.h"
 #include "common/redis.h"
-#include "worker/handler.h"
+#include "common/handler.h"
 
 struct lane;
 

@@ -6,12 +6,12 @@
 #include <sysexits.h>
 
 #include "common/file.h"
+#include "common/handler_file.h"
 #include "common/id.h"
 #include "common/memory.h"
 #include "common/program.h"
 #include "common/session.h"
 #include "common/settings.h"
-#include "common/tree.h"
 #include "common/units.h"
 #include "worker/lane.h"
 #include "worker/worker.h"
@@ -57,8 +57,6 @@ static const char usage[] =
     "Usage: rota-worker [--redis URL] [--on TYPE=COMMAND]... [--slots N]\n\n"
     "Takes jobs of many organizations and runs their handlers. TERM or INT drains, a second one stops at once.";
 
-#define TIMEOUT_MS_MAX (7LL * 24 * 3600 * 1000)
-
 /* What main and the callbacks of its loop have in common. */
 struct worker_program {
     struct program program;
@@ -71,49 +69,12 @@ struct worker_program {
 
 /* ---- handlers ---- */
 
-/* One entry of the file's `handlers`: a command as text for the shell or as a list, or a map with command, timeout and attempts.
- */
-static int add_handler(struct handlers *handlers, const struct tree *node, struct error *err)
-{
-    static const char *const keys[] = {"command", "timeout", "attempts", NULL};
-    const struct tree *command = tree_kind(node) == TREE_MAP ? tree_find(node, "command") : node;
-    const char *argv[HANDLER_ARGUMENTS_MAX + 1] = {0};
-    int64_t timeout_ms = 0, attempts = 0;
-    size_t count = tree_count(command);
-
-    if (tree_kind(node) == TREE_MAP) {
-        const struct tree *timeout = tree_find(node, "timeout"), *limit = tree_find(node, "attempts");
-        if (tree_check_keys(node, keys, "handler", err) < 0 ||
-            (timeout && units_duration_ms(&timeout_ms, tree_text(timeout), "timeout", 1, TIMEOUT_MS_MAX, err) < 0) ||
-            (limit && units_integer(&attempts, tree_text(limit), "attempts", 1, 1000, err) < 0))
-            return err->code;
-    }
-    if (count > HANDLER_ARGUMENTS_MAX)
-        return error_set(err, ERR_LIMIT, "command has %zu words, the limit is %d", count, HANDLER_ARGUMENTS_MAX);
-    if (tree_kind(command) == TREE_LIST) {
-        for (size_t i = 0; i < count; i++)
-            argv[i] = tree_text(tree_at(command, i));
-    } else {
-        argv[0] = "/bin/sh";
-        argv[1] = "-c";
-        argv[2] = tree_text(command);
-    }
-    if (tree_kind(command) != TREE_LIST && (!argv[2] || !argv[2][0]))
-        return error_set(err, ERR_INVALID, "there is no command");
-    return handlers_add(handlers, tree_key(node), argv, timeout_ms, (int)attempts, err);
-}
-
 static int read_handlers(struct handlers *handlers, const struct config *config, struct error *err)
 {
-    const struct tree *section = config_section(config, "handlers");
-
     for (size_t i = 0; i < config_list_count(config, "worker.on"); i++)
         if (handlers_add_shell(handlers, config_list_at(config, "worker.on", i), err) < 0)
             return err->code;
-    for (size_t i = 0; i < tree_count(section); i++)
-        if (add_handler(handlers, tree_at(section, i), err) < 0)
-            return error_wrap(err, "%s: handler of %s", tree_place(tree_at(section, i)), tree_key(tree_at(section, i)));
-    return 0;
+    return handlers_read(handlers, config_section(config, "handlers"), err);
 }
 
 /* ---- queues ---- */

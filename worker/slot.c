@@ -159,7 +159,7 @@ static void start(struct slots *slots, struct lane *lane, const struct job *job,
                           .number = slot->number,
                           .lane = lane,
                           .attempt = job->state.attempt + 1,
-                          .max_attempts = job->record.max_attempts ? job->record.max_attempts : handler->max_attempts};
+                          .max_attempts = job->record.max_attempts ? job->record.max_attempts : (int)handler->max_attempts};
     snprintf(slot->name, sizeof slot->name, "%s", name);
     environment = environment_new(job, lane_session(lane), slot->number, slot->attempt, slot->max_attempts, timeout_ms);
     slots->taken++;

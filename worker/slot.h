@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "worker/handler.h"
+#include "common/handler.h"
 #include "worker/lane.h"
 
 struct slots;

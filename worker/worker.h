@@ -9,7 +9,7 @@
 
 #include "common/deployment.h"
 #include "common/error.h"
-#include "worker/handler.h"
+#include "common/handler.h"
 
 struct ev_loop;
 struct worker;

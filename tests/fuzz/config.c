@@ -1,4 +1,5 @@
-/* config - a configuration file, or after a first byte '-' flags separated by NUL, are read or refused, and a refusal says why.
+/* config - a configuration file with handlers, or after a first byte '-' flags separated by NUL, are read or refused, and a
+ * refusal says why.
  */
 #include "common/config.h"
 
@@ -8,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/handler_file.h"
+#include "common/handler_keys.h"
 #include "common/tree.h"
 
 #define ARGUMENTS_MAX 32
@@ -31,6 +34,29 @@ static void require(bool truth)
         abort();
 }
 
+/* What is read of handlers keeps the table's promises, and can be shown. */
+static void check_handlers(const struct tree *section)
+{
+    struct handlers handlers = {0};
+    struct buffer out = {0};
+    struct error err = {0};
+    int rc = handlers_read(&handlers, section, &err);
+
+    require(rc == 0 || (err.code < 0 && err.message[0] && strlen(err.message) < sizeof err.message));
+    require(handlers.count <= HANDLERS_MAX);
+    for (size_t i = 0; i < handlers.count; i++) {
+        const struct handler *handler = handlers.items[i];
+        require(handler->argv && handler->argv[0] && handler->timeout_ms >= 1 && handler->max_timeout_ms >= handler->timeout_ms);
+        require(handler->max_attempts >= 1 && handler->max_attempts <= HANDLER_ATTEMPTS_MAX);
+        require(handler->exit_count <= HANDLER_EXITS_MAX && handler->variable_count <= HANDLER_VARIABLES_MAX);
+        for (const struct handler_key *key = handler_keys; key->name; key++)
+            handler_format(&out, handler, key, true);
+        require(handler_equals(handler, handler));
+    }
+    buffer_clear(&out);
+    handlers_clear(&handlers);
+}
+
 /* Asks everything of what was read. */
 static void check(struct config *config, const struct error *err)
 {
@@ -50,6 +76,7 @@ static void check(struct config *config, const struct error *err)
     handlers = config_section(config, "handlers");
     for (size_t i = 0; i < tree_count(handlers); i++)
         require(tree_find(handlers, tree_key(tree_at(handlers, i))) == tree_at(handlers, i) || tree_kind(handlers) == TREE_LIST);
+    check_handlers(handlers);
     config_free(config);
 }
 

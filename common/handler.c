@@ -1,0 +1,129 @@
+#include "common/handler.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/handler_keys.h"
+#include "common/id.h"
+#include "common/memory.h"
+
+static void free_command(struct handler *handler)
+{
+    for (char **argument = handler->argv; argument && *argument; argument++)
+        free(*argument);
+    free(handler->argv);
+    handler->argv = NULL;
+}
+
+struct handler *handler_new(const char *type, struct error *err)
+{
+    struct handler *handler;
+
+    if (strcmp(type, "*") != 0 && type_check(type, err) < 0)
+        return NULL;
+    handler = memory_new(sizeof *handler);
+    handler->type = memory_string(type);
+    handler->holders = 1;
+    handler_set_defaults(handler);
+    return handler;
+}
+
+struct handler *handler_hold(struct handler *handler)
+{
+    handler->holders++;
+    return handler;
+}
+
+void handler_release(struct handler *handler)
+{
+    if (!handler)
+        return;
+    assert(handler->holders > 0);
+    if (--handler->holders > 0)
+        return;
+    free_command(handler);
+    for (size_t i = 0; i < handler->variable_count; i++) {
+        free(handler->variables[i].name);
+        free(handler->variables[i].value);
+    }
+    free(handler->variables);
+    free(handler->limit);
+    free(handler->cwd);
+    free(handler->user);
+    free(handler->type);
+    free(handler);
+}
+
+void handler_set_command(struct handler *handler, const char *const *argv)
+{
+    size_t count = 0;
+
+    free_command(handler);
+    if (!argv)
+        return;
+    while (argv[count])
+        count++;
+    handler->argv = memory_new(sizeof *handler->argv * (count + 1));
+    for (size_t i = 0; i < count; i++)
+        handler->argv[i] = memory_string(argv[i]);
+}
+
+static struct handler *find_exact(const struct handlers *handlers, const char *type)
+{
+    for (size_t i = 0; i < handlers->count; i++)
+        if (strcmp(handlers->items[i]->type, type) == 0)
+            return handlers->items[i];
+    return NULL;
+}
+
+int handlers_add(struct handlers *handlers, struct handler *handler, struct error *err)
+{
+    int rc = 0;
+
+    if (find_exact(handlers, handler->type))
+        rc = error_set(err, ERR_INVALID, "type %s has two handlers", handler->type);
+    else if (handlers->count == HANDLERS_MAX)
+        rc = error_set(err, ERR_LIMIT, "handler of %s would be number %zu, the limit is %d", handler->type, handlers->count + 1,
+                       HANDLERS_MAX);
+    if (rc < 0) {
+        handler_release(handler);
+        return rc;
+    }
+    handlers->items = memory_resize(handlers->items, sizeof *handlers->items * (handlers->count + 1));
+    handlers->items[handlers->count++] = handler;
+    return 0;
+}
+
+int handlers_add_shell(struct handlers *handlers, const char *text, struct error *err)
+{
+    const char *equals = strchr(text, '=');
+    struct handler *handler;
+    char *type;
+
+    if (!equals || equals[1] == '\0')
+        return error_set(err, ERR_INVALID, "handler \"%.80s\" must be TYPE=COMMAND, as in wc='wc -w'", text);
+    type = memory_copy(text, (size_t)(equals - text));
+    handler = handler_new(type, err);
+    free(type);
+    if (!handler)
+        return err->code;
+    if (strcmp(equals + 1, "@noop") != 0)
+        handler_set_command(handler, (const char *const[]){"/bin/sh", "-c", equals + 1, NULL});
+    return handlers_add(handlers, handler, err);
+}
+
+struct handler *handlers_find(const struct handlers *handlers, const char *type)
+{
+    struct handler *found = find_exact(handlers, type);
+
+    return found ? found : find_exact(handlers, "*");
+}
+
+void handlers_clear(struct handlers *handlers)
+{
+    for (size_t i = 0; i < handlers->count; i++)
+        handler_release(handlers->items[i]);
+    free(handlers->items);
+    *handlers = (struct handlers){0};
+}
