@@ -11,6 +11,7 @@
 #include "common/units.h"
 
 #define MESSAGE_BYTES 1024
+#define HINT_BYTES    160
 
 int cli_fail(struct cli *cli, struct error *err, int status, const char *fmt, ...)
 {
@@ -59,21 +60,56 @@ static const char *status_name(int status)
     }
 }
 
-void cli_print_error(enum output_format format, int status, const char *message)
+/* What to try where nobody has said it; NULL for nothing. */
+static const char *hint_of(const struct command *command, int status, char ret[HINT_BYTES])
+{
+    const char *name = command ? command->name : "";
+    int noun_bytes = (int)strcspn(name, " ");
+
+    switch (status) {
+    case EX_USAGE: snprintf(ret, HINT_BYTES, "rota %s%s--help", name, command ? " " : ""); return ret;
+    case EX_NOINPUT:
+        snprintf(ret, HINT_BYTES, "rota %.*s list", noun_bytes, name);
+        return command_find(ret + strlen("rota ")) ? ret : NULL;
+    case EX_UNAVAILABLE: return "--redis URL or ROTA_REDIS_URL, if it is elsewhere";
+    case EX_NOPERM: return "a user with the rights of docs/PROTOCOL.md, section 14";
+    case EX_CONFIG: return "rota setup, which checks the server and says what to change";
+    case EX_TEMPFAIL: return "the same again, later";
+    default: return NULL;
+    }
+}
+
+void cli_print_error(enum output_format format, const struct command *command, int status, const char *message, const char *hint)
 {
     struct buffer plain = {0};
+    char own[HINT_BYTES];
+    char last;
 
     text_add_plain(&plain, message, strlen(message));
+    buffer_add_string(&plain, "");
+    hint = hint ? hint : hint_of(command, status, own);
+    hint = hint && hint[0] ? hint : NULL;
+    last = plain.length ? plain.data[plain.length - 1] : '.';
     if (format == OUTPUT_TABLE) {
-        fprintf(stderr, "rota: %s\n", plain.data ? plain.data : "");
+        fprintf(stderr, "rota: %s%s%s%s\n", plain.data, !hint || last == '?' || last == '.' ? "" : ".", hint ? " Try: " : "",
+                hint ? hint : "");
     } else {
         json_t *error =
-            json_pack("{s:{s:s, s:s}}", "error", "code", status_name(status), "message", plain.data ? plain.data : "");
+            json_pack("{s:{s:s, s:s, s:s?}}", "error", "code", status_name(status), "message", plain.data, "hint", hint);
         json_dumpf(error, stderr, JSON_COMPACT);
         fputc('\n', stderr);
         json_decref(error);
     }
     buffer_clear(&plain);
+}
+
+void cli_hint(struct cli *cli, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(cli->hint, sizeof cli->hint, fmt, args);
+    va_end(args);
 }
 
 void cli_complain(struct cli *cli, int status, const char *fmt, ...)
@@ -85,7 +121,8 @@ void cli_complain(struct cli *cli, int status, const char *fmt, ...)
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
     fflush(stdout);
-    cli_print_error(cli->output.format, status, message);
+    cli_print_error(cli->output.format, cli->command, status, message, cli->hint);
+    cli->hint[0] = '\0';
     if (cli->status == 0)
         cli->status = status;
 }

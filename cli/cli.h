@@ -31,6 +31,7 @@ struct cli {
     bool sent_failed;      /* one of them; */
     struct error sent_err; /* and why */
     int failure_status;    /* what cli_fail chose; 0: nothing */
+    char hint[160];        /* what cli_hint said; "" */
     int status;            /* the worst that cli_complain told; 0 */
 };
 
@@ -41,14 +42,19 @@ int cli_fail(struct cli *cli, struct error *err, int status, const char *fmt, ..
 int cli_misused(struct cli *cli, struct error *err);
 int cli_usage(struct cli *cli, struct error *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* What to try, as the next error tells it ("rota job list acme"). Otherwise the error that ends the program tells what follows
+ * from its status, and a complaint tells nothing. */
+void cli_hint(struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* Tells an error and goes on: cli->status will be `status`, unless it is set already. */
 void cli_complain(struct cli *cli, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* One line on stderr for people: what was done, how to undo it. Nothing with --quiet and in JSON. */
 void cli_note(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Tells an error as it was asked for: one line, or {"error": {"code", "message"}}. */
-void cli_print_error(enum output_format format, int status, const char *message);
+/* Tells an error as it was asked for: one line with what to try, or {"error": {"code", "message", "hint"}}. `hint` may be NULL:
+ * then what follows from the status, and "" for none. `command` is NULL if none is known. */
+void cli_print_error(enum output_format format, const struct command *command, int status, const char *message, const char *hint);
 
 /* True if the user agrees: asks on a terminal; elsewhere --yes (`cli.yes`) must have been given. False fills `err`. */
 bool cli_confirm(struct cli *cli, struct error *err, const char *fmt, ...) PRINTF_LIKE(3, 4);

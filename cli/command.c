@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,14 @@
 #include "common/nearest.h"
 
 #define HELP_COLUMN 44
+#define NOUNS_MAX   64
+#define NOUN_BYTES  32
 
-static const struct command *const groups[] = {
-    dev_commands,        setup_commands, push_commands, job_commands,    job_change_commands, org_commands,
-    org_change_commands, queue_commands, dead_commands, worker_commands, audit_commands,      version_commands,
+const struct command *const command_tables[] = {
+    dev_commands,   setup_commands,      push_commands,  job_commands,     job_change_commands,
+    org_commands,   org_change_commands, queue_commands, dead_commands,    worker_commands,
+    audit_commands, completion_commands, man_commands,   version_commands, NULL,
 };
-#define GROUPS (sizeof groups / sizeof *groups)
 
 /* Sections of the file that other programs read. */
 static const char *const others[] = {"handlers", "scheduler", "session", "worker"};
@@ -29,10 +32,20 @@ static bool is_noun(const char *name, const char *noun)
     return strncmp(name, noun, length) == 0 && name[length] == ' ';
 }
 
-static const struct command *find(const char *name)
+bool command_is_hidden(const struct command *command)
 {
-    for (size_t i = 0; i < GROUPS; i++)
-        for (const struct command *command = groups[i]; command->name; command++)
+    return strncmp(command->name, "__", 2) == 0;
+}
+
+bool command_is_of(const struct command *command, const char *noun)
+{
+    return is_noun(command->name, noun) || strcmp(command->name, noun) == 0;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++)
             if (strcmp(command->name, name) == 0)
                 return command;
     return NULL;
@@ -40,26 +53,53 @@ static const struct command *find(const char *name)
 
 static bool noun_exists(const char *noun)
 {
-    for (size_t i = 0; i < GROUPS; i++)
-        for (const struct command *command = groups[i]; command->name; command++)
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++)
             if (is_noun(command->name, noun))
                 return true;
     return false;
+}
+
+static bool has_word(char *const *words, size_t count, const char *word)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0)
+            return true;
+    return false;
+}
+
+const char *const *command_nouns(void)
+{
+    static char words[NOUNS_MAX][NOUN_BYTES];
+    static char *list[NOUNS_MAX + 1];
+    size_t count = 0;
+
+    if (list[0])
+        return (const char *const *)list;
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++) {
+            snprintf(words[count], NOUN_BYTES, "%.*s", (int)strcspn(command->name, " "), command->name);
+            if (command_is_hidden(command) || has_word(list, count, words[count]))
+                continue;
+            assert(count < NOUNS_MAX - 1);
+            list[count] = words[count];
+            count++;
+        }
+    return (const char *const *)list;
 }
 
 /* Offers each command, or, for a single word, also each noun. */
 static int refuse_unknown(const char *typed, struct error *err)
 {
     struct nearest nearest = {.word = typed};
-    char hint[NEAREST_HINT_BYTES], noun[32];
+    char hint[NEAREST_HINT_BYTES];
 
-    for (size_t i = 0; i < GROUPS; i++)
-        for (const struct command *command = groups[i]; command->name; command++) {
-            nearest_offer(&nearest, command->name);
-            snprintf(noun, sizeof noun, "%.*s", (int)strcspn(command->name, " "), command->name);
-            if (!strchr(typed, ' '))
-                nearest_offer(&nearest, noun);
-        }
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++)
+            if (!command_is_hidden(command))
+                nearest_offer(&nearest, command->name);
+    for (const char *const *noun = command_nouns(); *noun && !strchr(typed, ' '); noun++)
+        nearest_offer(&nearest, *noun);
     return error_set(err, ERR_INVALID, "unknown command \"%.80s\"%s", typed, nearest_hint(&nearest, hint));
 }
 
@@ -70,6 +110,12 @@ static const struct config_setting leading[] = {
     {.key = "config", .kind = CONFIG_STRING},
     {0},
 };
+#define LEADING (sizeof leading / sizeof *leading - 2)
+
+const struct config_setting *command_own_settings(const struct command *command)
+{
+    return command->settings + LEADING;
+}
 
 static bool is_setting(const struct config_setting *setting, const char *flag, size_t length)
 {
@@ -122,7 +168,7 @@ static int read_verb(struct invocation *invocation, int at, struct error *err)
         return 0;
     snprintf(name, sizeof name, "%.60s %.60s", invocation->noun,
              strcmp(invocation->argv[index], "ls") == 0 ? "list" : invocation->argv[index]);
-    invocation->command = find(name);
+    invocation->command = command_find(name);
     if (!invocation->command)
         return refuse_unknown(name, err);
     take_word(invocation, index);
@@ -141,7 +187,7 @@ static int read_words(struct invocation *invocation, struct error *err)
     if (index == invocation->argc)
         return 0;
     invocation->noun = invocation->argv[index];
-    invocation->command = find(invocation->noun);
+    invocation->command = command_find(invocation->noun);
     if (!invocation->command && !noun_exists(invocation->noun))
         return refuse_unknown(invocation->noun, err);
     take_word(invocation, index);
@@ -181,8 +227,8 @@ const char **command_known_elsewhere(const struct command *command)
     const char **keys = memory_new(sizeof *keys * (count + 1));
 
     memcpy(keys, others, sizeof others);
-    for (size_t i = 0; i < GROUPS; i++)
-        for (const struct command *other = groups[i]; other->name; other++)
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *other = *table; other->name; other++)
             for (const struct config_setting *setting = other->settings; setting->key; setting++) {
                 if (has_key(command->settings, setting->key))
                     continue;
@@ -222,9 +268,9 @@ void command_print_noun(const char *noun, FILE *file)
     else
         fprintf(file, "Usage: rota COMMAND [ARGUMENTS] [OPTIONS]\n\n"
                       "Jobs of many organizations on Redis. A job is named org/id.\n\n");
-    for (size_t i = 0; i < GROUPS; i++)
-        for (const struct command *command = groups[i]; command->name; command++)
-            if (!noun || is_noun(command->name, noun))
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++)
+            if (!command_is_hidden(command) && (!noun || is_noun(command->name, noun)))
                 print_line(command, file);
     fprintf(file, "\nMore: rota COMMAND --help\n");
 }

@@ -17,6 +17,8 @@ struct cli;
     {.key = section name, .kind = CONFIG_STRING, .high = bytes_max, .flag = name, .argument = value, .help = text}
 #define FLAG_LIST(section, name, value, bytes_max, text) \
     {.key = section name, .kind = CONFIG_LIST, .high = bytes_max, .flag = name, .argument = value, .help = text}
+#define FLAG_WORDS(section, name, value, values, text) /* a list of some of `values` */ \
+    {.key = section name, .kind = CONFIG_LIST, .high = 16, .flag = name, .argument = value, .help = text, .words = values}
 #define FLAG_NUMBER(section, name, otherwise, least, most, text) \
     {.key = section name,                                        \
      .kind = CONFIG_INTEGER,                                     \
@@ -45,7 +47,8 @@ struct cli;
      .letter = 'o',                                                                                                 \
      .flag = "output",                                                                                              \
      .argument = "FORMAT",                                                                                          \
-     .help = "table, json or ndjson"},                                                                              \
+     .help = "table, json or ndjson",                                                                               \
+     .words = "table json ndjson"},                                                                                 \
         FLAG_BOOL("cli.", "json", 0, "the same as -o json"), FLAG_BOOL("cli.", "quiet", 'q', "no notes on stderr"), \
         SETTINGS_COMMON
 
@@ -67,7 +70,20 @@ struct command {
 /* The tables, one for each noun. */
 extern const struct command dev_commands[], setup_commands[], push_commands[], job_commands[], job_change_commands[],
     org_commands[], org_change_commands[], queue_commands[], dead_commands[], worker_commands[], audit_commands[],
-    version_commands[];
+    completion_commands[], man_commands[], version_commands[];
+
+/* All tables, ending with NULL. Commands whose names begin with "__" are for programs, and shown to nobody. */
+extern const struct command *const command_tables[];
+bool command_is_hidden(const struct command *command);
+
+/* The settings of a command behind those that all have. */
+const struct config_setting *command_own_settings(const struct command *command);
+
+/* The first words of all commands ("job", "push"), each once, in the order of the tables, ending with NULL. */
+const char *const *command_nouns(void);
+
+/* True if this is the first word of the command's name. */
+bool command_is_of(const struct command *command, const char *noun);
 
 /* What was typed. */
 struct invocation {
@@ -81,6 +97,9 @@ struct invocation {
 /* Finds the command among the words of argv; flags that every command has may stand before and between them. ERR_INVALID, with
  * the nearest known command, for one that is unknown. */
 int invocation_read(struct invocation *ret, int argc, char **argv, struct error *err) MUST_CHECK;
+
+/* The command of this name ("job list"); NULL if there is none. */
+const struct command *command_find(const char *name);
 
 /* The keys of the configuration file that belong to others than `command`: for config_new. Gives the list, not the words. */
 const char **command_known_elsewhere(const struct command *command);

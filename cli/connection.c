@@ -60,16 +60,11 @@ static int check_deployment(struct cli *cli, bool strict, const struct deploymen
     return err->code;
 }
 
-int cli_connect(struct cli *cli, bool strict, const struct deployment_options *options, struct error *err)
+/* Opens the connection. */
+static int open_redis(struct cli *cli, int64_t wait_ms, struct error *err)
 {
     const char *password_file = config_string(cli->config, "redis.password-file");
-    struct deployment_options own;
 
-    if (settings_deployment(cli->config, &own, err) < 0)
-        return cli_misused(cli, err);
-    if (strcmp(config_origin(cli->config, "redis.durability"), "default") == 0)
-        own.durability = DURABILITY_MEMORY;
-    own.brief = true; /* 110 KB for each command would be most of what it does */
     cli->redis = redis_new(cli->loop,
                            &(struct redis_options){.url = config_string(cli->config, "redis.url"),
                                                    .password_file = password_file[0] ? password_file : NULL,
@@ -78,8 +73,27 @@ int cli_connect(struct cli *cli, bool strict, const struct deployment_options *o
                            err);
     if (!cli->redis)
         return cli_misused(cli, err);
-    if (redis_wait_up(cli->redis, ANSWER_MS_MAX, err) < 0)
-        return cli_unreachable(cli, err);
+    return redis_wait_up(cli->redis, wait_ms, err) < 0 ? cli_unreachable(cli, err) : 0;
+}
+
+int cli_connect_to_look(struct cli *cli, int64_t budget_ms, struct error *err)
+{
+    if (open_redis(cli, budget_ms, err) < 0)
+        return err->code;
+    return find_lanes(cli) ? 0 : error_set(err, ERR_SETUP, "the deployment is not set up");
+}
+
+int cli_connect(struct cli *cli, bool strict, const struct deployment_options *options, struct error *err)
+{
+    struct deployment_options own;
+
+    if (settings_deployment(cli->config, &own, err) < 0)
+        return cli_misused(cli, err);
+    if (strcmp(config_origin(cli->config, "redis.durability"), "default") == 0)
+        own.durability = DURABILITY_MEMORY;
+    own.brief = true; /* 110 KB for each command would be most of what it does */
+    if (open_redis(cli, ANSWER_MS_MAX, err) < 0)
+        return err->code;
     if (check_deployment(cli, strict, options ? options : &own, err) < 0)
         return err->code;
     cli->output.now_ms = cli_now_ms(cli);

@@ -12,6 +12,9 @@
  * durability is compared only where it was declared by flag, variable or file. */
 int cli_connect(struct cli *cli, bool strict, const struct deployment_options *options, struct error *err) MUST_CHECK;
 
+/* Connects to look around, without checking anything but the number of lanes, within `budget_ms`. */
+int cli_connect_to_look(struct cli *cli, int64_t budget_ms, struct error *err) MUST_CHECK;
+
 /* `err`, of a connection, as this program's users should read it: what cannot be reached, and the exit status. Returns its code.
  */
 int cli_unreachable(struct cli *cli, struct error *err);

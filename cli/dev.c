@@ -30,7 +30,7 @@ static _Noreturn void run_below(struct cli *cli, const struct stack_options *opt
     status = stack_run(cli, options, lifeline, &err);
     if (status < 0) {
         status = cli->failure_status ? cli->failure_status : error_exit_code(err.code);
-        cli_print_error(cli->output.format, status, err.message);
+        cli_print_error(cli->output.format, cli->command, status, err.message, NULL);
     }
     fflush(NULL);
     _exit(status);

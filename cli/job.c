@@ -172,7 +172,8 @@ static int job_result_command(struct cli *cli, struct error *err)
 
 static const struct config_setting list_settings[] = {
     SETTINGS_CLI,
-    FLAG_LIST("cli.job.", "state", "STATE", 16, "running, ready, scheduled, dead, cancelled or done; may be repeated"),
+    FLAG_WORDS("cli.job.", "state", "STATE", "running ready scheduled dead cancelled done",
+               "running, ready, scheduled, dead, cancelled or done; may be repeated"),
     FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
     SETTINGS_LISTING,
     {0},

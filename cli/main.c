@@ -97,7 +97,7 @@ static int run(const struct invocation *invocation, enum output_format format)
     if (status < 0) {
         status = cli.failure_status ? cli.failure_status : error_exit_code(err.code);
         fflush(stdout);
-        cli_print_error(cli.output.format, status, err.message);
+        cli_print_error(cli.output.format, cli.command, status, err.message, cli.hint[0] ? cli.hint : NULL);
     }
     redis_free(cli.redis);
     if (cli.loop)
@@ -118,9 +118,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return run(&(struct invocation){.command = version_commands, .argc = 1, .argv = argv}, format);
     if (invocation_read(&invocation, argc, argv, &err) < 0) {
-        cli_print_error(format, EX_USAGE, err.message);
-        if (format == OUTPUT_TABLE)
-            fprintf(stderr, "Try: rota --help\n");
+        cli_print_error(format, NULL, EX_USAGE, err.message, NULL);
         return EX_USAGE;
     }
     if (invocation.command && invocation.help) {

@@ -41,6 +41,7 @@ struct config_setting {
     const char *variable; /* a second variable to fall back to (REDIS_URL), or NULL */
     const char *argument; /* name of the argument in the help text: "URL"; NULL for a CONFIG_BOOL */
     const char *help;
+    const char *words; /* the values that it takes, where these are words: "table json ndjson"; for completion. NULL: any */
 };
 
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
@@ -81,6 +82,9 @@ const struct tree *config_section(const struct config *config, const char *name)
 /* What is left of argv: the positional arguments. */
 int config_argument_count(const struct config *config);
 const char *config_argument(const struct config *config, int index);
+
+/* The settings that every program has beside its table: --config, --help, --version. Ends with a zero entry. */
+extern const struct config_setting config_builtin[];
 
 /* The options as help text, one or two lines each, on `file` (a FILE *). */
 void config_print_help(const struct config_setting *settings, void *file);

@@ -11,7 +11,7 @@
 #define HELP_COLUMN 30
 
 /* What every program has. */
-static const struct config_setting builtin[] = {
+const struct config_setting config_builtin[] = {
     {.key = "config",
      .kind = CONFIG_STRING,
      .argument = "FILE",
@@ -62,10 +62,19 @@ static const struct config_setting *find_letter(const struct config_setting *set
     return NULL;
 }
 
+const struct config_setting *flag_find(const struct config_setting *settings, const char *typed)
+{
+    const struct config_setting *tables[] = {settings, config_builtin}, *found = NULL;
+
+    for (int i = 0; i < 2 && !found; i++)
+        found = typed[1] == '-' ? find_long(tables[i], typed + 2) : typed[2] == '\0' ? find_letter(tables[i], typed[1]) : NULL;
+    return found;
+}
+
 /* The nearest known flag to `name`, which begins with "--". */
 static int refuse_unknown(const struct config_setting *settings, const char *name, struct error *err)
 {
-    const struct config_setting *tables[] = {settings, builtin};
+    const struct config_setting *tables[] = {settings, config_builtin};
     struct nearest nearest = {.word = name};
     char own[FLAG_NAME_BYTES], dashed[FLAG_NAME_BYTES + 2], hint[NEAREST_HINT_BYTES];
 
@@ -90,11 +99,11 @@ static void add_given(struct flags *flags, const struct config_setting *setting,
 /* Takes `name`. */
 static void add_flag(struct flags *flags, const struct config_setting *setting, char *name, const char *text)
 {
-    if (setting == &builtin[0])
+    if (setting == &config_builtin[0])
         flags->config = text;
-    else if (setting == &builtin[1])
+    else if (setting == &config_builtin[1])
         flags->help = true;
-    else if (setting == &builtin[2])
+    else if (setting == &config_builtin[2])
         flags->version = true;
     else {
         add_given(flags, setting, name, text);
@@ -128,7 +137,7 @@ static int read_long(struct reader *reader, struct error *err)
     int rc = 0;
 
     if (!setting)
-        setting = find_long(builtin, name + 2);
+        setting = find_long(config_builtin, name + 2);
     if (!setting && !text && strncmp(name, "--no-", 5) == 0) {
         setting = find_long(reader->settings, name + 5);
         if (setting && setting->kind == CONFIG_BOOL)
@@ -156,7 +165,7 @@ static int read_letters(struct reader *reader, struct error *err)
         const struct config_setting *setting = find_letter(reader->settings, *letter);
         const char typed[] = {'-', *letter, '\0'}, *text = "true";
         if (!setting)
-            setting = find_letter(builtin, *letter);
+            setting = find_letter(config_builtin, *letter);
         if (!setting)
             return error_set(err, ERR_INVALID, "unknown flag \"%s\"", typed);
         if (setting->kind != CONFIG_BOOL)
@@ -223,6 +232,6 @@ void config_print_help(const struct config_setting *settings, void *file)
 {
     for (const struct config_setting *setting = settings; setting->key; setting++)
         print_setting(file, setting);
-    for (const struct config_setting *setting = builtin; setting->key; setting++)
+    for (const struct config_setting *setting = config_builtin; setting->key; setting++)
         print_setting(file, setting);
 }

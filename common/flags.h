@@ -30,5 +30,8 @@ struct flags {
 int flags_read(struct flags *flags, const struct config_setting *settings, int argc, char **argv, struct error *err) MUST_CHECK;
 void flags_clear(struct flags *flags);
 
+/* The setting of a flag as it was typed, without a value: "--slots", "-s"; also of config_builtin. NULL if there is none. */
+const struct config_setting *flag_find(const struct config_setting *settings, const char *typed);
+
 /* The long name of a setting, "session-timeout"; returns `ret_name`. */
 const char *flag_name(const struct config_setting *setting, char ret_name[FLAG_NAME_BYTES]);

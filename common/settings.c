@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "common/library.h"
+#include "common/manual.h"
 
 int settings_log(const struct config *config, const char *program, struct error *err)
 {
@@ -45,8 +46,14 @@ struct config *settings_begin(const struct config_setting *settings, const char 
                               const char *usage, int argc, char **argv, int *ret_status)
 {
     struct error err;
-    struct config *config = config_new(settings, known_elsewhere, argc, argv, &err);
+    struct config *config;
 
+    if (argc == 2 && strcmp(argv[1], "--help=man") == 0) { /* for those who make manual pages */
+        manual_print_program(stdout, program, usage, settings);
+        *ret_status = 0;
+        return NULL;
+    }
+    config = config_new(settings, known_elsewhere, argc, argv, &err);
     if (!config) {
         fprintf(stderr, "%s: %s\n", program, err.message);
         *ret_status = settings_exit_code(&err);

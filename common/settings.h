@@ -28,7 +28,8 @@
          .high = 16,                                                                                               \
          .flag = "durability",                                                                                     \
          .argument = "LEVEL",                                                                                      \
-         .help = "disk (AOF always), everysec or memory: a weaker server is refused"},                             \
+         .help = "disk (AOF always), everysec or memory: a weaker server is refused",                              \
+         .words = "disk everysec memory"},                                                                         \
         {.key = "redis.require-tls", .kind = CONFIG_BOOL, .help = "refuse plain TCP to other hosts"},              \
         {.key = "redis.require-acl", .kind = CONFIG_BOOL, .help = "refuse the default user, on this machine too"}, \
         {.key = "redis.accept-unverified",                                                                         \
@@ -49,12 +50,14 @@
          .fallback = "info",                                                                                       \
          .high = 16,                                                                                               \
          .argument = "LEVEL",                                                                                      \
-         .help = "debug, info, warn or error"},                                                                    \
+         .help = "debug, info, warn or error",                                                                     \
+         .words = "debug info warn error"},                                                                        \
         {.key = "log.format",                                                                                      \
          .kind = CONFIG_STRING,                                                                                    \
          .high = 16,                                                                                               \
          .argument = "FORMAT",                                                                                     \
-         .help = "logfmt or json; by default logfmt on a terminal, else json"}
+         .help = "logfmt or json; by default logfmt on a terminal, else json",                                     \
+         .words = "logfmt json"}
 
 #define SETTINGS_SESSION(timeout, beat)                                    \
     {.key = "session.timeout",                                             \

@@ -451,7 +451,7 @@ static void a_redis_that_is_not_there_is_named(void **state)
 
     assert_has(ran.err, "rota: cannot reach redis at unix:///");
     assert_has(ran.err, "/nowhere: ");
-    assert_has(ran.err, "Is it running?\n");
+    assert_has(ran.err, "Is it running? Try: ");
     assert_int_equal(count_text(ran.err, "\n"), 1);
 }
 

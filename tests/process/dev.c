@@ -277,7 +277,7 @@ static void what_makes_no_sense_is_refused(void **state)
     assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "wc").err, "must be TYPE=COMMAND");
     assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "bad type=cat").err, "rota: type \"bad type\" must match");
     assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "a=cat", "--on", "ab=cat", "--on", "a=wc").err,
-               "rota: type a has two handlers\n");
+               "rota: type a has two handlers. Try: ");
     assert_has(ROTA_MUST(pool, EX_USAGE, "dev", "--on", "wc=cat", "--config", path).err, "two handlers: --on, and ");
     ROTA_MUST(pool, EX_USAGE, "dev", "--slots", "0");
     ROTA_MUST(pool, EX_USAGE, "dev", "more");

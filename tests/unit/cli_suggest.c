@@ -1,0 +1,106 @@
+/* cli/suggest - what could stand where somebody is typing. */
+#include "cli/suggest.h"
+
+#include "cli/command.h"
+#include "tests/unit/unit.h"
+
+#define SUGGEST(ret, ...) suggest(ret, COUNT(((char *[]){__VA_ARGS__})), (char *[]){__VA_ARGS__})
+
+/* The first words of the offers, with spaces between. */
+static const char *offered(const struct suggestion *suggestion)
+{
+    static char words[2048];
+    size_t length = 0;
+    bool about = false;
+
+    for (const char *at = suggestion->offers.data; at && *at && length < sizeof words - 1; at++) {
+        about = *at == '\t' || (about && *at != '\n');
+        if (!about)
+            words[length++] = *at == '\n' ? ' ' : *at;
+    }
+    words[length ? length - 1 : 0] = '\0';
+    return words;
+}
+
+#define assert_offers(expected, kind_expected, ...)          \
+    do {                                                     \
+        struct suggestion suggestion;                        \
+        SUGGEST(&suggestion, __VA_ARGS__);                   \
+        assert_string_equal(offered(&suggestion), expected); \
+        assert_int_equal(suggestion.kind, kind_expected);    \
+        suggestion_clear(&suggestion);                       \
+    } while (0)
+
+static void commands_are_offered(void **state)
+{
+    (void)state;
+    assert_offers("push", SUGGEST_NOTHING, "pu");
+    assert_offers("wait", SUGGEST_NOTHING, "job", "w");
+    assert_offers("wait", SUGGEST_NOTHING, "--redis", "unix:///x", "-o", "json", "job", "w");
+    assert_offers("", SUGGEST_NOTHING, "frobnicate", "");
+}
+
+static void commands_for_programs_are_not_offered(void **state)
+{
+    (void)state;
+    assert_offers("", SUGGEST_NOTHING, "__");
+}
+
+static void flags_and_their_words_are_offered(void **state)
+{
+    (void)state;
+    assert_offers("--newest", SUGGEST_NOTHING, "job", "list", "acme", "--n");
+    assert_offers("running ready", SUGGEST_NOTHING, "job", "list", "--state", "r");
+    assert_offers("--state=dead --state=done", SUGGEST_NOTHING, "job", "list", "--state=d");
+    assert_offers("json", SUGGEST_NOTHING, "-o", "j");
+    assert_offers("json", SUGGEST_NOTHING, "job", "list", "-o", "j");
+    assert_offers("", SUGGEST_NOTHING, "job", "list", "--limit", "");
+}
+
+static void what_only_redis_knows_is_named(void **state)
+{
+    (void)state;
+    assert_offers("", SUGGEST_ORGS, "push", "");
+    assert_offers("", SUGGEST_TYPES, "push", "acme", "");
+    assert_offers("", SUGGEST_NOTHING, "push", "acme", "mail", "");
+    assert_offers("", SUGGEST_ORGS, "job", "list", "acme", "");
+    assert_offers("", SUGGEST_JOBS, "job", "cancel", "acme/x", "a");
+    assert_offers("", SUGGEST_ORGS_OR_JOBS, "dead", "redrive", "acme", "a");
+    assert_offers("", SUGGEST_TYPES, "dead", "list", "--type", "");
+    assert_offers("", SUGGEST_QUEUES, "queue", "pause", "");
+    assert_offers("", SUGGEST_QUEUES, "push", "--queue=");
+    assert_offers("", SUGGEST_WORKERS, "worker", "show", "");
+    assert_offers("", SUGGEST_FILES, "push", "--batch", "");
+}
+
+static void behind_two_dashes_there_are_no_flags(void **state)
+{
+    (void)state;
+    assert_offers("", SUGGEST_ORGS, "job", "list", "--", "--n");
+}
+
+static void every_command_is_in_the_table_once_and_in_good_order(void **state)
+{
+    (void)state;
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++) {
+            assert_ptr_equal(command_find(command->name), command);
+            assert_true(command->help[0] >= 'A' && command->help[0] <= 'Z');
+            assert_true(command->help[strlen(command->help) - 1] != '.');
+            assert_string_equal(command->settings->key, "cli.output");
+            assert_true(command->arguments_max < 0 || command->arguments_min <= command->arguments_max);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_are_offered),
+        cmocka_unit_test(commands_for_programs_are_not_offered),
+        cmocka_unit_test(flags_and_their_words_are_offered),
+        cmocka_unit_test(what_only_redis_knows_is_named),
+        cmocka_unit_test(behind_two_dashes_there_are_no_flags),
+        cmocka_unit_test(every_command_is_in_the_table_once_and_in_good_order),
+    };
+    return UNIT_RUN(tests);
+}
