@@ -279,17 +279,54 @@ static void on_lane(const struct reply *reply, const struct error *err, void *ct
     answered(check);
 }
 
+static void make_inbox(struct check *check);
 static void write_meta(struct check *check);
 
 static void set_up_lanes(struct check *check)
 {
     check->next = write_meta;
+    make_inbox(check);
     for (uint32_t lane = 0; lane < check->found.lanes; lane++) {
         call_function(&check->call, "setup", lane);
         call_add_int(&check->call, check->found.lanes);
         call_add_int(&check->call, lane);
         ask(check, on_lane);
     }
+}
+
+static void on_inbox_made(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+
+    (void)reply;
+    if (err && err->code != ERR_PROTOCOL) /* its id is taken: somebody else was faster */
+        fail(check, err, KEY_INBOX);
+    answered(check);
+}
+
+static void on_inbox(const struct reply *reply, const struct error *err, void *ctx)
+{
+    struct check *check = ctx;
+
+    if (err) {
+        fail(check, err, KEY_INBOX);
+    } else if (reply_int(reply) == 0) {
+        call_command(&check->call, "XADD");
+        call_add_string(&check->call, KEY_INBOX);
+        add_field(&check->call, "MAXLEN", "0"); /* of one that has entries it removes none: the id is refused before */
+        add_field(&check->call, "0-1", "empty");
+        call_add_string(&check->call, "1");
+        ask(check, on_inbox_made);
+    }
+    answered(check);
+}
+
+/* Producers append with NOMKSTREAM, so that one in the wrong database is told: the stream is there from the start, and empty. */
+static void make_inbox(struct check *check)
+{
+    call_command(&check->call, "EXISTS");
+    call_add_string(&check->call, KEY_INBOX);
+    ask(check, on_inbox);
 }
 
 static void write_meta(struct check *check)

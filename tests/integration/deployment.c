@@ -30,7 +30,8 @@ static void an_empty_redis_is_set_up(void **state)
     assert_string_equal(check_admin(f, "HGET rota:meta library:%s", library_name()), library_sha256());
     assert_string_equal(check_admin(f, "HGET rota:{0}:clock lanes"), "1");
     assert_true(strstr(check_admin(f, "GET rota:README"), "This Redis holds the jobs of Rota") != NULL);
-    assert_string_equal(check_admin(f, "DBSIZE"), "3"); /* meta, README, the clock of lane 0 */
+    assert_string_equal(check_admin(f, "XLEN rota:inbox"), "0");
+    assert_string_equal(check_admin(f, "DBSIZE"), "4"); /* meta, README, the inbox, the clock of lane 0 */
 }
 
 static void what_is_set_up_is_accepted_by_all(void **state)
@@ -52,10 +53,12 @@ static void setting_up_again_keeps_what_is_there(void **state)
     check_admin(f, "SET rota:README mine");
     check_admin(f, "HSET rota:meta created_ms 42");
     check_admin(f, "HSET rota:{0}:clock v:default 17");
+    check_admin(f, "XADD rota:inbox * org acme type t");
 
     check_accepted(f, check_scheduler);
 
     assert_string_equal(check_admin(f, "GET rota:README"), "mine");
+    assert_string_equal(check_admin(f, "XLEN rota:inbox"), "1");
     assert_string_equal(check_admin(f, "HGET rota:meta created_ms"), "42");
     assert_string_equal(check_admin(f, "HGET rota:{0}:clock v:default"), "17");
 }
