@@ -25,7 +25,7 @@
 
 static void set_paused(struct ground *ground, const char *verb)
 {
-    freeReplyObject(ground_ask(ground, "FCALL %s_pause 2 rota:{0} rota:{0}:clock * %s bench", library_name(), verb));
+    freeReplyObject(ground_ask(ground, "FCALL %s_pause 2 rota:{0} rota:{0}:clock bench * %s", library_name(), verb));
 }
 
 static bool is_done(struct ground *ground, const redisReply *sessions)

@@ -104,8 +104,8 @@ void ground_keep_nothing(struct ground *ground, unsigned orgs)
     char org[ORG_NAME_BYTES];
 
     for (unsigned i = 0; i < orgs; i++)
-        freeReplyObject(
-            ground_ask(ground, "FCALL %s_org_set 2 rota:{0} rota:{0}:clock %s keep_done_ms 0", library_name(), org_name(org, i)));
+        freeReplyObject(ground_ask(ground, "FCALL %s_org_set 2 rota:{0} rota:{0}:clock bench %s keep_done_ms 0", library_name(),
+                                   org_name(org, i)));
 }
 
 const char *org_name(char ret_name[ORG_NAME_BYTES], unsigned n)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/change.h"
 #include "cli/connection.h"
 #include "cli/orgs.h"
 
@@ -60,7 +61,7 @@ static int walk(struct audit *audit, uint32_t lane, struct error *err)
 
     snprintf(audit->cursor, sizeof audit->cursor, "0");
     do {
-        call_function(&call, audit->org ? "audit_jobs" : "audit", lane);
+        change_begin(&call, audit->org ? "audit_jobs" : "audit", lane);
         if (audit->org)
             call_add_string(&call, audit->org);
         call_add_string(&call, audit->cursor);

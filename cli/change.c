@@ -6,6 +6,7 @@
 
 #include "cli/connection.h"
 #include "common/memory.h"
+#include "common/who.h"
 
 /* A list of one word, or the word itself. */
 static void on_answer(const struct reply *reply, void *ctx)
@@ -16,6 +17,14 @@ static void on_answer(const struct reply *reply, void *ctx)
     snprintf(answer, ANSWER_BYTES, "%s", reply_string(word));
     if (!answer[0])
         snprintf(answer, ANSWER_BYTES, "%lld", (long long)reply_int(word));
+}
+
+void change_begin(struct call *call, const char *function, uint32_t lane)
+{
+    char who[WHO_BYTES];
+
+    call_function(call, function, lane);
+    call_add_string(call, who_am_i(who, NULL));
 }
 
 int change_call(struct cli *cli, const struct call *call, char ret_answer[ANSWER_BYTES], struct error *err)
@@ -30,7 +39,7 @@ int change_job(struct cli *cli, const char *function, const char *org, const cha
     struct call call = {0};
     int rc;
 
-    call_function(&call, function, cli_lane(cli, org));
+    change_begin(&call, function, cli_lane(cli, org));
     call_add_string(&call, org);
     call_add_string(&call, id);
     if (due_ms >= 0)

@@ -6,10 +6,13 @@
 
 #define ANSWER_BYTES 160
 
+/* Begins a call of a function that changes something: its first argument says who does. */
+void change_begin(struct call *call, const char *function, uint32_t lane);
+
 /* Calls `call` and copies the word it answers (or the number, as text). */
 int change_call(struct cli *cli, const struct call *call, char ret_answer[ANSWER_BYTES], struct error *err) MUST_CHECK;
 
-/* Calls `function` (cancel, redrive, delete, ...) for one job. `due_ms` is its third argument; -1: it has none. */
+/* Calls `function` (cancel, redrive, delete, ...) for one job. `due_ms` is its last argument; -1: it has none. */
 int change_job(struct cli *cli, const char *function, const char *org, const char *id, int64_t due_ms,
                char ret_answer[ANSWER_BYTES], struct error *err) MUST_CHECK;
 

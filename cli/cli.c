@@ -1,6 +1,5 @@
 #include "cli/cli.h"
 
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,13 +194,4 @@ int cli_moment(struct cli *cli, const char *text, const char *what, int64_t from
         return 0;
     }
     return units_time_ms(ret_ms, text, what, err) < 0 ? cli_misused(cli, err) : 0;
-}
-
-void cli_who(char ret_who[129])
-{
-    const struct passwd *user = getpwuid(getuid());
-    char host[64] = "?";
-
-    gethostname(host, sizeof host - 1);
-    snprintf(ret_who, 129, "%.60s@%.60s", user ? user->pw_name : "?", host);
 }

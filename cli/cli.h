@@ -70,6 +70,3 @@ int cli_job(struct cli *cli, const char *text, char ret_org[NAME_BYTES_MAX + 1],
 /* A moment that is given as a time (RFC 3339 or epoch ms). With `from_ms` > 0 also as a duration from then on. */
 int cli_moment(struct cli *cli, const char *text, const char *what, int64_t from_ms, int64_t *ret_ms,
                struct error *err) MUST_CHECK;
-
-/* Who is at the keyboard: "ann@host". */
-void cli_who(char ret_who[129]);

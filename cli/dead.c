@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/change.h"
 #include "cli/connection.h"
 #include "cli/fetch.h"
 #include "cli/listing.h"
@@ -146,7 +147,7 @@ static size_t change_some(struct choice *choice, const char *function, size_t fr
     struct call call = {0};
 
     snprintf(org, sizeof org, "%.*s", (int)org_bytes - 1, first);
-    call_function(&call, function, cli_lane(choice->cli, org));
+    change_begin(&call, function, cli_lane(choice->cli, org));
     call_add_string(&call, org);
     while (from + count < choice->jobs.count && count < CALL_JOBS_MAX &&
            strncmp(choice->jobs.items[from + count], first, org_bytes) == 0)

@@ -102,7 +102,7 @@ static int org_set(struct cli *cli, struct error *err)
     if (rc == 0)
         rc = look_before(cli, name, &before, err);
     if (rc == 0) {
-        call_function(&call, "org_set", cli_lane(cli, name));
+        change_begin(&call, "org_set", cli_lane(cli, name));
         call_add_string(&call, name);
         rc = add_settings(cli, &call, &count, err);
     }
@@ -122,21 +122,15 @@ static int set_paused(struct cli *cli, bool pause, struct error *err)
     const char *name = cli_argument(cli, 0), *by;
     struct org_view before = {0};
     struct call call = {0};
-    char who[129];
     int rc;
 
     if (cli_org(cli, name, err) < 0 || cli_connect(cli, false, NULL, err) < 0 || orgs_look_at(cli, name, &before, err) < 0)
         return err->code;
-    cli_who(who);
     by = org_view_field(&before, "paused_by");
-    call_function(&call, "org_set", cli_lane(cli, name));
+    change_begin(&call, "org_set", cli_lane(cli, name));
     call_add_string(&call, name);
     call_add_string(&call, "paused");
     call_add_string(&call, pause ? "1" : "");
-    if (pause) {
-        call_add_string(&call, "paused_by");
-        call_add_string(&call, who);
-    }
     rc = change_org(cli, name, &call, err);
     if (rc == 0 && pause)
         cli_note(cli, "paused org %s (was %s): nothing of it is started, jobs are still accepted. Undo: rota org resume %s", name,
@@ -168,7 +162,7 @@ static int purge(struct cli *cli, const char *name, struct error *err)
     int rc = 0;
 
     while (rc == 0 && strcmp(answer, "0") != 0) {
-        call_function(&call, "purge", cli_lane(cli, name));
+        change_begin(&call, "purge", cli_lane(cli, name));
         call_add_string(&call, name);
         call_add_int(&call, PURGE_STEP_JOBS);
         rc = change_call(cli, &call, answer, err);

@@ -178,16 +178,14 @@ static int queue_list(struct cli *cli, struct error *err)
 static int tell_lanes(struct cli *cli, const char *queue, bool pause, char ret_before[ANSWER_BYTES], struct error *err)
 {
     struct call call = {0};
-    char who[129], answer[ANSWER_BYTES];
+    char answer[ANSWER_BYTES];
     int rc = 0;
 
-    cli_who(who);
     ret_before[0] = '\0';
     for (uint32_t lane = 0; lane < cli->deployment.lanes && rc == 0; lane++) {
-        call_function(&call, "pause", lane);
+        change_begin(&call, "pause", lane);
         call_add_string(&call, queue);
         call_add_string(&call, pause ? "pause" : "resume");
-        call_add_string(&call, who);
         rc = change_call(cli, &call, answer, err);
         if (rc == 0 && lane == 0)
             memcpy(ret_before, answer, sizeof answer);

@@ -32,6 +32,7 @@ const struct acl_command acl_commands[] = {
     {{"SET", "rota:leader", "v"}, .scheduler_sends = true},
     {{"TIME"}, BOTH_SEND, BOTH_CALL},
     {{"XADD", "rota:inbox", "MAXLEN", "0", "0-1", "f", "v"}, .scheduler_sends = true},
+    {{"XADD", "rota:{0}:events", "*", "f", "v"}, BOTH_CALL},
     {{"XADD", "rota:rejected", "*", "f", "v"}, .scheduler_sends = true},
     {{"XDEL", "rota:inbox", "1-1"}, .scheduler_sends = true},
     {{"XREAD", "COUNT", "1", "STREAMS", "rota:inbox", "0"}, .scheduler_sends = true},

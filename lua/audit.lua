@@ -1,10 +1,11 @@
 --[[ audit - walks the organizations of the lane and compares their indexes with their sets.
-  ARGV  1 cursor  '0' to begin; the walk is over when it answers '0'
-        2 limit   int 1..100 organizations (about)
-        3 mend    '1': put right what is wrong, else '0'
+  ARGV  1 who     who mends
+        2 cursor  '0' to begin; the walk is over when it answers '0'
+        3 limit   int 1..100 organizations (about)
+        4 mend    '1': put right what is wrong, else '0'
   Returns {next cursor, organizations seen, {what, org, ...}} - what is wrong, two each:
           'active' | 'quiet' | 'parked' | 'due' | 'expiring'
-  Calls <= 4 + 14 + 6 per queue for each organization; mending as reindex ]]
+  Calls <= 4 + 14 + 6 per queue for each organization; mending as reindex, and 2 for each organization ]]
 local function audit_org(lane, org, wrong)
   local running = call('ZCARD', org_key(org, 'running'))
   local limit = setting(org, 'max_running')
@@ -29,32 +30,47 @@ local function audit_org(lane, org, wrong)
   if first and (not expiring or tonumber(expiring) > first) then report('expiring') end
 end
 
+-- Notes what was mended in one organization: `wrong` has two each, what comes first. Calls: 2.
+local function note_mended(lane, who, org, subject, wrong)
+  local kinds, seen = {}, {}
+  for i = 1, #wrong, 2 do
+    if not seen[wrong[i]] then kinds[#kinds + 1] = wrong[i] end
+    seen[wrong[i]] = true
+  end
+  note_change(lane, who, 'mend', org, subject, table.concat(kinds, ' '), 'mended')
+end
+
 local function audit(keys, args)
-  local lane, limit = open_lane(keys), to_int(args[2], 'limit', 1, 100)
-  local page = call('ZSCAN', lane.prefix .. 'orgs', check_cursor(args[1]), 'COUNT', limit)
-  local all = {}
+  local lane, who, limit, mend = open_lane(keys), check_who(args[1]), to_int(args[3], 'limit', 1, 100), args[4] == '1'
+  local page = call('ZSCAN', lane.prefix .. 'orgs', check_cursor(args[2]), 'COUNT', limit)
+  local all, mended = {}, {}
   for i = 1, #page[2], 2 do
     local org, wrong = load_org(lane, page[2][i]), {}
     audit_org(lane, org, wrong)
     for _, word in ipairs(wrong) do all[#all + 1] = word end
-    if #wrong > 0 and args[3] == '1' then reindex(lane, org) end
+    if #wrong > 0 and mend then
+      reindex(lane, org)
+      mended[#mended + 1] = wrong
+    end
   end
   save_lane(lane)
+  for _, wrong in ipairs(mended) do note_mended(lane, who, wrong[2], '', wrong) end
   return { page[1], #page[2] / 2, all }
 end
 register('audit', audit, { 'allow-oom' }, {
-  'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
+  'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
 })
 
 --[[ audit_jobs - walks the jobs of one organization: each must be in exactly one place, and each running one must be held.
-  ARGV  1 org, 2 cursor ('0' to begin; over at '0'), 3 limit int 1..100 jobs (about; fewer where records are large), 4 mend '1' | '0'
+  ARGV  1 who mends, 2 org, 3 cursor ('0' to begin; over at '0'), 4 limit int 1..100 jobs (about; fewer where records are large),
+        5 mend '1' | '0'
   Returns {next cursor, jobs seen, {what, id, ...}} - two each:
           'nowhere'  a record in no set           mended: to running if it is held, to where it ended if it has, else back to its queue
           'twice'    in more than one set         mended: stays in the one that its lease, its record and its state speak for; if it
                                                   waits, in scheduled rather than in ready
           'unheld'   running, but no session holds it   mended: back to its queue, as a crash of its worker
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
-  Calls <= 8 + 16 and its organization's queues for each job, 40 more for each that is unheld; mending as reindex ]]
+  Calls <= 8 + 16 and its organization's queues for each job, 41 more for each that is unheld; mending as reindex, and 2 ]]
 local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled' }
 
 -- Where a job belongs by its lease (returned too), its record and its state: a job that ended must not run again. nil: it waits.
@@ -131,9 +147,9 @@ local function audit_job(lane, org, id, mend)
 end
 
 local function audit_jobs(keys, args)
-  local lane = open_lane(keys)
-  local org, limit, mend = load_org(lane, check_org(args[1])), to_int(args[3], 'limit', 1, 100), args[4] == '1'
-  local page = call('HSCAN', org_key(org, 'jobs'), check_cursor(args[2]), 'COUNT', org.fields.large and min(limit, LARGE_PAGE) or limit)
+  local lane, who = open_lane(keys), check_who(args[1])
+  local org, limit, mend = load_org(lane, check_org(args[2])), to_int(args[4], 'limit', 1, 100), args[5] == '1'
+  local page = call('HSCAN', org_key(org, 'jobs'), check_cursor(args[3]), 'COUNT', org.fields.large and min(limit, LARGE_PAGE) or limit)
   local wrong = {}
   for i = 1, #page[2], 2 do
     local what = audit_job(lane, org, page[2][i], mend)
@@ -141,8 +157,13 @@ local function audit_jobs(keys, args)
   end
   if #wrong > 0 and mend then reindex(lane, org) end
   save_lane(lane)
+  if #wrong > 0 and mend then
+    local ids = {}
+    for i = 2, #wrong, 2 do ids[i / 2] = wrong[i] end
+    note_mended(lane, who, org.name, some_of(ids), wrong)
+  end
   return { page[1], #page[2] / 2, wrong }
 end
 register('audit_jobs', audit_jobs, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })

@@ -1,9 +1,9 @@
 --[[ org_set - changes settings of an organization, effective at the next claim; it exists from then on.
-  ARGV  1 org, 2.. field, value: 1..16 pairs; value '' puts the default back (lib/org.lua names fields and defaults). paused is
-        '1' or '', paused_by says who
+  ARGV  1 who, 2 org, 3.. field, value: 1..16 pairs; value '' puts the default back (lib/org.lua names fields and defaults). paused is
+        '1' or ''
   Returns 'ok'
   Errors  INVALID naming field, value and range; nothing was changed
-  Calls <= 16 + 12 for each of its queues ]]
+  Calls <= 18 + 12 for each of its queues ]]
 local SETTINGS = {
   weight = { 1, 10000 }, max_running = { 1, 1000000 }, burst = { 1, 1000000 }, max_queued = { 1, 100000000 },
   max_payload_bytes = { 0, 1040000 }, keep_done_ms = { 0, 2592000000 }, keep_done_max = { 0, 1000000 },
@@ -13,8 +13,6 @@ local SETTINGS = {
 local function check_setting(name, value)
   if name == 'paused' then
     if value ~= '1' and value ~= '' then refuse('INVALID', 'paused must be 1 or empty') end
-  elseif name == 'paused_by' then
-    if #value > 128 then refuse('INVALID', format('paused_by has %d bytes, the limit is 128', #value)) end
   elseif name == 'rate' then
     local rate = tonumber(value)
     if value ~= '' and not (rate and find(value, '^%d+%.?%d*$') and rate >= 0.001 and rate <= 1000000) then
@@ -58,16 +56,18 @@ local function limit_tokens(lane, org)
 end
 
 local function org_set(keys, args)
-  local lane = open_lane(keys)
-  local org = load_org(lane, check_org(args[1]))
-  if #args < 3 or #args % 2 == 0 or #args > 33 then refuse('INVALID', 'org_set takes 1..16 pairs of field and value') end
+  local lane, who = open_lane(keys), check_who(args[1])
+  local org = load_org(lane, check_org(args[2]))
+  if #args < 4 or #args % 2 == 1 or #args > 34 then refuse('INVALID', 'org_set takes 1..16 pairs of field and value') end
   local weight, rate = setting(org, 'weight'), org.fields.rate
-  for i = 2, #args, 2 do check_setting(args[i], args[i + 1]) end
+  for i = 3, #args, 2 do check_setting(args[i], args[i + 1]) end
   if not org.known then set_field(org, 'created_ms', lane.now_text) end
   register_org(lane, org)
-  local removed = {}
-  for i = 2, #args, 2 do
+  local removed, before, after = {}, {}, {}
+  for i = 3, #args, 2 do
     local name, value = args[i], args[i + 1]
+    local old = org.fields[name] or ''
+    if old ~= value then before[#before + 1], after[#after + 1] = name .. '=' .. old, name .. '=' .. value end
     if value == '' then
       removed[#removed + 1] = name
       set_field(org, name, nil)
@@ -76,7 +76,10 @@ local function org_set(keys, args)
         removed[#removed + 1] = 'paused_by'
       end
     else
-      if name == 'paused' and not org.fields.paused then set_field(org, 'paused_ms', lane.now_text) end
+      if name == 'paused' and not org.fields.paused then
+        set_field(org, 'paused_ms', lane.now_text)
+        set_field(org, 'paused_by', who)
+      end
       set_field(org, name, value)
     end
   end
@@ -86,10 +89,11 @@ local function org_set(keys, args)
   if org.fields.rate then limit_tokens(lane, org) end
   reindex(lane, org)
   save_lane(lane)
+  if before[1] then note_change(lane, who, 'org_set', org.name, '', table.concat(before, ' '), table.concat(after, ' ')) end
   return 'ok'
 end
 register('org_set', org_set, { 'allow-oom' }, {
-  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ org - what there is to know of an organization. Writes nothing.

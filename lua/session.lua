@@ -4,7 +4,7 @@
         3 timeout_ms  int 1000..3600000: without a beat for so long it is taken for dead
         4 beat_ms     int: at most a third of timeout_ms
   Returns 'ok' | 'exists' (it is open: this is a retry) | 'ended' (it ended here and its jobs are being given back: draw another id)
-  Calls <= 7 ]]
+  Calls <= 8 ]]
 local function open(keys, args)
   local lane, id, kind = open_lane(keys), check_session(args[1]), args[2]
   if kind ~= 'worker' and kind ~= 'scheduler' then refuse('INVALID', 'the kind of a session is worker or scheduler') end
@@ -14,9 +14,10 @@ local function open(keys, args)
   if call('ZSCORE', lane.prefix .. 'sessions', id) then return 'ended' end
   local session = { id = id, key = lane.prefix .. 'session:' .. id, timeout_ms = timeout_ms, beat = 0 }
   beat_session(lane, session, 'kind', kind, 'timeout_ms', timeout_ms, 'beat_ms', beat_ms, 'opened_ms', lane.now_text)
+  note_event(lane, 'session_opened', '', id, kind)
   return 'ok'
 end
-register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZSCORE' })
+register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZSCORE' })
 
 --[[ beat - the heartbeat. Also charges jobs that run longer than they were charged for, and takes those away that are over
   their hard deadline.
@@ -25,7 +26,7 @@ register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD'
           the server's may have been stepped
   Returns {'ok', now_ms, held, {name, ...}}: leases held after the call, and those (at most 64) that an operator has cancelled
           {'lost'}: the session is over; kill its handlers
-  Calls <= 9, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 40 for the organization of
+  Calls <= 9, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 41 for the organization of
         one, 12 for each further queue of it ]]
 local BEAT_CHARGES_MAX, BEAT_OVERDUE_MAX, BEAT_CANCELS_MAX = 64, 16, 64
 local CHARGE_STEP_MS = 1000
@@ -89,22 +90,23 @@ local function beat(keys, args)
   return { 'ok', lane.now_ms, #flat / 2 - #gone, cancelled }
 end
 register('beat', beat, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ close - ends a session and hands its jobs back, uncounted, in bounded steps. Repeat until it answers 0.
   ARGV  1 session, 2 limit int 1..64
   Returns leases left
-  Calls <= 10, 2 for each lease, 40 for each organization, 12 for each further queue of it ]]
+  Calls <= 11, 2 for each lease, 41 for each organization, 12 for each further queue of it ]]
 local function close(keys, args)
   local lane, id, limit = open_lane(keys), check_session(args[1]), to_int(args[2], 'limit', 1, 64)
-  end_session(lane, id)
-  local _, left = give_back(lane, id, 'release', limit)
+  local was_open = end_session(lane, id)
+  local ended, left = give_back(lane, id, 'release', limit)
   save_lane(lane)
+  if was_open then note_event(lane, 'session_closed', '', id, format('%d jobs handed back', ended + left)) end
   return left
 end
 register('close', close, { 'allow-oom' }, {
-  'DEL', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'DEL', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ watch - the sessions a recoverer must look at: those whose deadline is near or past, and those whose deadline is further
@@ -140,7 +142,7 @@ register('watch', watch, { 'no-writes' }, { 'HMGET', 'TIME', 'ZRANGEBYSCORE' })
         2 beat   the beat's number that the caller has watched for a time-out, or '' for a session that has ended
         3 limit  int 1..64
   Returns {'ok', jobs given back, leases left} | {'moved'}: the session has beaten since, or its deadline is yet to come; nothing changed
-  Calls <= 10, 2 for each lease, 40 for each organization, 12 for each further queue of it ]]
+  Calls <= 11, 2 for each lease, 41 for each organization, 12 for each further queue of it ]]
 local function recover(keys, args)
   local lane, id, limit = open_lane(keys), check_session(args[1]), to_int(args[3], 'limit', 1, 64)
   local session = load_session(lane, id)
@@ -152,8 +154,9 @@ local function recover(keys, args)
   end
   local ended, left = give_back(lane, id, 'lost', limit)
   save_lane(lane)
+  if session then note_event(lane, 'session_lost', '', id, format('%d jobs recovered', ended + left)) end
   return { 'ok', ended, left }
 end
 register('recover', recover, { 'allow-oom' }, {
-  'DEL', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'DEL', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })

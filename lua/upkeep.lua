@@ -113,13 +113,15 @@ register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'TIME', 'Z
 
 --[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
   from their workers, whose reports are then stale. Repeat until it answers 0.
-  ARGV  1 org, 2 limit int 1..500 jobs
+  ARGV  1 who, 2 org, 3 limit int 1..500 jobs
   Returns 1: there is more to do, 0: it is gone
-  Calls <= 60 + 11 for each of its queues, 1 for each running job ]]
+  Calls <= 63 + 11 for each of its queues, 1 for each running job ]]
 local function purge(keys, args)
-  local lane = open_lane(keys)
-  local org, limit = load_org(lane, check_org(args[1])), to_int(args[2], 'limit', 1, 500)
-  if not org.fields.paused then
+  local lane, who = open_lane(keys), check_who(args[1])
+  local org, limit = load_org(lane, check_org(args[2])), to_int(args[3], 'limit', 1, 500)
+  local begun, jobs = org.fields.paused_by ~= 'purge', 0
+  if begun then
+    jobs = call('HLEN', org_key(org, 'jobs'))
     set_field(org, 'paused', '1')
     set_field(org, 'paused_by', 'purge')
     set_field(org, 'paused_ms', lane.now_text)
@@ -144,6 +146,7 @@ local function purge(keys, args)
   call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until')) -- at each step: no key may outlive its job for ever
   reindex(lane, org)
   save_lane(lane)
+  if begun and org.known then note_change(lane, who, 'purge', org.name, '', format('%d jobs', jobs), 'gone') end
   if removed > 0 then return 1 end
   for _, part in ipairs({ 'jobs', 'state', 'logs' }) do call('UNLINK', org_key(org, part)) end
   call('ZREM', lane.prefix .. 'orgs', org.name)
@@ -152,13 +155,13 @@ local function purge(keys, args)
   return 0
 end
 register('purge', purge, { 'allow-oom' }, {
-  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'HDEL', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).
   ARGV  1 session  an open one, of kind scheduler
   Returns {'leader', epoch} | {'follower', epoch, leader's session} | {'lost'}: the session is over
-  Calls <= 7 ]]
+  Calls <= 8 ]]
 local function lead(keys, args)
   local lane = open_lane(keys)
   local session = load_session(lane, args[1])
@@ -169,6 +172,7 @@ local function lead(keys, args)
   if found[1] == session.id then return { 'leader', epoch } end
   if found[1] and call('EXISTS', lane.prefix .. 'session:' .. found[1]) == 1 then return { 'follower', epoch, found[1] } end
   call('HSET', lane.clock, 'leader', session.id, 'epoch', epoch + 1)
+  note_event(lane, 'leader', '', session.id, format('epoch %d', epoch + 1))
   return { 'leader', epoch + 1 }
 end
-register('lead', lead, { 'allow-oom' }, { 'EXISTS', 'HMGET', 'HSET', 'TIME' })
+register('lead', lead, { 'allow-oom' }, { 'EXISTS', 'HMGET', 'HSET', 'TIME', 'XADD' })

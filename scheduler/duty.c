@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/who.h"
 
 void duty_failed(const struct duty *duty, struct complaint *complaint, const char *name, uint32_t lane, const struct error *err)
 {
@@ -21,4 +22,12 @@ void duty_worked(struct complaint *complaint, const char *name, uint32_t lane)
 bool duty_is_refused(const struct error *err)
 {
     return err->code == ERR_PROTOCOL || err->code == ERR_INVALID;
+}
+
+void duty_call(struct call *call, const char *function, uint32_t lane)
+{
+    char who[WHO_BYTES];
+
+    call_function(call, function, lane);
+    call_add_string(call, who_am_i(who, "rota-scheduler"));
 }

@@ -34,3 +34,6 @@ void duty_worked(struct complaint *complaint, const char *name, uint32_t lane);
 
 /* True if the call itself was refused, as with a damaged key: it is no use to repeat it as it is. */
 bool duty_is_refused(const struct error *err);
+
+/* Begins a call of a function that also people call, and that wants to know who does. */
+void duty_call(struct call *call, const char *function, uint32_t lane);

@@ -256,7 +256,7 @@ static void on_stand_down(struct ev_loop *loop, ev_timer *timer, int events)
 static void send_intake(struct scheduler *scheduler, const char *verb, const char *why)
 {
     for (uint32_t lane = 0; lane < scheduler->lanes; lane++) {
-        call_function(&scheduler->call, "intake", lane);
+        duty_call(&scheduler->call, "intake", lane);
         call_add_string(&scheduler->call, verb);
         call_add_format(&scheduler->call, "%.250s", why);
         redis_send(scheduler->redis, &scheduler->call, DUTY_TIMEOUT_MS, on_ignored, NULL);

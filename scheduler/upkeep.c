@@ -137,7 +137,7 @@ static void on_audited(const struct reply *reply, const struct error *err, void 
 
 static void audit_indexes(struct keeper *keeper)
 {
-    call_function(&keeper->upkeep->call, "audit", keeper->lane);
+    duty_call(&keeper->upkeep->call, "audit", keeper->lane);
     call_add_string(&keeper->upkeep->call, keeper->org_cursor);
     call_add_int(&keeper->upkeep->call, keeper->org_limit);
     call_add_string(&keeper->upkeep->call, "1");
@@ -190,7 +190,7 @@ static void audit_jobs(struct keeper *keeper)
     struct call *call = &keeper->upkeep->call;
 
     if (keeper->org_at < keeper->org_count) {
-        call_function(call, "audit_jobs", keeper->lane);
+        duty_call(call, "audit_jobs", keeper->lane);
         call_add_string(call, keeper->orgs[keeper->org_at]);
         call_add_string(call, keeper->job_cursor);
         call_add_int(call, AUDIT_JOBS);

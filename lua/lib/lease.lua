@@ -80,6 +80,11 @@ local function route_failure(moves, lane, batch, id, state, report)
   elseif crashed and state[CRASHES] >= setting(org, 'max_crashes') then reason = 'crashes'
   elseif uses_attempt and state[ATTEMPT] >= batch.limit then reason = 'attempts' end
   if reason then
+    if reason ~= 'operator' then
+      local died = moves.died or { reasons = {} }
+      moves.died, died[#died + 1] = died, id
+      if not died.reasons[reason] then died.reasons[#died.reasons + 1], died.reasons[reason] = reason, true end
+    end
     move_to_end(moves, reason == 'operator' and 'cancelled' or 'dead', lane, id, state, reason)
     if lease[LEASE_KEY] then end_key(moves, lease[LEASE_KEY], id) end
   elseif verdict == 'lost' or (verdict == 'release' and batch.delay_ms == 0) then
@@ -143,7 +148,7 @@ local function settle_batches(lane, org, batches, queues)
 end
 
 -- Ends leases of one organization, in batches: the only way out of `running`. Each job is in `running`, and its field in `held` is
--- deleted by the caller afterwards. Calls: <= 40, 2 for each batch, 12 for each further queue.
+-- deleted by the caller afterwards. Calls: <= 41, 2 for each batch, 12 for each further queue.
 local function end_leases(lane, org, batches)
   local moves, keep = new_moves(org), setting(org, 'keep_done_ms') > 0 and setting(org, 'keep_done_max') > 0
   local ended = 0
@@ -158,6 +163,7 @@ local function end_leases(lane, org, batches)
   after_all_ends(lane, org, moves)
   if moves.due then reindex_due(lane, org) end
   place_after(lane, org, moves.queues, ended)
+  if moves.died then note_event(lane, 'dead', org.name, some_of(moves.died), table.concat(moves.died.reasons, ' ')) end
 end
 
 -- The batches that a call ends, by organization.

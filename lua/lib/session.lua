@@ -28,13 +28,15 @@ local function beat_session(lane, session, ...)
   call('ZADD', lane.prefix .. 'sessions', int_text(lane.now_ms + session.timeout_ms), session.id)
 end
 
--- Ends a session in this lane: from here on its owner is a stranger. What it held is given back by the caller. Calls: 4.
+-- Ends a session in this lane: from here on its owner is a stranger. What it held is given back by the caller. True if it was
+-- open. Calls: 4.
 local function end_session(lane, id)
-  call('DEL', lane.prefix .. 'session:' .. id, lane.prefix .. 'beat:' .. id)
+  local was_open = call('DEL', lane.prefix .. 'session:' .. id, lane.prefix .. 'beat:' .. id) > 0
   if call('HGET', lane.clock, 'leader') == id then
     call('HDEL', lane.clock, 'leader')
     call('ZADD', lane.prefix .. 'wake_leader', 0, 0)
   end
+  return was_open
 end
 
 -- Ends at most `limit` of the leases of an ended session, each with `verdict`. When none is left the session is forgotten.

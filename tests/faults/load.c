@@ -52,7 +52,7 @@ struct load *load_new(struct pool *pool, uint64_t seed)
     load->clock_is_true = true;
     for (unsigned org = 0; org < LOAD_ORGS; org++)
         assert_string_equal(pool_call(pool, lane_of(org_of(org), pool->lanes), "org_set",
-                                      "%s max_crashes 1000 keep_done_max 1000000", org_of(org))
+                                      "tester %s max_crashes 1000 keep_done_max 1000000", org_of(org))
                                 ->str,
                             "ok");
     return load;
@@ -146,7 +146,7 @@ static void run_now(struct load *load)
         const redisReply *ids = pool_redis(load->pool, "ZRANGE rota:{%u}:org:%s:scheduled 0 -1", lane, org_of(org));
         for (size_t i = 0; i < ids->elements; i++) {
             char *id = memory_string(ids->element[i]->str);
-            pool_call(load->pool, lane, "reschedule", "%s %s 0", org_of(org), id);
+            pool_call(load->pool, lane, "reschedule", "tester %s %s 0", org_of(org), id);
             free(id);
             if (i >= 32) /* replies live for 64 calls: the next turn goes on */
                 break;

@@ -62,38 +62,39 @@ static const struct {
     {"recover", "w1 1 65"},
     {"recover", "W1 1 1"},
     {"cancel", ""},
-    {"cancel", "acme"},
-    {"cancel", "acme bad/id"},
-    {"cancel", "Acme job1"},
-    {"reschedule", "acme ready"},
-    {"reschedule", "acme ready -1"},
-    {"reschedule", "acme ready 1.5"},
-    {"reschedule", "acme ready 70368744177665"},
-    {"reschedule", "acme bad/id 0"},
-    {"reschedule", "Acme ready 0"},
-    {"redrive", "acme"},
-    {"redrive", "Acme dead"},
-    {"delete", "acme"},
-    {"delete", "Acme dead"},
+    {"cancel", "\t acme job1"},
+    {"cancel", "tester acme"},
+    {"cancel", "tester acme bad/id"},
+    {"cancel", "tester Acme job1"},
+    {"reschedule", "tester acme ready"},
+    {"reschedule", "tester acme ready -1"},
+    {"reschedule", "tester acme ready 1.5"},
+    {"reschedule", "tester acme ready 70368744177665"},
+    {"reschedule", "tester acme bad/id 0"},
+    {"reschedule", "tester Acme ready 0"},
+    {"redrive", "tester acme"},
+    {"redrive", "tester Acme dead"},
+    {"delete", "tester acme"},
+    {"delete", "tester Acme dead"},
     {"org", ""},
     {"org", "Acme"},
     {"job", "acme"},
     {"job", "acme bad/id"},
     {"job", "Acme job1"},
     {"trim", ""},
-    {"purge", "acme"},
-    {"purge", "acme 0"},
-    {"purge", "acme 501"},
-    {"purge", "Acme 1"},
+    {"purge", "tester acme"},
+    {"purge", "tester acme 0"},
+    {"purge", "tester acme 501"},
+    {"purge", "tester Acme 1"},
     {"lead", ""},
     {"audit", ""},
-    {"audit", "x 10 1"},
-    {"audit_jobs", "acme"},
-    {"audit_jobs", "acme -1 10 1"},
-    {"org_set", "acme weight 1e3"},
-    {"org_set", "acme weight 0x10"},
-    {"org_set", "acme weight +5"},
-    {"org_set", "acme rate 1e3"},
+    {"audit", "tester x 10 1"},
+    {"audit_jobs", "tester acme"},
+    {"audit_jobs", "tester acme -1 10 1"},
+    {"org_set", "tester acme weight 1e3"},
+    {"org_set", "tester acme weight 0x10"},
+    {"org_set", "tester acme weight +5"},
+    {"org_set", "tester acme rate 1e3"},
 };
 
 /* One job in each place, another organization, an open session w1 that holds "running". */
@@ -107,7 +108,7 @@ static struct lane_lease make_work(struct fixture *f)
         lane_end(f, &lease, ends[i]);
     }
     lane_enqueue(f, "acme", "cancelled", NULL);
-    lane_call(f, "cancel", "acme cancelled");
+    lane_call(f, "cancel", "tester acme cancelled");
     lane_enqueue(f, "acme", "running", &(struct lane_record){.key = "running"});
     struct lane_lease running = lane_claim_one(f, "w1");
     lane_enqueue(f, "acme", "ready", NULL);
@@ -180,23 +181,23 @@ static const struct {
     {"beat", "w1", 500000},
     {"close", "w1 64", 0},
     {"recover", "w1 7 64", 100000},
-    {"cancel", "acme ready", 0},
-    {"cancel", "acme later", 0},
-    {"cancel", "acme running", 0},
-    {"reschedule", "acme ready 1900000000000", 0},
-    {"reschedule", "acme later 0", 0},
-    {"redrive", "acme dead cancelled", 0},
-    {"delete", "acme ready later dead", 0},
+    {"cancel", "tester acme ready", 0},
+    {"cancel", "tester acme later", 0},
+    {"cancel", "tester acme running", 0},
+    {"reschedule", "tester acme ready 1900000000000", 0},
+    {"reschedule", "tester acme later 0", 0},
+    {"redrive", "tester acme dead cancelled", 0},
+    {"delete", "tester acme ready later dead", 0},
     {"trim", "10", 400000000},
-    {"purge", "acme 500", 0},
-    {"pause", "default pause me", 0},
-    {"pause", "default resume me", 0},
-    {"intake", "stop because", 0},
-    {"intake", "resume because", 0},
-    {"org_set", "acme weight 5 rate 3", 0},
+    {"purge", "tester acme 500", 0},
+    {"pause", "me default pause", 0},
+    {"pause", "me default resume", 0},
+    {"intake", "tester stop because", 0},
+    {"intake", "tester resume because", 0},
+    {"org_set", "tester acme weight 5 rate 3", 0},
     {"promote", "10", 5000},
-    {"audit", "0 10 1", 0},
-    {"audit_jobs", "acme 0 100 1", 0},
+    {"audit", "tester 0 10 1", 0},
+    {"audit_jobs", "tester acme 0 100 1", 0},
     {"lead", "s1", 0},
 };
 #define CALLS (sizeof calls / sizeof calls[0])
@@ -309,9 +310,9 @@ static void a_missing_right_is_told_before_any_change(void **state)
 {
     struct fixture *f = *state;
     static const char *const commands[] = {
-        "del",   "exists", "hdel",   "hget", "hgetall", "hlen",    "hmget",  "hscan",         "hset", "hrandfield",
-        "set",   "time",   "unlink", "zadd", "zcard",   "zmscore", "zrange", "zrangebyscore", "zrem", "zremrangebyrank",
-        "zscan", "zscore"};
+        "del",     "exists",     "hdel",          "hget", "hgetall",         "hlen",  "hmget", "hscan",
+        "hset",    "hrandfield", "set",           "time", "unlink",          "xadd",  "zadd",  "zcard",
+        "zmscore", "zrange",     "zrangebyscore", "zrem", "zremrangebyrank", "zscan", "zscore"};
     unsigned denied = 0;
 
     for (size_t call = 0; call < CALLS; call++) {
@@ -376,14 +377,14 @@ static void an_error_halfway_loses_no_job(void **state)
             halfway++;
             restore(f, key, dump);
 
-            lane_call(f, "audit_jobs", "acme 0 100 1");
-            lane_call(f, "audit_jobs", "%s 0 100 1", lane_org(f, 1));
-            lane_call(f, "audit", "0 100 1");
+            lane_call(f, "audit_jobs", "tester acme 0 100 1");
+            lane_call(f, "audit_jobs", "tester %s 0 100 1", lane_org(f, 1));
+            lane_call(f, "audit", "tester 0 100 1");
 
             bool forgets = strstr("delete trim purge", calls[call].function) != NULL;
             if (!forgets && lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer < jobs)
                 fail_msg("%s %s: with %s of a wrong type a job was lost", calls[call].function, calls[call].arguments, key);
-            const redisReply *rest = reply_element(lane_call(f, "audit_jobs", "acme 0 100 0"), 2);
+            const redisReply *rest = reply_element(lane_call(f, "audit_jobs", "tester acme 0 100 0"), 2);
             if (rest->elements > 0)
                 fail_msg("%s %s: with %s of a wrong type: %s", calls[call].function, calls[call].arguments, key,
                          rest->element[0]->str);

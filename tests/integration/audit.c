@@ -12,7 +12,7 @@ static const char *audit(struct fixture *f, bool mend)
     const char *found = "", *cursor = "0";
 
     do {
-        const redisReply *reply = lane_call(f, "audit", "%s 2 %d", cursor, mend);
+        const redisReply *reply = lane_call(f, "audit", "tester %s 2 %d", cursor, mend);
         const redisReply *words = reply_element(reply, 2);
         cursor = reply_text(reply_element(reply, 0));
         for (size_t i = 0; i < words->elements; i++)
@@ -26,7 +26,7 @@ static const char *audit_jobs(struct fixture *f, const char *org, bool mend)
     const char *found = "", *cursor = "0";
 
     do {
-        const redisReply *reply = lane_call(f, "audit_jobs", "%s %s 100 %d", org, cursor, mend);
+        const redisReply *reply = lane_call(f, "audit_jobs", "tester %s %s 100 %d", org, cursor, mend);
         const redisReply *words = reply_element(reply, 2);
         cursor = reply_text(reply_element(reply, 0));
         for (size_t i = 0; i < words->elements; i++)
@@ -49,11 +49,11 @@ static void make_work(struct fixture *f)
         lane_end(f, &lease, ends[i]);
     }
     lane_enqueue(f, "acme", "cancelled", NULL);
-    lane_call(f, "cancel", "acme cancelled");
+    lane_call(f, "cancel", "tester acme cancelled");
     lane_enqueue(f, "acme", "running", &(struct lane_record){.key = "running"});
     lane_claim_one(f, "w1");
     lane_enqueue_many(f, "acme", "ready", 3, NULL);
-    lane_call(f, "org_set", "%s rate 0.01", third);
+    lane_call(f, "org_set", "tester %s rate 0.01", third);
     lane_enqueue_many(f, third, "job", 2, &(struct lane_record){.queue = "mail"});
     lane_claim(f, &(struct lane_claim){.session = "w1", .queues = "mail"});
     lane_enqueue(f, second, "job", NULL);
@@ -145,7 +145,7 @@ static void claims_mend_what_they_stumble_over(void **state)
     lane_open(f, "w1", 60000);
     lane_enqueue(f, lane_org(f, 1), "job", NULL);
     lane_enqueue(f, "acme", "job", NULL);
-    lane_call(f, "delete", "acme job");
+    lane_call(f, "delete", "tester acme job");
     lane_redis(f, "ZADD %s -5 acme", lane_key(f, "active:default"));
     lane_redis(f, "ZADD %s -5 acme", lane_key(f, "quiet:default"));
 
@@ -314,10 +314,10 @@ static void a_walk_of_many_organizations_sees_each(void **state)
     const char *cursor = "0";
     f->check_each = false;
     for (unsigned n = 0; n < 200; n++)
-        lane_call(f, "org_set", "%s weight 5", lane_org(f, n));
+        lane_call(f, "org_set", "tester %s weight 5", lane_org(f, n));
 
     do {
-        const redisReply *reply = lane_call(f, "audit", "%s 10 0", cursor);
+        const redisReply *reply = lane_call(f, "audit", "tester %s 10 0", cursor);
         cursor = reply_text(reply_element(reply, 0));
         seen += reply_number(reply_element(reply, 1));
     } while (strcmp(cursor, "0") != 0);
@@ -329,11 +329,11 @@ static void arguments_out_of_range_are_refused(void **state)
 {
     struct fixture *f = *state;
 
-    assert_error(lane_call(f, "audit", "0 0 0"), "INVALID limit");
-    assert_error(lane_call(f, "audit", "0 101 0"), "INVALID limit");
-    assert_error(lane_call(f, "audit_jobs", "acme 0 0 0"), "INVALID limit");
-    assert_error(lane_call(f, "audit_jobs", "acme 0 101 0"), "INVALID limit");
-    assert_error(lane_call(f, "audit_jobs", "Acme 0 10 0"), "INVALID organization");
+    assert_error(lane_call(f, "audit", "tester 0 0 0"), "INVALID limit");
+    assert_error(lane_call(f, "audit", "tester 0 101 0"), "INVALID limit");
+    assert_error(lane_call(f, "audit_jobs", "tester acme 0 0 0"), "INVALID limit");
+    assert_error(lane_call(f, "audit_jobs", "tester acme 0 101 0"), "INVALID limit");
+    assert_error(lane_call(f, "audit_jobs", "tester Acme 0 10 0"), "INVALID organization");
 }
 
 int main(void)

@@ -17,7 +17,7 @@ static void assert_calls(struct fixture *f, const char *what, long long most)
 /* An organization with 16 queues that has everything: rate, burst, cap, keys, priorities. */
 static void make_heavy(struct fixture *f, const char *org, unsigned jobs)
 {
-    lane_call(f, "org_set", "%s rate 1000 burst 1000 max_running 1000 weight 50", org);
+    lane_call(f, "org_set", "tester %s rate 1000 burst 1000 max_running 1000 weight 50", org);
     for (unsigned queue = 0; queue < 16; queue++)
         for (unsigned i = 0; i < jobs; i++) {
             const char *id = fixture_text(f, "job%u-%u", queue, i);
@@ -122,7 +122,7 @@ static void unparking_stays_in_bounds(void **state)
     f->check_each = false;
     lane_open(f, "w1", 60000);
     for (unsigned n = 0; n < 32; n++) {
-        lane_call(f, "org_set", "%s rate 1", lane_org(f, n));
+        lane_call(f, "org_set", "tester %s rate 1", lane_org(f, n));
         lane_enqueue_many(f, lane_org(f, n), "job", 2, NULL);
     }
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32});
@@ -142,7 +142,7 @@ static void finish_stays_in_bounds(void **state)
     lane_open(f, "w1", 60000);
     make_heavy(f, "acme", 2);
     make_heavy(f, lane_org(f, 1), 2);
-    lane_call(f, "org_set", "acme max_running 32"); /* so that ends place it in all its queues */
+    lane_call(f, "org_set", "tester acme max_running 32"); /* so that ends place it in all its queues */
     struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = all_queues(f)});
     struct lane_end ends[32];
     for (size_t i = 0; i < got.jobs; i++)
@@ -150,7 +150,7 @@ static void finish_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
 
-    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 3 + 2 * 40 + 2 * 15 * 12 + 32 * 3);
+    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 3 + 2 * 41 + 2 * 15 * 12 + 32 * 3);
 }
 
 /* No two neighbours end alike. */
@@ -175,7 +175,7 @@ static void finish_of_64_runs_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, 64);
 
-    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 3 + 40 + 64 * 3);
+    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 3 + 41 + 64 * 3);
 }
 
 static void sessions_stay_in_bounds(void **state)
@@ -183,7 +183,7 @@ static void sessions_stay_in_bounds(void **state)
     struct fixture *f = *state;
     f->check_each = false;
     lane_call(f, "open", "w1 worker 60000 1000");
-    assert_calls(f, "open", 7);
+    assert_calls(f, "open", 8);
     for (unsigned n = 0; n < 4; n++)
         lane_enqueue_many(f, lane_org(f, n), "job", 16, &(struct lane_record){.timeout_ms = 3600000});
     for (int i = 0; i < 2; i++)
@@ -193,14 +193,14 @@ static void sessions_stay_in_bounds(void **state)
     assert_calls(f, "beat that charges 64 jobs of 4 organizations", 9 + 4 * 14);
     clock_advance_ms(f, 3700000);
     lane_call(f, "beat", "w1");
-    assert_calls(f, "beat that takes 16 overdue jobs", 9 + 4 * 14 + 16 * 2 + 4 * 40);
+    assert_calls(f, "beat that takes 16 overdue jobs", 9 + 4 * 14 + 16 * 2 + 4 * 41);
     lane_call(f, "watch", "99999999 99999999 10");
     assert_calls(f, "watch", 4 + 1);
     clock_advance_ms(f, 60001);
     lane_call(f, "recover", "w1 %s 16", lane_field(f, "session:w1", "beat"));
-    assert_calls(f, "recover", 10 + 16 * 2 + 4 * 40);
+    assert_calls(f, "recover", 11 + 16 * 2 + 4 * 41);
     lane_call(f, "close", "w1 64");
-    assert_calls(f, "close", 10 + 32 * 2 + 4 * 40);
+    assert_calls(f, "close", 11 + 32 * 2 + 4 * 41);
     lane_call(f, "open", "s1 scheduler 60000 1000");
     lane_call(f, "lead", "s1");
     assert_calls(f, "lead", 7);
@@ -217,7 +217,7 @@ static void giving_back_64_jobs_of_16_queues_stays_in_bounds(void **state)
 
     lane_call(f, "close", "w1 64");
 
-    assert_calls(f, "close", 10 + 64 * 2 + 40 + 15 * 12);
+    assert_calls(f, "close", 11 + 64 * 2 + 41 + 15 * 12);
 }
 
 static void control_stays_in_bounds(void **state)
@@ -225,27 +225,27 @@ static void control_stays_in_bounds(void **state)
     struct fixture *f = *state;
     f->check_each = false;
     make_heavy(f, "acme", 8);
-    lane_call(f, "org_set", "acme max_running 1");
+    lane_call(f, "org_set", "tester acme max_running 1");
     lane_open(f, "w1", 60000);
     lane_claim_one(f, "w1"); /* it is at its cap: a change of the cap alone concerns all its queues */
-    lane_call(f, "cancel", "acme job3-1");
-    assert_calls(f, "cancel", 40);
-    lane_call(f, "reschedule", "acme job3-2 %lld", CLOCK_START_MS + 5000);
-    assert_calls(f, "reschedule", 40);
-    lane_call(f, "reschedule", "acme job3-2 0");
-    assert_calls(f, "reschedule back", 40);
+    lane_call(f, "cancel", "tester acme job3-1");
+    assert_calls(f, "cancel", 42);
+    lane_call(f, "reschedule", "tester acme job3-2 %lld", CLOCK_START_MS + 5000);
+    assert_calls(f, "reschedule", 42);
+    lane_call(f, "reschedule", "tester acme job3-2 0");
+    assert_calls(f, "reschedule back", 42);
     for (int queue = 4; queue < 8; queue++)
-        lane_call(f, "cancel", "acme job%d-0", queue);
-    lane_call(f, "redrive", "acme job3-1 job4-0 job5-0 job6-0 job7-0");
-    assert_calls(f, "redrive", 16 + 5 * 26);
-    lane_call(f, "delete", "acme job3-1 job4-0 job5-0 job6-0 job7-0");
-    assert_calls(f, "delete", 16 + 5 * 26);
-    lane_call(f, "pause", "* pause me");
-    assert_calls(f, "pause", 6);
-    lane_call(f, "pause", "* resume me");
-    assert_calls(f, "resume of 16 queues", 6 + 16 * 3);
-    lane_call(f, "intake", "stop because");
-    assert_calls(f, "intake", 4);
+        lane_call(f, "cancel", "tester acme job%d-0", queue);
+    lane_call(f, "redrive", "tester acme job3-1 job4-0 job5-0 job6-0 job7-0");
+    assert_calls(f, "redrive", 18 + 5 * 26);
+    lane_call(f, "delete", "tester acme job3-1 job4-0 job5-0 job6-0 job7-0");
+    assert_calls(f, "delete", 18 + 5 * 26);
+    lane_call(f, "pause", "me * pause");
+    assert_calls(f, "pause", 8);
+    lane_call(f, "pause", "me * resume");
+    assert_calls(f, "resume of 16 queues", 8 + 16 * 3);
+    lane_call(f, "intake", "tester stop because");
+    assert_calls(f, "intake", 6);
 }
 
 static void settings_and_views_stay_in_bounds(void **state)
@@ -255,8 +255,8 @@ static void settings_and_views_stay_in_bounds(void **state)
     lane_open(f, "w1", 60000);
     make_heavy(f, "acme", 2);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 10, .queues = all_queues(f)});
-    lane_call(f, "org_set", "acme weight 300 rate 500 burst %s", "");
-    assert_calls(f, "org_set", 16 + 16 * 12);
+    lane_call(f, "org_set", "tester acme weight 300 rate 500 burst %s", "");
+    assert_calls(f, "org_set", 18 + 16 * 12);
     lane_call(f, "org", "acme");
     assert_calls(f, "org", 14 + 16 * 4);
     lane_call(f, "job", "acme job0-0");
@@ -277,11 +277,11 @@ static void upkeep_stays_in_bounds(void **state)
     assert_calls(f, "promote", 6 + 8 * 26);
     for (unsigned n = 0; n < 8; n++)
         for (int i = 0; i < 4; i++)
-            lane_call(f, "cancel", "%s job%04d", lane_org(f, n), i);
+            lane_call(f, "cancel", "tester %s job%04d", lane_org(f, n), i);
     clock_advance_ms(f, 100000000);
     make_heavy(f, "acme", 1);
     for (int i = 0; i < 16; i++)
-        lane_call(f, "reschedule", "acme job%d-0 %lld", i, clock_ms(f) + 1);
+        lane_call(f, "reschedule", "tester acme job%d-0 %lld", i, clock_ms(f) + 1);
     clock_advance_ms(f, 1);
     for (int i = 0; i < 16; i++)
         lane_redis(f, "DEL %s", lane_key(f, i ? "wake:q%d" : "wake:default", i));
@@ -292,8 +292,8 @@ static void upkeep_stays_in_bounds(void **state)
     make_heavy(f, "acme", 3);
     lane_call(f, "beat", "w1");
     long long taken = (long long)lane_claim(f, &(struct lane_claim){.session = "w1", .want = 20, .queues = all_queues(f)}).jobs;
-    lane_call(f, "purge", "acme 500");
-    assert_calls(f, "purge", 60 + 16 * 11 + taken);
+    lane_call(f, "purge", "tester acme 500");
+    assert_calls(f, "purge", 63 + 16 * 11 + taken);
 }
 
 static void audits_stay_in_bounds(void **state)
@@ -303,14 +303,14 @@ static void audits_stay_in_bounds(void **state)
     lane_open(f, "w1", 60000);
     make_heavy(f, "acme", 2);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 10, .queues = all_queues(f)});
-    lane_call(f, "audit", "0 100 0");
+    lane_call(f, "audit", "tester 0 100 0");
     assert_calls(f, "audit", 4 + 14 + 16 * 6);
     lane_redis(f, "DEL %s", lane_key(f, "active:q9"));
-    lane_call(f, "audit", "0 100 1");
-    assert_calls(f, "audit that mends", 4 + 14 + 16 * 6 + 11 + 16 * 10);
+    lane_call(f, "audit", "tester 0 100 1");
+    assert_calls(f, "audit that mends", 4 + 14 + 16 * 6 + 11 + 16 * 10 + 2);
     assert_true(lane_has(f, "active:q9", "acme"));
     long long jobs = lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer;
-    lane_call(f, "audit_jobs", "acme 0 100 0");
+    lane_call(f, "audit_jobs", "tester acme 0 100 0");
     assert_calls(f, "audit_jobs", 8 + jobs * (16 + 16));
 }
 

@@ -29,7 +29,7 @@ static void a_claim_charges_the_estimate(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 6000);
-    lane_call(f, "org_set", "acme weight 50");
+    lane_call(f, "org_set", "tester acme weight 50");
     lane_enqueue_many(f, "acme", "job", 5, NULL);
     set_estimate(f, "acme", "1000");
     double before = tag(f, "acme");
@@ -143,10 +143,10 @@ static void an_organization_that_drained_keeps_its_debt(void **state)
 static void a_debt_is_kept_however_the_last_job_leaves(void **state)
 {
     struct fixture *f = *state;
-    static const char *const leaves[][2] = {{"cancel", "acme job2"},
-                                            {"delete", "acme job2"},
-                                            {"reschedule", "acme job2 1900000000000"},
-                                            {"org_set", "acme paused 1"}};
+    static const char *const leaves[][2] = {{"cancel", "tester acme job2"},
+                                            {"delete", "tester acme job2"},
+                                            {"reschedule", "tester acme job2 1900000000000"},
+                                            {"org_set", "tester acme paused 1"}};
 
     for (size_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++) {
         fixture_reset(f);
@@ -205,7 +205,7 @@ static void v_and_tags_of_2_to_the_50_stay_exact(void **state)
     assert_string_equal(lane_field(f, "org:acme", "vt:default"), fixture_text(f, "%lld", first + 16 * UNITS_PER_MS));
     lane_enqueue(f, "acme", "again", NULL);
     assert_true((long long)tag(f, "acme") == first + 16 * UNITS_PER_MS);
-    lane_call(f, "org_set", "acme weight 200");
+    lane_call(f, "org_set", "tester acme weight 200");
     assert_true((long long)tag(f, "acme") == first + 10 * UNITS_PER_MS + 48); /* V is at first + 10 ms; half of the rest */
 }
 
@@ -254,7 +254,7 @@ static void who_has_drained_pays_too(void **state)
 
     lane_call(f, "beat", "w1");
     assert_string_equal(lane_field(f, "org:acme", "vt:default"), fixture_text(f, "%d", 2000 * UNITS_PER_MS));
-    lane_call(f, "cancel", "acme job1");
+    lane_call(f, "cancel", "tester acme job1");
     clock_advance_ms(f, 1000);
     lane_call(f, "close", "w1 64");
     assert_string_equal(lane_field(f, "org:acme", "vt:default"), fixture_text(f, "%d", 3001 * UNITS_PER_MS));
@@ -266,7 +266,7 @@ static void the_time_of_a_lost_job_is_paid(void **state)
     lane_open(f, "w1", 6000);
     lane_enqueue(f, "acme", "job1", NULL);
     lane_claim_one(f, "w1");
-    lane_call(f, "cancel", "acme job1");
+    lane_call(f, "cancel", "tester acme job1");
     clock_advance_ms(f, 7000);
 
     lane_call(f, "recover", "w1 %s 64", lane_field(f, "session:w1", "beat"));

@@ -175,7 +175,7 @@ static void an_expired_job_leaves_in_time_also_where_keys_are_kept_shorter_than_
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 6000);
-    lane_call(f, "org_set", "acme keep_unique_ms 1000");
+    lane_call(f, "org_set", "tester acme keep_unique_ms 1000");
     lane_enqueue(f, "acme", "late", &(struct lane_record){.expires_ms = CLOCK_START_MS + 100, .key = "k"});
     clock_advance_ms(f, 100);
 

@@ -39,7 +39,7 @@ static void one_job_of_the_largest_size_can_be_claimed(void **state)
     struct fixture *f = *state;
     char *payload = calloc(1, 1040000);
     lane_open(f, "w1", 6000);
-    lane_call(f, "org_set", "acme max_payload_bytes 1040000");
+    lane_call(f, "org_set", "tester acme max_payload_bytes 1040000");
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.payload = payload, .payload_bytes = 1040000, .timeout_ms = 1000});
     lane_enqueue(f, "acme", "job2", &(struct lane_record){.payload = payload, .payload_bytes = 1040000, .timeout_ms = 1000});
     free(payload);

@@ -20,7 +20,7 @@ static void make_one_of_each(struct fixture *f)
             lane_end(f, &lease, places[i]);
     }
     lane_enqueue(f, "acme", "cancelled", NULL);
-    lane_call(f, "cancel", "acme cancelled");
+    lane_call(f, "cancel", "tester acme cancelled");
     lane_enqueue(f, "acme", "ready", &(struct lane_record){.priority = 1});
     lane_enqueue(f, "acme", "scheduled", &(struct lane_record){.delay_ms = 5000, .queue = "mail", .priority = 1});
 }
@@ -43,8 +43,8 @@ static void waiting_jobs_are_cancelled_at_once(void **state)
     make_one_of_each(f);
     clock_advance_ms(f, 10);
 
-    assert_reply(lane_call(f, "cancel", "acme ready"), "cancelled");
-    assert_reply(lane_call(f, "cancel", "acme scheduled"), "cancelled");
+    assert_reply(lane_call(f, "cancel", "tester acme ready"), "cancelled");
+    assert_reply(lane_call(f, "cancel", "tester acme scheduled"), "cancelled");
 
     for (size_t i = 0; i < 2; i++) {
         assert_string_equal(lane_place(f, "acme", places[i]), "cancelled");
@@ -60,10 +60,10 @@ static void a_running_job_is_marked_and_goes_on(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    assert_reply(lane_call(f, "cancel", "acme running"), "cancelling");
+    assert_reply(lane_call(f, "cancel", "tester acme running"), "cancelling");
 
     assert_string_equal(lane_place(f, "acme", "running"), "running");
-    changes_nothing(f, "cancel", "acme running", "cancelling");
+    changes_nothing(f, "cancel", "tester acme running", "cancelling");
 }
 
 static void a_job_that_has_ended_is_not_cancelled(void **state)
@@ -71,20 +71,20 @@ static void a_job_that_has_ended_is_not_cancelled(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    changes_nothing(f, "cancel", "acme done", "ended");
-    changes_nothing(f, "cancel", "acme dead", "ended");
-    changes_nothing(f, "cancel", "acme cancelled", "ended");
-    changes_nothing(f, "cancel", "acme nothing", "gone");
-    changes_nothing(f, "cancel", "nobody nothing", "gone");
+    changes_nothing(f, "cancel", "tester acme done", "ended");
+    changes_nothing(f, "cancel", "tester acme dead", "ended");
+    changes_nothing(f, "cancel", "tester acme cancelled", "ended");
+    changes_nothing(f, "cancel", "tester acme nothing", "gone");
+    changes_nothing(f, "cancel", "tester nobody nothing", "gone");
 }
 
 static void a_cancelled_keyed_job_is_trimmed_at_the_earlier_moment(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "org_set", "acme keep_unique_ms 1000");
+    lane_call(f, "org_set", "tester acme keep_unique_ms 1000");
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.key = "k"});
 
-    lane_call(f, "cancel", "acme job1");
+    lane_call(f, "cancel", "tester acme job1");
 
     assert_int_equal(lane_score(f, "expiring", "acme"), CLOCK_START_MS + 1000);
 }
@@ -96,8 +96,8 @@ static void a_waiting_job_can_be_moved_to_another_time(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    assert_reply(lane_call(f, "reschedule", "acme ready %lld", CLOCK_START_MS + 7000), "scheduled");
-    assert_reply(lane_call(f, "reschedule", "acme scheduled %lld", CLOCK_START_MS + 3000), "scheduled");
+    assert_reply(lane_call(f, "reschedule", "tester acme ready %lld", CLOCK_START_MS + 7000), "scheduled");
+    assert_reply(lane_call(f, "reschedule", "tester acme scheduled %lld", CLOCK_START_MS + 3000), "scheduled");
 
     assert_string_equal(lane_place(f, "acme", "ready"), "scheduled");
     assert_int_equal(lane_score(f, "org:acme:scheduled", "ready"), CLOCK_START_MS + 7000);
@@ -114,8 +114,8 @@ static void a_due_time_of_0_or_past_means_now(void **state)
     make_one_of_each(f);
     clock_advance_ms(f, 10);
 
-    assert_reply(lane_call(f, "reschedule", "acme scheduled 0"), "ready");
-    assert_reply(lane_call(f, "reschedule", "acme ready %lld", CLOCK_START_MS + 10), "ready");
+    assert_reply(lane_call(f, "reschedule", "tester acme scheduled 0"), "ready");
+    assert_reply(lane_call(f, "reschedule", "tester acme ready %lld", CLOCK_START_MS + 10), "ready");
 
     assert_string_equal(lane_place(f, "acme", "scheduled"), "ready:mail");
     assert_int_equal(lane_score(f, "org:acme:ready:mail", "scheduled"), CLOCK_START_MS + 10 - 60000);
@@ -133,7 +133,7 @@ static void a_retry_can_be_run_now(void **state)
     struct lane_lease lease = lane_claim_one(f, "w1");
     lane_end(f, &lease, "retry 600000 5");
 
-    assert_reply(lane_call(f, "reschedule", "acme job1 0"), "ready");
+    assert_reply(lane_call(f, "reschedule", "tester acme job1 0"), "ready");
 
     assert_string_equal(lane_claim_one(f, "w1").id, "job1");
     assert_int_equal(lane_state(f, "acme", "job1").attempt, 1);
@@ -144,11 +144,11 @@ static void running_and_ended_jobs_are_not_rescheduled(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    changes_nothing(f, "reschedule", "acme running 0", "running");
-    changes_nothing(f, "reschedule", "acme done 0", "ended");
-    changes_nothing(f, "reschedule", "acme dead 0", "ended");
-    changes_nothing(f, "reschedule", "acme cancelled 0", "ended");
-    changes_nothing(f, "reschedule", "acme nothing 0", "gone");
+    changes_nothing(f, "reschedule", "tester acme running 0", "running");
+    changes_nothing(f, "reschedule", "tester acme done 0", "ended");
+    changes_nothing(f, "reschedule", "tester acme dead 0", "ended");
+    changes_nothing(f, "reschedule", "tester acme cancelled 0", "ended");
+    changes_nothing(f, "reschedule", "tester acme nothing 0", "gone");
 }
 
 /* ---- redrive ---- */
@@ -159,7 +159,7 @@ static void dead_and_cancelled_jobs_run_again_with_their_history(void **state)
     make_one_of_each(f);
     clock_advance_ms(f, 10);
 
-    const redisReply *reply = lane_call(f, "redrive", "acme dead cancelled");
+    const redisReply *reply = lane_call(f, "redrive", "tester acme dead cancelled");
 
     assert_reply(reply_element(reply, 0), "ready");
     assert_reply(reply_element(reply, 1), "ready");
@@ -181,7 +181,7 @@ static void a_redriven_job_has_all_its_attempts_again(void **state)
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.queue = "mail", .priority = -1});
     struct lane_lease lease = lane_claim(f, &(struct lane_claim){.session = "w1", .queues = "mail"}).job[0];
     lane_end(f, &lease, "retry 0 1");
-    lane_call(f, "redrive", "acme job1");
+    lane_call(f, "redrive", "tester acme job1");
     assert_string_equal(lane_place(f, "acme", "job1"), "ready:mail");
 
     lease = lane_claim(f, &(struct lane_claim){.session = "w1", .queues = "mail"}).job[0];
@@ -195,11 +195,11 @@ static void jobs_that_are_not_dead_are_not_redriven(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    changes_nothing(f, "redrive", "acme ready", "not_dead");
-    changes_nothing(f, "redrive", "acme scheduled", "not_dead");
-    changes_nothing(f, "redrive", "acme running", "not_dead");
-    changes_nothing(f, "redrive", "acme done", "not_dead");
-    changes_nothing(f, "redrive", "acme nothing", "gone");
+    changes_nothing(f, "redrive", "tester acme ready", "not_dead");
+    changes_nothing(f, "redrive", "tester acme scheduled", "not_dead");
+    changes_nothing(f, "redrive", "tester acme running", "not_dead");
+    changes_nothing(f, "redrive", "tester acme done", "not_dead");
+    changes_nothing(f, "redrive", "tester acme nothing", "gone");
 }
 
 static void a_job_named_twice_is_redriven_once(void **state)
@@ -207,7 +207,7 @@ static void a_job_named_twice_is_redriven_once(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    const redisReply *reply = lane_call(f, "redrive", "acme dead dead");
+    const redisReply *reply = lane_call(f, "redrive", "tester acme dead dead");
 
     assert_reply(reply_element(reply, 0), "ready");
     assert_reply(reply_element(reply, 1), "not_dead");
@@ -222,9 +222,9 @@ static void a_redrive_of_many_respects_the_cap(void **state)
         struct lane_lease lease = lane_claim_one(f, "w1");
         lane_end(f, &lease, "dead");
     }
-    lane_call(f, "org_set", "acme max_running 2");
+    lane_call(f, "org_set", "tester acme max_running 2");
 
-    lane_call(f, "redrive", "acme job0000 job0001 job0002 job0003 job0004");
+    lane_call(f, "redrive", "tester acme job0000 job0001 job0002 job0003 job0004");
 
     assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32}).jobs, 2);
 }
@@ -236,7 +236,7 @@ static void jobs_that_do_not_run_can_be_deleted(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    const redisReply *reply = lane_call(f, "delete", "acme ready scheduled done dead cancelled nothing");
+    const redisReply *reply = lane_call(f, "delete", "tester acme ready scheduled done dead cancelled nothing");
 
     for (size_t i = 0; i < 5; i++)
         assert_reply(reply_element(reply, i), "deleted");
@@ -254,15 +254,15 @@ static void a_running_job_is_not_deleted(void **state)
     make_one_of_each(f);
     lane_call(f, "trim", "1"); /* so that expiring is what delete writes */
 
-    changes_nothing(f, "delete", "acme running", "running");
-    changes_nothing(f, "delete", "acme nothing", "gone");
+    changes_nothing(f, "delete", "tester acme running", "running");
+    changes_nothing(f, "delete", "tester acme nothing", "gone");
 }
 
 static void the_id_of_a_deleted_job_is_free(void **state)
 {
     struct fixture *f = *state;
     make_one_of_each(f);
-    lane_call(f, "delete", "acme done");
+    lane_call(f, "delete", "tester acme done");
 
     assert_string_equal(lane_enqueue(f, "acme", "done", &(struct lane_record){.nonce = 9}), "new");
 }
@@ -272,8 +272,8 @@ static void several_jobs_are_answered_one_by_one(void **state)
     struct fixture *f = *state;
     make_one_of_each(f);
 
-    const redisReply *redriven = lane_call(f, "redrive", "acme done dead nothing cancelled");
-    const redisReply *deleted = lane_call(f, "delete", "acme running nothing done");
+    const redisReply *redriven = lane_call(f, "redrive", "tester acme done dead nothing cancelled");
+    const redisReply *deleted = lane_call(f, "delete", "tester acme running nothing done");
 
     assert_reply(reply_element(redriven, 0), "not_dead");
     assert_reply(reply_element(redriven, 1), "ready");
@@ -290,8 +290,8 @@ static void one_bad_id_refuses_the_whole_call(void **state)
     make_one_of_each(f);
     const char *before = lane_digest(f);
 
-    assert_error(lane_call(f, "redrive", "acme dead bad/id"), "INVALID");
-    assert_error(lane_call(f, "delete", "acme dead bad/id"), "INVALID");
+    assert_error(lane_call(f, "redrive", "tester acme dead bad/id"), "INVALID");
+    assert_error(lane_call(f, "delete", "tester acme dead bad/id"), "INVALID");
 
     assert_string_equal(lane_digest(f), before);
 }
@@ -305,7 +305,7 @@ static void the_key_of_a_deleted_ended_job_keeps_its_time(void **state)
     lane_end(f, &lease, "dead");
     clock_advance_ms(f, 1000);
 
-    lane_call(f, "delete", "acme job1");
+    lane_call(f, "delete", "tester acme job1");
 
     assert_int_equal(lane_score(f, "org:acme:unique_until", "k"), CLOCK_START_MS + DAY_MS);
     assert_string_equal(lane_enqueue(f, "acme", "job2", &(struct lane_record){.key = "k"}), "coalesced job1");

@@ -60,7 +60,7 @@ static void retention_is_the_organizations_setting(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme keep_done_ms 1000 keep_dead_ms 2000");
+    lane_call(f, "org_set", "tester acme keep_done_ms 1000 keep_dead_ms 2000");
     run(f, "done", NULL, "done");
     run(f, "dead", NULL, "dead");
 
@@ -79,7 +79,7 @@ static void a_setting_that_is_shortened_counts_for_what_is_there(void **state)
     lane_open(f, "w1", 60000);
     run(f, "job1", NULL, "done");
 
-    lane_call(f, "org_set", "acme keep_done_ms 1000");
+    lane_call(f, "org_set", "tester acme keep_done_ms 1000");
 
     assert_int_equal(lane_score(f, "expiring", "acme"), CLOCK_START_MS + 1000);
 }
@@ -91,24 +91,24 @@ static void without_retention_a_done_job_is_forgotten_at_once(void **state)
 
     lane_open(f, "w1", 60000);
     for (int i = 0; i < 2; i++) {
-        lane_call(f, "org_set", "acme %s 0", settings[i]);
+        lane_call(f, "org_set", "tester acme %s 0", settings[i]);
         run(f, "job1", NULL, "done");
         assert_false(is_known(f, "job1"));
         run(f, "job1", NULL, "discard");
         assert_false(is_known(f, "job1"));
         run(f, fixture_text(f, "dead%d", i), NULL, "dead");
         assert_true(is_known(f, fixture_text(f, "dead%d", i)));
-        lane_call(f, "org_set", "acme %s %s", settings[i], "");
+        lane_call(f, "org_set", "tester acme %s %s", settings[i], "");
     }
 }
 
 static void without_retention_a_cancelled_job_is_forgotten_too(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "org_set", "acme keep_done_max 0");
+    lane_call(f, "org_set", "tester acme keep_done_max 0");
     lane_enqueue(f, "acme", "job1", NULL);
 
-    assert_reply(lane_call(f, "cancel", "acme job1"), "cancelled");
+    assert_reply(lane_call(f, "cancel", "tester acme job1"), "cancelled");
 
     assert_false(is_known(f, "job1"));
 }
@@ -117,7 +117,7 @@ static void the_oldest_done_jobs_make_room(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme keep_done_max 3 keep_dead_max 2");
+    lane_call(f, "org_set", "tester acme keep_done_max 3 keep_dead_max 2");
     for (int i = 0; i < 5; i++) {
         run(f, fixture_text(f, "done%d", i), NULL, "done");
         run(f, fixture_text(f, "dead%d", i), NULL, "dead");
@@ -179,7 +179,7 @@ static void the_key_of_a_forgotten_job_lives_on(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme keep_done_ms 0");
+    lane_call(f, "org_set", "tester acme keep_done_ms 0");
     run(f, "job1", &keyed, "done");
     assert_false(is_known(f, "job1"));
 
@@ -194,7 +194,7 @@ static void a_key_that_is_not_kept_is_free_at_the_next_trim(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme keep_unique_ms 0");
+    lane_call(f, "org_set", "tester acme keep_unique_ms 0");
     run(f, "job1", &keyed, "done");
 
     trim(f);
@@ -226,8 +226,8 @@ static void the_key_of_a_cancelled_or_deleted_job_ends_too(void **state)
     lane_enqueue(f, "acme", "job2", &(struct lane_record){.key = "k2"});
     lane_enqueue(f, "acme", "job3", &(struct lane_record){.key = "k3", .delay_ms = 1000});
 
-    lane_call(f, "cancel", "acme job1");
-    lane_call(f, "delete", "acme job2 job3");
+    lane_call(f, "cancel", "tester acme job1");
+    lane_call(f, "delete", "tester acme job2 job3");
 
     for (int i = 1; i <= 3; i++)
         assert_int_equal(lane_score(f, "org:acme:unique_until", fixture_text(f, "k%d", i)), CLOCK_START_MS + DAY_MS);
@@ -239,7 +239,7 @@ static void the_key_of_a_redriven_job_lives_as_long_as_the_job(void **state)
     lane_open(f, "w1", 60000);
     run(f, "job1", &keyed, "dead");
 
-    lane_call(f, "redrive", "acme job1");
+    lane_call(f, "redrive", "tester acme job1");
 
     assert_int_equal(lane_count(f, "org:acme:unique_until"), 0);
     clock_advance_ms(f, 2 * DAY_MS);
@@ -255,7 +255,7 @@ static void a_job_redriven_after_its_key_was_forgotten_has_none(void **state)
     clock_advance_ms(f, DAY_MS);
     trim(f);
 
-    assert_reply(reply_element(lane_call(f, "redrive", "acme job1"), 0), "ready");
+    assert_reply(reply_element(lane_call(f, "redrive", "tester acme job1"), 0), "ready");
 
     assert_string_equal(lane_enqueue(f, "acme", "job2", &keyed), "new");
 }
@@ -273,7 +273,7 @@ static void a_job_does_not_end_a_key_that_another_one_has_now(void **state)
         clock_advance_ms(f, DAY_MS);
         trim(f);
         lane_enqueue(f, "acme", "job2", &(struct lane_record){.key = "k", .delay_ms = 10 * DAY_MS});
-        lane_call(f, "redrive", "acme job1");
+        lane_call(f, "redrive", "tester acme job1");
 
         if (i < 3) {
             struct lane_lease lease = lane_claim_one(f, "w1");
@@ -298,8 +298,8 @@ static void a_key_ends_with_its_job_although_its_former_job_ends_in_the_same_cal
     trim(f);
     lane_enqueue(f, "acme", "job2", &keyed);
     clock_advance_ms(f, 1); /* so that job1 is the last */
-    lane_call(f, "redrive", "acme job1");
-    lane_call(f, "org_set", "acme max_crashes 1");
+    lane_call(f, "redrive", "tester acme job1");
+    lane_call(f, "org_set", "tester acme max_crashes 1");
 
     for (int jobs = 0; jobs < 2; jobs++)
         lane_claim_one(f, "w1");
@@ -327,7 +327,7 @@ static void jobs_of_one_moment_are_all_kept_and_all_trimmed(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme keep_done_ms 1000");
+    lane_call(f, "org_set", "tester acme keep_done_ms 1000");
     lane_enqueue_many(f, "acme", "job", 64, NULL);
     for (int i = 0; i < 2; i++) {
         struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32});

@@ -160,7 +160,7 @@ static void a_key_is_of_one_organization(void **state)
 static void a_full_queue_refuses_what_does_not_fit(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "org_set", "acme max_queued 3");
+    lane_call(f, "org_set", "tester acme max_queued 3");
     lane_enqueue(f, "acme", "ready", NULL);
     lane_enqueue(f, "acme", "later", &(struct lane_record){.delay_ms = 1000, .queue = "mail"});
     struct bytes record = lane_record(f, NULL);
@@ -176,7 +176,7 @@ static void a_full_queue_refuses_what_does_not_fit(void **state)
 static void running_jobs_do_not_fill_a_queue(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "org_set", "acme max_queued 1");
+    lane_call(f, "org_set", "tester acme max_queued 1");
     lane_enqueue(f, "acme", "job1", NULL);
     assert_string_equal(lane_enqueue(f, "acme", "job2", NULL), "queue_full");
     lane_open(f, "w1", 6000);
@@ -189,21 +189,21 @@ static void nothing_is_taken_in_while_intake_is_stopped(void **state)
 {
     struct fixture *f = *state;
     lane_enqueue(f, "acme", "job1", NULL);
-    lane_call(f, "intake", "stop %s", "appendfsync is no");
+    lane_call(f, "intake", "tester stop %s", "appendfsync is no");
     const char *before = lane_digest(f);
 
     assert_string_equal(lane_enqueue(f, "acme", "job2", NULL), "intake_paused");
     assert_string_equal(lane_enqueue(f, "acme", "job1", NULL), "exists");
     assert_string_equal(lane_digest(f), before);
 
-    lane_call(f, "intake", "resume because");
+    lane_call(f, "intake", "tester resume because");
     assert_string_equal(lane_enqueue(f, "acme", "job2", NULL), "new");
 }
 
 static void a_payload_above_the_organizations_limit_is_too_large(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "org_set", "acme max_payload_bytes 7");
+    lane_call(f, "org_set", "tester acme max_payload_bytes 7");
     struct bytes record = lane_record(f, &(struct lane_record){.payload = "12345678", .payload_bytes = 8});
 
     const redisReply *reply = lane_call(f, "enqueue", "acme job1 %b", record.data, record.length);

@@ -90,7 +90,7 @@ static void service_is_shared_by_weight(void **state)
     struct fixture *f = *state;
     const char *heavy = lane_org(f, 0), *light = lane_org(f, 1);
     lane_open(f, "w1", 6000);
-    lane_call(f, "org_set", "%s weight 300", heavy);
+    lane_call(f, "org_set", "tester %s weight 300", heavy);
     lane_enqueue_many(f, heavy, "job", 100, NULL);
     lane_enqueue_many(f, light, "job", 100, NULL);
     set_estimate(f, heavy, "30");

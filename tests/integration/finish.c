@@ -199,7 +199,7 @@ static void crashes_allowed_are_the_organizations_setting(void **state)
 {
     struct fixture *f = *state;
     struct lane_lease lease = running_job(f);
-    lane_call(f, "org_set", "acme max_crashes 1");
+    lane_call(f, "org_set", "tester acme max_crashes 1");
 
     lane_end(f, &lease, "crash 0 25");
 
@@ -230,7 +230,7 @@ static void a_cancelled_job_is_cancelled_however_it_ends_except_by_success(void 
         const char *id = fixture_text(f, "job%zu", i);
         lane_enqueue(f, "acme", id, NULL);
         struct lane_lease lease = lane_claim_one(f, "w1");
-        assert_reply(lane_call(f, "cancel", "acme %s", id), "cancelling");
+        assert_reply(lane_call(f, "cancel", "tester acme %s", id), "cancelling");
 
         assert_string_equal(lane_end(f, &lease, verdicts[i][0]), "ok");
 
@@ -301,7 +301,7 @@ static void a_report_has_128_kib_for_a_result_and_4_kib_otherwise(void **state)
         const redisReply *reply = lane_call(f, "finish", arguments, token, (size_t)LANE_TOKEN_BYTES, lease.token,
                                             (size_t)LANE_TOKEN_BYTES, rows[i].verdict, verdict_bytes, report, rows[i].bytes_max);
         assert_reply(reply_element(reply_element(reply, 5), 0), "ok");
-        lane_call(f, "redrive", "acme job1");
+        lane_call(f, "redrive", "tester acme job1");
         lane_call(f, "promote", "1");
         if (i + 1 < sizeof rows / sizeof rows[0])
             lease = lane_claim_one(f, "w1");

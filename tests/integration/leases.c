@@ -123,7 +123,7 @@ static void a_freed_slot_of_a_capped_organization_is_used_in_the_same_call(void 
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme max_running 1");
+    lane_call(f, "org_set", "tester acme max_running 1");
     lane_enqueue_many(f, "acme", "job", 2, NULL);
     struct lane_lease lease = lane_claim_one(f, "w1");
 

@@ -7,17 +7,17 @@
 static void pause_refuses_what_it_does_not_know(void **state)
 {
     struct fixture *f = *state;
-    static const char *const bad[] = {"-mail pause ops", "Default pause ops", "default stop ops", "default pause", "default", "",
-                                      "* Pause x"};
+    static const char *const bad[] = {"ops -mail pause", "ops Default pause", "ops default stop", "ops default", "ops", "",
+                                      "x * Pause"};
     const char *before = lane_digest(f);
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_error(lane_call(f, "pause", bad[i]), "INVALID");
-    assert_error(lane_call(f, "pause", "default pause %s", ""), "INVALID who pauses");
-    assert_error(lane_call(f, "pause", "default pause %0129d", 1), "INVALID who pauses");
+    assert_error(lane_call(f, "pause", "%s default pause", ""), "INVALID who");
+    assert_error(lane_call(f, "pause", "%0129d default pause", 1), "INVALID who");
 
     assert_string_equal(lane_digest(f), before);
-    assert_reply(lane_call(f, "pause", "default pause %0128d", 1), "running");
+    assert_reply(lane_call(f, "pause", "%0128d default pause", 1), "running");
 }
 
 static void a_queue_that_was_used_once_can_be_paused(void **state)
@@ -25,7 +25,7 @@ static void a_queue_that_was_used_once_can_be_paused(void **state)
     struct fixture *f = *state;
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.queue = "mail"});
 
-    assert_reply(lane_call(f, "pause", "mail pause ops"), "running");
+    assert_reply(lane_call(f, "pause", "ops mail pause"), "running");
 
     assert_string_equal(lane_field(f, "clock", "paused:mail"), fixture_text(f, "%lld ops", CLOCK_START_MS));
 }
@@ -33,7 +33,7 @@ static void a_queue_that_was_used_once_can_be_paused(void **state)
 static void a_queue_can_be_paused_before_its_first_job(void **state)
 {
     struct fixture *f = *state;
-    assert_reply(lane_call(f, "pause", "mail pause ops"), "running");
+    assert_reply(lane_call(f, "pause", "ops mail pause"), "running");
     lane_open(f, "w1", 6000);
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.queue = "mail"});
 
@@ -45,22 +45,22 @@ static void pausing_a_queue_and_pausing_all_are_two_things(void **state)
 {
     struct fixture *f = *state;
 
-    assert_reply(lane_call(f, "pause", "default pause ops"), "running");
-    assert_reply(lane_call(f, "pause", "* pause ops"), "running");
-    assert_reply(lane_call(f, "pause", "* resume ops"), "paused");
-    assert_reply(lane_call(f, "pause", "default resume ops"), "paused");
+    assert_reply(lane_call(f, "pause", "ops default pause"), "running");
+    assert_reply(lane_call(f, "pause", "ops * pause"), "running");
+    assert_reply(lane_call(f, "pause", "ops * resume"), "paused");
+    assert_reply(lane_call(f, "pause", "ops default resume"), "paused");
 }
 
 static void intake_tells_what_it_was_before(void **state)
 {
     struct fixture *f = *state;
 
-    assert_reply(lane_call(f, "intake", "stop %s", "appendfsync is no"), "open");
+    assert_reply(lane_call(f, "intake", "tester stop %s", "appendfsync is no"), "open");
     assert_string_equal(lane_field(f, "clock", "intake"), "appendfsync is no");
-    assert_reply(lane_call(f, "intake", "stop %s", "eviction"), "stopped");
+    assert_reply(lane_call(f, "intake", "tester stop %s", "eviction"), "stopped");
     assert_string_equal(lane_field(f, "clock", "intake"), "eviction");
-    assert_reply(lane_call(f, "intake", "resume fixed"), "stopped");
-    assert_reply(lane_call(f, "intake", "resume fixed"), "open");
+    assert_reply(lane_call(f, "intake", "tester resume fixed"), "stopped");
+    assert_reply(lane_call(f, "intake", "tester resume fixed"), "open");
     assert_null(lane_field(f, "clock", "intake"));
 }
 
@@ -69,14 +69,14 @@ static void intake_refuses_what_it_does_not_know(void **state)
     struct fixture *f = *state;
     const char *before = lane_digest(f);
 
-    assert_error(lane_call(f, "intake", "halt because"), "INVALID");
-    assert_error(lane_call(f, "intake", "stop"), "INVALID why");
-    assert_error(lane_call(f, "intake", "stop %s", ""), "INVALID why");
-    assert_error(lane_call(f, "intake", "stop %0257d", 1), "INVALID why");
-    assert_error(lane_call(f, "intake", ""), "INVALID why");
+    assert_error(lane_call(f, "intake", "tester halt because"), "INVALID");
+    assert_error(lane_call(f, "intake", "tester stop"), "INVALID why");
+    assert_error(lane_call(f, "intake", "tester stop %s", ""), "INVALID why");
+    assert_error(lane_call(f, "intake", "tester stop %0257d", 1), "INVALID why");
+    assert_error(lane_call(f, "intake", ""), "INVALID who");
 
     assert_string_equal(lane_digest(f), before);
-    assert_reply(lane_call(f, "intake", "stop %0256d", 1), "open");
+    assert_reply(lane_call(f, "intake", "tester stop %0256d", 1), "open");
 }
 
 static void a_stopped_intake_never_stops_completions(void **state)
@@ -84,7 +84,7 @@ static void a_stopped_intake_never_stops_completions(void **state)
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
     lane_enqueue_many(f, "acme", "job", 2, NULL);
-    lane_call(f, "intake", "stop because");
+    lane_call(f, "intake", "tester stop because");
 
     struct lane_lease lease = lane_claim_one(f, "w1");
     assert_string_equal(lane_end(f, &lease, "retry 0 5"), "ok");

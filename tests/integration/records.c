@@ -345,7 +345,7 @@ static void a_new_organization_of_another_lane_is_refused(void **state)
         return;
     lane_use(f, (f->lane + 1) % f->lanes);
     refused(f, "acme", "job1", lane_record(f, NULL));
-    assert_error(lane_call(f, "org_set", "acme weight 200"), "INVALID organization acme belongs to lane");
+    assert_error(lane_call(f, "org_set", "tester acme weight 200"), "INVALID organization acme belongs to lane");
 }
 
 static void lanes_are_zlibs_crc_32_modulo_any_number(void **state)
@@ -405,7 +405,7 @@ static void a_batch_carries_at_most_1_mib_of_records(void **state)
     struct bytes small =
         lane_record(f, &(struct lane_record){.payload = payload, .payload_bytes = 99}); /* fills up to the limit */
     struct bytes large = lane_record(f, &(struct lane_record){.payload = payload, .payload_bytes = 1048576 - small.length - 17});
-    lane_call(f, "org_set", "acme max_payload_bytes 1040000");
+    lane_call(f, "org_set", "tester acme max_payload_bytes 1040000");
     assert_int_equal(small.length + large.length, 1048576);
 
     const redisReply *fits = lane_call(f, "enqueue", "acme a %b b %b", small.data, small.length, large.data, large.length);
@@ -448,7 +448,7 @@ static void a_lane_knows_64_queues_and_forgets_idle_ones(void **state)
     struct bytes wanted = lane_record(f, &(struct lane_record){.queue = "wanted"});
 
     refused(f, "acme", "job", wanted);
-    lane_call(f, "cancel", "%s job20", lane_org(f, 1));
+    lane_call(f, "cancel", "tester %s job20", lane_org(f, 1));
     accepted(f, "acme", "job", wanted);
 
     assert_null(strstr(lane_field(f, "clock", "queues"), "q20 "));

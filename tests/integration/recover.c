@@ -214,7 +214,7 @@ static void a_cancelled_job_of_a_dead_session_is_cancelled(void **state)
     lane_open(f, "w1", 6000);
     lane_enqueue(f, "acme", "job1", NULL);
     lane_claim_one(f, "w1");
-    lane_call(f, "cancel", "acme job1");
+    lane_call(f, "cancel", "tester acme job1");
     clock_advance_ms(f, 7000);
 
     recover(f, 64);
@@ -227,7 +227,7 @@ static void jobs_of_many_organizations_return_and_their_time_is_paid(void **stat
     struct fixture *f = *state;
     lane_open(f, "w1", 6000);
     for (unsigned n = 0; n < 5; n++) {
-        lane_call(f, "org_set", "%s max_running 2", lane_org(f, n));
+        lane_call(f, "org_set", "tester %s max_running 2", lane_org(f, n));
         lane_enqueue_many(f, lane_org(f, n), "job", 4, NULL);
     }
     assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32}).jobs, 10);

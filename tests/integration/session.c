@@ -126,7 +126,7 @@ static void a_beat_tells_which_jobs_were_cancelled(void **state)
     lane_open(f, "w1", 6000);
     lane_enqueue_many(f, "acme", "job", 3, NULL);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 3});
-    lane_call(f, "cancel", "acme job0001");
+    lane_call(f, "cancel", "tester acme job0001");
 
     const redisReply *first = reply_element(lane_call(f, "beat", "w1"), 3);
     const redisReply *second = reply_element(lane_call(f, "beat", "w1"), 3);
@@ -145,7 +145,7 @@ static void one_beat_tells_of_64_cancelled_jobs_at_most(void **state)
     for (int i = 0; i < 3; i++)
         lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32});
     for (int i = 0; i < 70; i++)
-        assert_reply(lane_call(f, "cancel", "acme job%04d", i), "cancelling");
+        assert_reply(lane_call(f, "cancel", "tester acme job%04d", i), "cancelling");
 
     assert_int_equal(reply_element(lane_call(f, "beat", "w1"), 3)->elements, 64);
 }
@@ -178,7 +178,7 @@ static void an_overdue_job_that_was_cancelled_is_cancelled(void **state)
     lane_open(f, "w1", 6000);
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.key = "k", .timeout_ms = 1});
     lane_claim_one(f, "w1");
-    lane_call(f, "cancel", "acme job1");
+    lane_call(f, "cancel", "tester acme job1");
     clock_advance_ms(f, 20000);
 
     lane_call(f, "beat", "w1");
@@ -203,7 +203,7 @@ static void a_beat_charges_and_takes_in_one_call(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 6000);
-    lane_call(f, "org_set", "acme max_running 4");
+    lane_call(f, "org_set", "tester acme max_running 4");
     for (int i = 0; i < 6; i++)
         lane_enqueue(f, "acme", fixture_text(f, "job%d", i),
                      &(struct lane_record){.timeout_ms = i % 2 ? 1 : 3600000, .queue = i < 3 ? "mail" : NULL});
@@ -288,7 +288,7 @@ static void a_cancelled_job_of_a_closed_session_is_cancelled(void **state)
     lane_open(f, "w1", 6000);
     lane_enqueue(f, "acme", "job1", NULL);
     lane_claim_one(f, "w1");
-    lane_call(f, "cancel", "acme job1");
+    lane_call(f, "cancel", "tester acme job1");
 
     lane_call(f, "close", "w1 64");
 

@@ -97,7 +97,7 @@ static void jobs_of_a_paused_organization_are_promoted_but_not_served(void **sta
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
     lane_enqueue(f, "acme", "job1", &(struct lane_record){.delay_ms = 1});
-    lane_call(f, "org_set", "acme paused 1");
+    lane_call(f, "org_set", "tester acme paused 1");
     clock_advance_ms(f, 1);
 
     assert_promoted(lane_call(f, "promote", "10"), 1, 0);
@@ -131,7 +131,7 @@ static void trim_goes_in_bounded_steps_and_says_when_to_come_back(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme keep_done_ms 1000");
+    lane_call(f, "org_set", "tester acme keep_done_ms 1000");
     lane_enqueue_many(f, "acme", "job", 30, NULL);
     for (size_t n = 0; n < 30; n++) {
         struct lane_lease lease = lane_claim_one(f, "w1");
@@ -166,7 +166,7 @@ static void trim_counts_keys_and_inbox_entries_too(void **state)
     struct fixture *f = *state;
     struct bytes record = lane_record(f, &(struct lane_record){.key = "k"});
     lane_call(f, "inbox", "acme 1-1 %b", record.data, record.length);
-    lane_call(f, "cancel", "acme 1-1");
+    lane_call(f, "cancel", "tester acme 1-1");
     clock_advance_ms(f, DAY_MS);
 
     assert_int_equal(reply_number(reply_element(lane_call(f, "trim", "100"), 0)), 3);
@@ -204,7 +204,7 @@ static void an_entry_that_was_moved_is_not_moved_again_for_a_day(void **state)
 {
     struct fixture *f = *state;
     inbox_one(f, "1-0", NULL);
-    lane_call(f, "delete", "acme 1-0");
+    lane_call(f, "delete", "tester acme 1-0");
     const char *before = lane_digest(f);
 
     assert_string_equal(inbox_one(f, "1-0", NULL), "moved");
@@ -221,7 +221,7 @@ static void an_entry_that_was_moved_is_not_moved_again_for_a_day(void **state)
 static void a_refused_entry_is_refused_again(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "org_set", "acme max_queued 1 max_payload_bytes 10");
+    lane_call(f, "org_set", "tester acme max_queued 1 max_payload_bytes 10");
     lane_enqueue(f, "acme", "taken", &(struct lane_record){.nonce = 5, .key = "k"});
 
     assert_string_equal(inbox_one(f, "1-0", NULL), "queue_full");
@@ -239,11 +239,11 @@ static void a_refused_entry_is_refused_again(void **state)
 static void an_entry_that_found_the_intake_stopped_is_tried_again(void **state)
 {
     struct fixture *f = *state;
-    lane_call(f, "intake", "stop because");
+    lane_call(f, "intake", "tester stop because");
 
     assert_string_equal(inbox_one(f, "1-0", NULL), "intake_paused");
     assert_int_equal(lane_count(f, "inbox_seen"), 0);
-    lane_call(f, "intake", "resume because");
+    lane_call(f, "intake", "tester resume because");
     assert_string_equal(inbox_one(f, "1-0", NULL), "new");
 }
 
@@ -283,7 +283,7 @@ static void a_purged_organization_leaves_no_trace(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme rate 100 burst 100 max_running 50");
+    lane_call(f, "org_set", "tester acme rate 100 burst 100 max_running 50");
     lane_enqueue_many(f, "acme", "job", 10, &(struct lane_record){.queue = "mail"});
     lane_enqueue_many(f, "acme", "job-", 10, NULL);
     lane_enqueue_many(f, "acme", "later", 5, &(struct lane_record){.delay_ms = 1000});
@@ -292,10 +292,10 @@ static void a_purged_organization_leaves_no_trace(void **state)
     static const char *const verdicts[] = {"done", "dead", "retry 1000 5"};
     for (size_t i = 0; i < 3; i++)
         lane_end(f, &got.job[i], verdicts[i]);
-    lane_call(f, "cancel", "acme keyed");
+    lane_call(f, "cancel", "tester acme keyed");
 
     int steps = 0;
-    while (lane_call(f, "purge", "acme 7")->integer == 1)
+    while (lane_call(f, "purge", "tester acme 7")->integer == 1)
         steps++;
 
     assert_in_range(steps, 4, 5); /* 26 jobs */
@@ -320,7 +320,7 @@ static void a_purge_touches_no_other_organization(void **state)
     lane_enqueue_many(f, a, "job", 4, NULL);
     lane_enqueue_many(f, a, "later", 4, &(struct lane_record){.delay_ms = 5});
 
-    while (lane_call(f, "purge", "%s 3", a)->integer == 1)
+    while (lane_call(f, "purge", "tester %s 3", a)->integer == 1)
         ;
 
     assert_int_equal(lane_count(f, fixture_text(f, "org:%s:ready:default", b)), 2);
@@ -336,7 +336,7 @@ static void a_purge_pauses_first(void **state)
     lane_open(f, "w1", 60000);
     lane_enqueue_many(f, "acme", "job", 10, NULL);
 
-    assert_int_equal(lane_call(f, "purge", "acme 2")->integer, 1);
+    assert_int_equal(lane_call(f, "purge", "tester acme 2")->integer, 1);
 
     assert_string_equal(lane_field(f, "org:acme", "paused_by"), "purge");
     assert_string_equal(lane_field(f, "org:acme", "paused_ms"), fixture_text(f, "%lld", CLOCK_START_MS));
@@ -348,7 +348,7 @@ static void a_purge_of_nobody_leaves_nothing(void **state)
     struct fixture *f = *state;
     const char *before = lane_digest(f);
 
-    assert_int_equal(lane_call(f, "purge", "acme 10")->integer, 0);
+    assert_int_equal(lane_call(f, "purge", "tester acme 10")->integer, 0);
 
     assert_string_equal(lane_digest(f), before);
 }

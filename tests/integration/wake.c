@@ -88,7 +88,7 @@ static void an_end_below_the_cap_wakes_a_worker(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "acme max_running 1");
+    lane_call(f, "org_set", "tester acme max_running 1");
     lane_enqueue_many(f, "acme", "job", 2, NULL);
     struct lane_lease lease = lane_claim_one(f, "w1");
     assert_int_equal(tokens(f, "default"), 0);
@@ -174,9 +174,9 @@ static void a_resume_wakes_for_all_that_waited(void **state)
         lane_enqueue(f, lane_org(f, n), "job1", &(struct lane_record){.queue = n % 2 ? "mail" : "default"});
     while (wakes(f, "default") || wakes(f, "mail"))
         ;
-    lane_call(f, "pause", "* pause ops");
+    lane_call(f, "pause", "ops * pause");
 
-    lane_call(f, "pause", "* resume ops");
+    lane_call(f, "pause", "ops * resume");
 
     assert_int_equal(tokens(f, "default"), 6);
     assert_int_equal(tokens(f, "mail"), 6);
@@ -187,7 +187,7 @@ static void a_claim_of_a_paused_queue_wakes_nobody(void **state)
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
     lane_enqueue_many(f, "acme", "job", 5, NULL);
-    lane_call(f, "pause", "default pause ops");
+    lane_call(f, "pause", "ops default pause");
     while (wakes(f, "default"))
         ;
 

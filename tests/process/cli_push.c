@@ -135,7 +135,7 @@ static void a_deployment_that_takes_no_jobs_says_so(void **state)
     struct ran ran;
 
     for (uint32_t lane = 0; lane < pool->lanes; lane++)
-        pool_call(pool, lane, "intake", "stop test");
+        pool_call(pool, lane, "intake", "tester stop test");
     ran = ROTA_MUST(pool, EX_TEMPFAIL, "push", "acme", "t");
 
     assert_has(ran.err, "intake_paused");

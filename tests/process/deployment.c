@@ -68,7 +68,7 @@ static void what_is_no_job_is_rejected_with_the_reason(void **state)
     };
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    assert_string_equal(pool_call(pool, 0, "org_set", "full max_queued 1")->str, "ok");
+    assert_string_equal(pool_call(pool, 0, "org_set", "tester full max_queued 1")->str, "ok");
     pool_push(pool, "full", "only", "t", "");
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

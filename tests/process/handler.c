@@ -214,7 +214,7 @@ static void what_finishes_after_a_term_is_done(void **state)
 
     pool_push(pool, "acme", "unmoved", "unmoved", "");
     WAIT_UNTIL(pool_file(pool, "unmoved")[0]);
-    assert_string_equal(pool_call(pool, 0, "cancel", "acme unmoved")->str, "cancelling");
+    assert_string_equal(pool_call(pool, 0, "cancel", "tester acme unmoved")->str, "cancelling");
     WAIT_UNTIL(pool_job(pool, "acme", "unmoved")->state.attempt_count == 1);
     assert_string_equal(pool_place(pool, "acme", "unmoved"), "done");
     assert_string_equal(pool_result(pool, "acme", "unmoved"), "all\n");

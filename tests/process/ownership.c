@@ -156,7 +156,7 @@ static void a_report_on_a_purged_job_is_stale(void **state)
     pool_scheduler(pool, NULL);
     struct process *worker = start_unaware(pool);
 
-    while (pool_call(pool, 0, "purge", "acme 100")->integer > 0)
+    while (pool_call(pool, 0, "purge", "tester acme 100")->integer > 0)
         ;
     prove_stale(pool, worker);
 

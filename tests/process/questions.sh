@@ -122,9 +122,9 @@ start_programs() {
 }
 
 make_jobs() {
-  call org_set acme max_running 100 >/dev/null
-  call org_set umbrella rate 0.001 >/dev/null
-  call org_set initech paused 1 paused_by alice >/dev/null
+  call org_set tester acme max_running 100 >/dev/null
+  call org_set tester umbrella rate 0.001 >/dev/null
+  call org_set alice initech paused 1 >/dev/null
   enqueue acme order-1 mail '\x81\xa3key\xa8order-42' >/dev/null
   enqueue acme bad-1 bad >/dev/null
   enqueue umbrella mail-1 mail >/dev/null

@@ -189,8 +189,8 @@ static void retention_is_kept(void **state)
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     pool_worker(pool, "--on", "t=@noop", NULL);
-    assert_string_equal(pool_call(pool, 0, "org_set", "acme keep_done_ms 500")->str, "ok");
-    assert_string_equal(pool_call(pool, 0, "org_set", "brief keep_done_ms 0")->str, "ok");
+    assert_string_equal(pool_call(pool, 0, "org_set", "tester acme keep_done_ms 500")->str, "ok");
+    assert_string_equal(pool_call(pool, 0, "org_set", "tester brief keep_done_ms 0")->str, "ok");
 
     pool_push_many(pool, "acme", "job", 50, "t", "");
     pool_push_many(pool, "brief", "job", 50, "t", "");

@@ -183,7 +183,7 @@ static void a_cancel_reaches_the_handler_within_a_beat(void **state)
     WAIT_UNTIL(pool_logged(pool, "acme/") == 2);
 
     int64_t cancelled_mono_ms = clock_mono_ms();
-    assert_string_equal(pool_call(pool, 0, "cancel", "acme job0000")->str, "cancelling");
+    assert_string_equal(pool_call(pool, 0, "cancel", "tester acme job0000")->str, "cancelling");
     pool_wait_place(pool, "acme", "job0000", "cancelled");
 
     assert_true(awake_ms_since(cancelled_mono_ms) < 500 + 500);
@@ -299,7 +299,7 @@ static void a_token_that_only_another_worker_can_use_is_passed_on(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    assert_string_equal(pool_call(pool, 0, "org_set", "slow rate 1 burst 1")->str, "ok");
+    assert_string_equal(pool_call(pool, 0, "org_set", "tester slow rate 1 burst 1")->str, "ok");
     pool_worker(pool, "--slots", "20", "--on", pool_logging(pool, "hold", "exec sleep 600"), "--on",
                 pool_logging(pool, "t", "sleep 0.5"), NULL);
     pool_push_many(pool, "busy", "job", 18, "hold", "");

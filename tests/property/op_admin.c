@@ -36,7 +36,7 @@ static void set_number(struct world *w, struct args *args, const char *name, int
 
 static bool has_setting(const struct args *args, const char *name)
 {
-    for (size_t i = 1; i < args->count; i += 2) {
+    for (size_t i = 2; i < args->count; i += 2) {
         if (strcmp(args->values[i], name) == 0)
             return true;
     }
@@ -92,12 +92,13 @@ void op_org_set(struct world *w)
     struct args args = {0};
 
     note(w, "org_set %s", org->name);
+    args_text(&args, "tester");
     args_text(&args, "%s", org->name);
     if (org->paused ? draw_percent(w, 60) : draw_percent(w, 10)) {
         org->paused = !org->paused;
         add_setting(w, &args, "paused", "%s", org->paused ? "1" : "");
     }
-    for (int count = args.count == 1 ? (int)draw_between(w, 1, 3) : 0; count > 0; count--)
+    for (int count = args.count == 2 ? (int)draw_between(w, 1, 3) : 0; count > 0; count--)
         change_setting(w, &args, org);
     model_limit_owed(org, w->now_us);
     expect_text(w, ask(w, "org_set", &args), "ok", "org_set");
@@ -130,9 +131,9 @@ void op_pause(struct world *w)
     struct args args = {0};
 
     note(w, "%s %s", pause ? "pause" : "resume", name);
+    args_text(&args, "tester");
     args_text(&args, "%s", name);
     args_text(&args, "%s", pause ? "pause" : "resume");
-    args_text(&args, "tester");
     expect_text(w, ask(w, "pause", &args), *paused ? "paused" : "running", "pause");
     *paused = pause;
 }
@@ -143,8 +144,9 @@ void op_intake(struct world *w)
     struct args args = {0};
 
     note(w, "intake %s", stop ? "stop" : "resume");
-    args_text(&args, "%s", stop ? "stop" : "resume");
     args_text(&args, "tester");
+    args_text(&args, "%s", stop ? "stop" : "resume");
+    args_text(&args, "because");
     expect_text(w, ask(w, "intake", &args), w->model->intake_stopped ? "stopped" : "open", "intake");
     w->model->intake_stopped = stop;
 }
@@ -178,21 +180,21 @@ static const struct {
     {"recover", "s1 1 65"},
     {"promote", "0"},
     {"trim", "501"},
-    {"purge", "acme 0"},
-    {"org_set", "acme weight 0"},
-    {"org_set", "acme weight 100 rate 0"},
-    {"org_set", "acme colour red"},
-    {"org_set", "acme paused 2"},
-    {"org_set", "acme weight"},
-    {"pause", "No/Queue pause tester"},
+    {"purge", "tester acme 0"},
+    {"org_set", "tester acme weight 0"},
+    {"org_set", "tester acme weight 100 rate 0"},
+    {"org_set", "tester acme colour red"},
+    {"org_set", "tester acme paused 2"},
+    {"org_set", "tester acme weight"},
+    {"pause", "tester No/Queue pause"},
     {"pause", "default pause"},
-    {"pause", "default maybe tester"},
-    {"intake", "maybe tester"},
-    {"reschedule", "acme job -1"},
-    {"redrive", "acme"},
-    {"delete", "acme bad/id"},
-    {"audit", "0 0 0"},
-    {"audit_jobs", "Acme 0 10 1"},
+    {"pause", "tester default maybe"},
+    {"intake", "tester maybe because"},
+    {"reschedule", "tester acme job -1"},
+    {"redrive", "tester acme"},
+    {"delete", "tester acme bad/id"},
+    {"audit", "tester 0 0 0"},
+    {"audit_jobs", "tester Acme 0 10 1"},
     {"jobs", "acme nowhere 0 10 0"},
 };
 

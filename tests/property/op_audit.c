@@ -18,6 +18,7 @@ static int audit_indexes(struct world *w, const struct model_org *org, bool mend
 
     do {
         struct args args = {0};
+        args_text(&args, "tester");
         args_text(&args, "%s", cursor);
         args_text(&args, "%d", 10);
         args_text(&args, "%d", mend);
@@ -39,6 +40,7 @@ static const char *audit_jobs(struct world *w, const struct model_org *org, cons
 
     do {
         struct args args = {0};
+        args_text(&args, "tester");
         args_text(&args, "%s", org->name);
         args_text(&args, "%s", cursor);
         args_text(&args, "%d", 20);
@@ -137,9 +139,9 @@ static void wake_workers(struct world *w)
 
     if (w->model->paused)
         return;
+    args_text(&args, "tester");
     args_text(&args, "*");
     args_text(&args, "resume");
-    args_text(&args, "tester");
     ask(w, "pause", &args);
 }
 

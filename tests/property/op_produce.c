@@ -212,6 +212,7 @@ void op_cancel(struct world *w)
     struct args args = {0};
 
     note(w, "cancel %s/%s", org->name, id);
+    args_text(&args, "tester");
     args_text(&args, "%s", org->name);
     args_text(&args, "%s", id);
     expect_text(w, ask(w, "cancel", &args), model_cancel(w->model, now_ms(w), job), "cancel");
@@ -226,6 +227,7 @@ void op_reschedule(struct world *w)
     struct args args = {0};
 
     note(w, "reschedule %s/%s in %" PRId64 " ms", org->name, id, due_ms - now_ms(w));
+    args_text(&args, "tester");
     args_text(&args, "%s", org->name);
     args_text(&args, "%s", id);
     args_text(&args, "%" PRId64, due_ms);
@@ -239,6 +241,7 @@ static int draw_victims(struct world *w, const char *function, unsigned places, 
     int count = (int)draw_between(w, 1, 8), found = 0;
 
     draw_victim(w, places, ret_org, ids[found++]);
+    args_text(args, "tester");
     args_text(args, "%s", (*ret_org)->name);
     for (int i = 1; i < count; i++) {
         struct model_org *org;

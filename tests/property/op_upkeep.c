@@ -268,6 +268,7 @@ void op_purge(struct world *w)
     note(w, "purge %s by %d:", org->name, limit);
     while (more) {
         struct args args = {0};
+        args_text(&args, "tester");
         args_text(&args, "%s", org->name);
         args_text(&args, "%d", limit);
         more = reply_number(ask(w, "purge", &args)) == 1;

@@ -258,7 +258,7 @@ unsigned sim_add_org(struct sim *s, int64_t run_us, unsigned refilled)
 
 void sim_set(struct sim *s, unsigned org, const char *settings)
 {
-    const char *arguments = fixture_text(s->f, "%s %s", s->orgs[org].name, settings);
+    const char *arguments = fixture_text(s->f, "tester %s %s", s->orgs[org].name, settings);
 
     assert_reply(lane_call(s->f, "org_set", arguments), "ok");
 }

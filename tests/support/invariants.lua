@@ -72,7 +72,7 @@ end
 
 local KINDS = { -- key part, type, and whether the rest is a name
   { 'clock', 'hash' }, { 'due', 'zset' }, { 'expiring', 'zset' }, { 'schedules', 'zset' }, { 'sessions', 'zset' }, { 'orgs', 'zset' },
-  { 'inbox_seen', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' },
+  { 'inbox_seen', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' }, { 'audit', 'stream' },
   { 'active', 'zset', true }, { 'quiet', 'zset', true }, { 'parked', 'zset', true }, { 'wake', 'zset', true },
   { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
