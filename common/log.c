@@ -2,13 +2,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/memory.h"
 #include "common/units.h"
 
 /* Kept free for what ends a line that was cut: a quote, `,"cut":true`, a brace, the newline. */
@@ -20,6 +23,8 @@
 static const char *log_program = NULL;
 static enum log_level log_level_min = LOG_LEVEL_INFO;
 static bool log_json = false;
+static char *log_path = NULL;
+static int log_fd = STDERR_FILENO;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -129,7 +134,7 @@ static size_t decode_utf8(const unsigned char *text, size_t bytes, uint32_t *ret
  */
 static bool is_control(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x200e || code == 0x200f ||
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x61c || code == 0x200e || code == 0x200f ||
            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
@@ -294,7 +299,7 @@ static void write_line(const struct line *line)
     ssize_t written;
 
     do
-        written = write(STDERR_FILENO, line->bytes, line->length);
+        written = write(log_fd, line->bytes, line->length);
     while (written < 0 && errno == EINTR);
 }
 
@@ -302,7 +307,45 @@ void log_setup(const char *program, enum log_level level, const char *format)
 {
     log_program = program;
     log_level_min = level;
-    log_json = format ? strcmp(format, "json") == 0 : !isatty(STDERR_FILENO);
+    log_json = format ? strcmp(format, "json") == 0 : !isatty(log_fd);
+}
+
+void log_set_level(enum log_level level)
+{
+    log_level_min = level;
+}
+
+static void use(const char *path, int fd)
+{
+    char *old_path = log_path;
+
+    if (log_fd != STDERR_FILENO)
+        close(log_fd);
+    log_path = path ? memory_string(path) : NULL;
+    log_fd = fd;
+    free(old_path);
+}
+
+int log_to_file(const char *path, struct error *err)
+{
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640) : STDERR_FILENO;
+
+    if (fd < 0)
+        return error_set(err, ERR_IO, "log file %s: %s", path, strerror(errno));
+    use(path, fd);
+    return 0;
+}
+
+void log_reopen(void)
+{
+    struct error err;
+
+    if (!log_path)
+        log_info("the log has no file to open again: it goes to standard error", NULL);
+    else if (log_to_file(log_path, &err) < 0)
+        log_error("the log file cannot be opened again, the old one is kept", "err=%s", err.message);
+    else
+        log_info("log file opened again", "file=%s", log_path);
 }
 
 bool log_level_parse(enum log_level *ret, const char *name)
@@ -316,12 +359,17 @@ bool log_level_parse(enum log_level *ret, const char *name)
     return false;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
 bool log_enabled(enum log_level level)
 {
     return level >= log_level_min;
 }
 
-void log_line(enum log_level level, const char *message, const char *fields, ...)
+void log_line_list(enum log_level level, const char *message, const char *fields, va_list args)
 {
     struct fields given = {.at = fields ? fields : ""};
     struct line line = {.length = 0};
@@ -335,10 +383,19 @@ void log_line(enum log_level level, const char *message, const char *fields, ...
     if (log_program)
         put_string(&line, "program", log_program);
     put_string(&line, "msg", message);
-    va_start(given.args, fields);
+    va_copy(given.args, args);
     put_fields(&line, &given);
     va_end(given.args);
     put_end(&line);
     write_line(&line);
     errno = saved_errno;
+}
+
+void log_line(enum log_level level, const char *message, const char *fields, ...)
+{
+    va_list args;
+
+    va_start(args, fields);
+    log_line_list(level, message, fields, args);
+    va_end(args);
 }

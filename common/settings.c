@@ -1,25 +1,62 @@
 #include "common/settings.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "common/library.h"
 #include "common/manual.h"
 
+static int read_level(const struct config *config, enum log_level *ret, struct error *err)
+{
+    const char *name = config_string(config, "log.level"), *debug = getenv("DEBUG_INVOCATION");
+
+    if (!log_level_parse(ret, name))
+        return error_set(err, ERR_INVALID, "log level \"%s\" (%s) must be debug, info, warn or error", name,
+                         config_origin(config, "log.level"));
+    if (debug && strcmp(debug, "1") == 0)
+        *ret = LOG_LEVEL_DEBUG;
+    return 0;
+}
+
 int settings_log(const struct config *config, const char *program, struct error *err)
 {
-    const char *level_name = config_string(config, "log.level"), *format = config_string(config, "log.format");
+    const char *format = config_string(config, "log.format");
     enum log_level level;
 
-    if (!log_level_parse(&level, level_name))
-        return error_set(err, ERR_INVALID, "log level \"%s\" (%s) must be debug, info, warn or error", level_name,
-                         config_origin(config, "log.level"));
-    if (format[0] && strcmp(format, "logfmt") != 0 && strcmp(format, "json") != 0)
-        return error_set(err, ERR_INVALID, "log format \"%s\" (%s) must be logfmt or json", format,
+    if (read_level(config, &level, err) < 0)
+        return err->code;
+    if (strcmp(format, "auto") != 0 && strcmp(format, "logfmt") != 0 && strcmp(format, "json") != 0)
+        return error_set(err, ERR_INVALID, "log format \"%s\" (%s) must be auto, logfmt or json", format,
                          config_origin(config, "log.format"));
-    log_setup(program, level, format[0] ? format : NULL);
+    log_setup(program, level, strcmp(format, "auto") != 0 ? format : NULL);
     return 0;
+}
+
+/* Not for the command line: whoever types a command need not be allowed to write there. */
+static int open_log(const struct config *config, struct error *err)
+{
+    const char *file = config_string(config, "log.file");
+
+    if (file[0] && log_to_file(file, err) < 0)
+        return error_wrap(err, "%s", config_origin(config, "log.file"));
+    return 0;
+}
+
+void settings_reload_log(const struct config_setting *settings, const char *const *known_elsewhere, int argc, char **argv)
+{
+    struct error err;
+    struct config *config = config_new(settings, known_elsewhere, argc, argv, &err);
+    enum log_level level;
+
+    if (config && read_level(config, &level, &err) == 0) {
+        log_set_level(level);
+        log_info("settings read again", "level=%s", log_level_name(level));
+    } else {
+        log_error("settings cannot be read again, the old ones stay", "err=%s", err.message);
+    }
+    config_free(config);
 }
 
 int settings_deployment(const struct config *config, struct deployment_options *ret, struct error *err)
@@ -71,7 +108,7 @@ struct config *settings_begin(const struct config_setting *settings, const char 
         fprintf(stderr, "%s: \"%.200s\" is no flag, and there are no other arguments\nTry: %s --help\n", program,
                 config_argument(config, 0), program);
         *ret_status = EX_USAGE;
-    } else if (settings_log(config, program, &err) < 0) {
+    } else if (open_log(config, &err) < 0 || settings_log(config, program, &err) < 0) {
         fprintf(stderr, "%s: %s\n", program, err.message);
     } else {
         return config;

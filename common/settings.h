@@ -54,10 +54,16 @@
          .words = "debug info warn error"},                                                                        \
         {.key = "log.format",                                                                                      \
          .kind = CONFIG_STRING,                                                                                    \
+         .fallback = "auto",                                                                                       \
          .high = 16,                                                                                               \
          .argument = "FORMAT",                                                                                     \
-         .help = "logfmt or json; by default logfmt on a terminal, else json",                                     \
-         .words = "logfmt json"}
+         .help = "auto, logfmt or json; auto is logfmt on a terminal, else json",                                  \
+         .words = "auto logfmt json"},                                                                             \
+        {.key = "log.file",                                                                                        \
+         .kind = CONFIG_STRING,                                                                                    \
+         .high = 4096,                                                                                             \
+         .argument = "FILE",                                                                                       \
+         .help = "a file to append the log to, instead of standard error; USR1 opens it again"}
 
 #define SETTINGS_SESSION(timeout, beat)                                    \
     {.key = "session.timeout",                                             \
@@ -75,8 +81,12 @@
          .argument = "DURATION",                                           \
          .help = "between two beats; a third of the time-out at most"}
 
-/* Sets up logging as `config` says, for `program` (borrowed). */
+/* Sets up logging as `config` says, for `program` (borrowed). DEBUG_INVOCATION=1 in the environment, which systemd sets with
+ * RestartMode=debug, makes it debug. */
 int settings_log(const struct config *config, const char *program, struct error *err) MUST_CHECK;
+
+/* Reads the settings again, and takes over the level of the log. What is wrong with them is logged, and then it stays. */
+void settings_reload_log(const struct config_setting *settings, const char *const *known_elsewhere, int argc, char **argv);
 
 /* The file with the password, or NULL. */
 const char *settings_password_file(const struct config *config);
@@ -87,7 +97,8 @@ int settings_deployment(const struct config *config, struct deployment_options *
 /* The sysexits code of a program whose config_new failed: EX_USAGE for a flag, EX_CONFIG for a file or a variable. */
 int settings_exit_code(const struct error *err);
 
-/* The start of the main of a program that takes no arguments but flags: reads the settings and sets up logging. Answers --help
+/* The start of the main of a program that takes no arguments but flags: reads the settings and sets up logging, also its file.
+ * Answers --help
  * (`usage`, then the options) and --version itself. Returns the config (gives), or NULL with the exit status in *ret_status. */
 struct config *settings_begin(const struct config_setting *settings, const char *const *known_elsewhere, const char *program,
                               const char *usage, int argc, char **argv, int *ret_status);

@@ -151,6 +151,7 @@ static void what_steers_a_terminal_is_escaped(void **state)
                         "msg=m v=\"\\u009b31m\"\n"); /* U+009B: CSI in one character */
     assert_string_equal(AFTER_HEAD("m", "v=%s", "a\u202eb\u2028"),
                         "msg=m v=\"a\\u202eb\\u2028\"\n"); /* right to left, new line */
+    assert_string_equal(AFTER_HEAD("m", "v=%s", "a\u061cb"), "msg=m v=\"a\\u061cb\"\n");
     assert_string_equal(AFTER_HEAD("m", "v=%s", "\x7f"), "msg=m v=\"\\u007f\"\n");
 }
 
