@@ -32,6 +32,12 @@ static void add_field(struct call *call, const char *name, const char *value)
     call_add_string(call, value);
 }
 
+static void add_number(struct call *call, const char *name, int64_t value)
+{
+    call_add_string(call, name);
+    call_add_int(call, value);
+}
+
 static void keep(struct redis *redis, const char *session)
 {
     struct call call = {0};
@@ -64,15 +70,18 @@ void card_write(struct redis *redis, const struct card *card)
     call_add_string(&call, key_worker(key, card->session));
     add_field(&call, "kind", card->kind);
     add_field(&call, "host", host);
-    call_add_string(&call, "pid");
-    call_add_int(&call, getpid());
+    add_number(&call, "pid", getpid());
     add_field(&call, "version", ROTA_VERSION);
     add_field(&call, "queues", card->queues);
     add_field(&call, "types", card->types);
-    call_add_string(&call, "slots");
-    call_add_int(&call, card->slots);
-    call_add_string(&call, "started_ms");
-    call_add_int(&call, card->started_ms);
+    add_number(&call, "slots", card->slots);
+    add_number(&call, "started_ms", card->started_ms);
+    add_field(&call, "phase", card->phase);
+    if (card->asked) {
+        add_field(&call, "asked", card->asked);
+        add_field(&call, "asked_by", card->asked_by);
+        add_number(&call, "asked_ms", card->asked_ms);
+    }
     send(redis, &call);
     keep(redis, card->session);
     note_seen(redis, card->session);
@@ -85,8 +94,7 @@ void card_end(struct redis *redis, const char *session, const char *why)
 
     call_command(&call, "HSET");
     call_add_string(&call, key_worker(key, session));
-    call_add_string(&call, "stopped_ms");
-    call_add_int(&call, clock_wall_ms());
+    add_number(&call, "stopped_ms", clock_wall_ms());
     add_field(&call, "why", why);
     send(redis, &call);
     keep(redis, session);

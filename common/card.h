@@ -7,12 +7,17 @@
 
 #include "common/redis.h"
 
-#define CARD_KEEP_S (30 * 24 * 3600)
+#define CARD_KEEP_S        (30 * 24 * 3600)
+#define CARD_WHO_BYTES_MAX 128
 
 struct card {
     const char *session, *kind, *queues, *types; /* queues and types: space-separated */
     int slots;
     int64_t started_ms;
+    const char *phase; /* "running", "quiet", "draining" */
+    /* The last that was asked of it, "quiet", "resume", "stop" or "dump", by whom and when; NULL for nothing yet. */
+    const char *asked, *asked_by;
+    int64_t asked_ms;
 };
 
 /* Writes the card of a session that has begun, and again every few seconds while it lives: then it has 30 days again, and one

@@ -42,16 +42,41 @@ static const char *const known_elsewhere[] = {"cli", "handlers", "worker", "sess
 
 static const char usage[] =
     "Usage: rota-scheduler [--redis URL]\n\n"
-    "Moves delayed jobs and the inbox, recovers the jobs of dead workers, keeps retention. Start two or three: one leads.";
+    "Moves delayed jobs and the inbox, recovers the jobs of dead workers, keeps retention. Start two or three: one leads.\n"
+    "TERM or INT stops it. TTIN: dump to the log; HUP: read the settings again; USR1: open the log file again.";
 
-static void on_signal(void *ctx)
+/* What main and the callbacks of its loop have in common. */
+struct scheduler_program {
+    struct program program;
+    int argc; /* for reading the settings again */
+    char **argv;
+    struct scheduler *scheduler;
+};
+
+static void on_stop(void *ctx)
 {
-    struct scheduler **scheduler = ctx;
+    struct scheduler_program *self = ctx;
 
-    scheduler_stop(*scheduler);
+    scheduler_stop(self->scheduler);
 }
 
-static int run(struct program *program, const struct config *config, struct error *err)
+static void on_dump(void *ctx)
+{
+    struct scheduler_program *self = ctx;
+
+    scheduler_dump(self->scheduler);
+}
+
+static void on_reload(void *ctx)
+{
+    struct scheduler_program *self = ctx;
+
+    settings_reload_log(settings, known_elsewhere, self->argc, self->argv);
+}
+
+static const struct program_hooks hooks = {.stop = on_stop, .dump = on_dump, .reload = on_reload};
+
+static int run(struct scheduler_program *self, const struct config *config, struct error *err)
 {
     struct scheduler_options options = {
         .redis_url = config_string(config, "redis.url"),
@@ -60,28 +85,28 @@ static int run(struct program *program, const struct config *config, struct erro
         .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "scheduler.session.beat"),
         .on_stopped = program_stopped,
-        .ctx = program,
+        .ctx = &self->program,
     };
-    struct scheduler *scheduler;
     int rc = 0;
 
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
     options.deployment.lanes = (uint32_t)config_integer(config, "scheduler.lanes");
-    program_begin(program, on_signal, &scheduler);
-    scheduler = scheduler_new(program->loop, &options, err);
-    if (scheduler)
-        ev_run(program->loop, 0);
+    program_begin(&self->program, &hooks, self);
+    options.notify = self->program.notify;
+    self->scheduler = scheduler_new(self->program.loop, &options, err);
+    if (self->scheduler)
+        ev_run(self->program.loop, 0);
     else
         rc = err->code;
-    scheduler_free(scheduler);
-    program_end(program);
+    scheduler_free(self->scheduler);
+    program_end(&self->program);
     return rc;
 }
 
 int main(int argc, char **argv)
 {
-    struct program program = {0};
+    struct scheduler_program self = {.argc = argc, .argv = argv};
     struct error err;
     int status;
     struct config *config;
@@ -90,10 +115,10 @@ int main(int argc, char **argv)
     config = settings_begin(settings, known_elsewhere, "rota-scheduler", usage, argc, argv, &status);
     if (!config)
         return status;
-    if (run(&program, config, &err) < 0) {
+    if (run(&self, config, &err) < 0) {
         fprintf(stderr, "rota-scheduler: %s\n", err.message);
-        program.status = EX_CONFIG;
+        self.program.status = EX_CONFIG;
     }
     config_free(config);
-    return program.status;
+    return self.program.status;
 }

@@ -12,6 +12,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/notify.h"
 #include "common/session.h"
 #include "scheduler/inbox.h"
 #include "scheduler/promotion.h"
@@ -38,6 +39,7 @@ struct scheduler {
     uint32_t lanes;
     bool checking, asking, listening, standing_down, intake_stopped, started;
     int64_t epoch;
+    char leader[TYPE_BYTES_MAX + 1]; /* its session, as a follower knows it */
     int64_t started_ms;
     ev_timer check, stop, stand_down;
     struct deployment_watch watch;
@@ -82,6 +84,22 @@ static void on_ignored(const struct reply *reply, const struct error *err, void 
     (void)reply, (void)err, (void)ctx;
 }
 
+static const char *phase_name(const struct scheduler *scheduler)
+{
+    static const char *const names[] = {"running", "stopping", "stopped"};
+
+    if (scheduler->phase != SCHEDULER_RUNNING)
+        return names[scheduler->phase];
+    if (!scheduler->session || !session_is_open(scheduler->session))
+        return "starting";
+    return leads(scheduler) ? "leading" : "standing by";
+}
+
+static void tell_status(struct scheduler *scheduler)
+{
+    notify_status(scheduler->options.notify, "%s, %u lanes", phase_name(scheduler), scheduler->lanes);
+}
+
 /* rota:leader is for people: who leads, with which epoch. */
 static void show_lead(struct scheduler *scheduler)
 {
@@ -105,6 +123,7 @@ static void take_lead(struct scheduler *scheduler, int64_t epoch)
     scheduler->inbox = inbox_new(&duty, scheduler->inbox_redis);
     scheduler->upkeep = upkeep_new(&duty);
     show_lead(scheduler);
+    tell_status(scheduler);
 }
 
 static void on_lead_answer(const struct reply *reply, const struct error *err, void *ctx)
@@ -118,7 +137,8 @@ static void on_lead_answer(const struct reply *reply, const struct error *err, v
         if (!leads(scheduler))
             take_lead(scheduler, reply_int(reply_at(reply, 1)));
     } else if (reply_is(reply_at(reply, 0), "follower")) {
-        recovery_limit(scheduler->recovery, reply_string(reply_at(reply, 2)));
+        snprintf(scheduler->leader, sizeof scheduler->leader, "%s", reply_string(reply_at(reply, 2)));
+        recovery_limit(scheduler->recovery, scheduler->leader);
     }
 }
 
@@ -181,7 +201,8 @@ static void write_card(struct scheduler *scheduler)
                                                 .queues = "",
                                                 .types = "",
                                                 .slots = 0,
-                                                .started_ms = scheduler->started_ms});
+                                                .started_ms = scheduler->started_ms,
+                                                .phase = "running"});
 }
 
 static void on_open(void *ctx)
@@ -189,6 +210,8 @@ static void on_open(void *ctx)
     struct scheduler *scheduler = ctx;
 
     write_card(scheduler);
+    notify_ready(scheduler->options.notify);
+    tell_status(scheduler);
     log_info("session open", "session=%s lanes=%u", session_id(scheduler->session), scheduler->lanes);
     ask_for_lead(scheduler);
     listen_for_lead(scheduler);
@@ -447,6 +470,7 @@ void scheduler_stop(struct scheduler *scheduler)
     if (scheduler->phase != SCHEDULER_RUNNING)
         return;
     scheduler->phase = SCHEDULER_STOPPING;
+    notify_stopping(scheduler->options.notify);
     if (!scheduler->session) {
         stopped(scheduler, NULL);
         return;
@@ -455,4 +479,21 @@ void scheduler_stop(struct scheduler *scheduler)
     ev_timer_start(scheduler->loop, &scheduler->stop);
     card_end(scheduler->redis, session_id(scheduler->session), "stopped");
     session_close(scheduler->session, on_closed, scheduler);
+}
+
+void scheduler_dump(const struct scheduler *scheduler)
+{
+    log_info("dump: scheduler", "phase=%s session=%s leader=%s epoch=%lld lanes=%u intake_stopped=%d", phase_name(scheduler),
+             scheduler->session ? session_id(scheduler->session) : "",
+             leads(scheduler) ? session_id(scheduler->session) : scheduler->leader, (long long)scheduler->epoch, scheduler->lanes,
+             scheduler->intake_stopped);
+    log_info("dump: duties", "recovery=%s promotion=%d inbox=%d upkeep=%d",
+             !scheduler->recovery ? "none"
+             : leads(scheduler)   ? "all sessions"
+                                  : "the leader",
+             scheduler->promotion != NULL, scheduler->inbox != NULL, scheduler->upkeep != NULL);
+    if (scheduler->redis)
+        log_info("dump: redis", "address=%s up=%d waiting=%u listen_up=%d inbox_up=%d", redis_address(scheduler->redis),
+                 redis_is_up(scheduler->redis), redis_pending(scheduler->redis), redis_is_up(scheduler->listen_redis),
+                 redis_is_up(scheduler->inbox_redis));
 }

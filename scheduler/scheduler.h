@@ -13,6 +13,7 @@
 #include "common/error.h"
 
 struct ev_loop;
+struct notify;
 struct scheduler;
 
 struct scheduler_options {
@@ -20,6 +21,7 @@ struct scheduler_options {
     int64_t timeout_ms, beat_ms;          /* of the session */
     struct deployment_options deployment; /* the session's times, set_up and may_read_config are added */
     int64_t check_every_ms;               /* > 0: between two checks of the deployment */
+    struct notify *notify;                /* who is told how it goes; borrowed */
     /* The scheduler has stopped, or refused to start (`err`). */
     void (*on_stopped)(const struct error *err, void *ctx);
     void *ctx;
@@ -31,3 +33,6 @@ void scheduler_free(struct scheduler *scheduler);
 
 /* Gives up the lead and the session, then calls on_stopped. */
 void scheduler_stop(struct scheduler *scheduler);
+
+/* Writes to the log what it does at this moment: who leads, and which duties it has. */
+void scheduler_dump(const struct scheduler *scheduler);

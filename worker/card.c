@@ -2,6 +2,7 @@
 
 #include <ev.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct worker_card {
     int64_t started_ms;
     struct lane *const *lanes;
     uint32_t lane_count;
+    char phase[16], asked[16], asked_by[CARD_WHO_BYTES_MAX + 1];
+    int64_t asked_ms;
     ev_timer timer;
 };
 
@@ -34,7 +37,11 @@ void worker_card_write(struct worker_card *card, const struct lane *lane)
                                               .queues = queues.data,
                                               .types = types.data,
                                               .slots = (int)options->slots,
-                                              .started_ms = card->started_ms});
+                                              .started_ms = card->started_ms,
+                                              .phase = card->phase,
+                                              .asked = card->asked[0] ? card->asked : NULL,
+                                              .asked_by = card->asked_by,
+                                              .asked_ms = card->asked_ms});
     buffer_clear(&queues);
     buffer_clear(&types);
 }
@@ -48,14 +55,26 @@ static bool has_own_card(const struct worker_card *card, uint32_t lane)
     return true;
 }
 
-static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+static void write_all(struct worker_card *card)
 {
-    struct worker_card *card = timer->data;
-
-    (void)loop, (void)events;
     for (uint32_t i = 0; i < card->lane_count && redis_is_up(card->options.redis); i++)
         if (has_own_card(card, i))
             worker_card_write(card, card->lanes[i]);
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    write_all(timer->data);
+}
+
+void worker_card_tell(struct worker_card *card, const char *phase, const char *asked, const char *asked_by)
+{
+    snprintf(card->phase, sizeof card->phase, "%s", phase);
+    snprintf(card->asked, sizeof card->asked, "%s", asked);
+    snprintf(card->asked_by, sizeof card->asked_by, "%s", asked_by);
+    card->asked_ms = clock_wall_ms();
+    write_all(card);
 }
 
 struct worker_card *worker_card_new(const struct worker_card_options *options)
@@ -64,6 +83,7 @@ struct worker_card *worker_card_new(const struct worker_card_options *options)
 
     card->options = *options;
     card->started_ms = clock_wall_ms();
+    snprintf(card->phase, sizeof card->phase, "running");
     ev_timer_init(&card->timer, on_time, CARD_EVERY_S, CARD_EVERY_S);
     card->timer.data = card;
     ev_timer_start(options->loop, &card->timer);

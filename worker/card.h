@@ -21,7 +21,7 @@ struct worker_card_options {
     unsigned slots;
 };
 
-/* The worker starts now, by the local clock. */
+/* The worker starts now, by the local clock, and is "running". */
 struct worker_card *worker_card_new(const struct worker_card_options *options);
 
 /* To be called after its redis was freed, or before. NULL is fine. */
@@ -29,6 +29,10 @@ void worker_card_free(struct worker_card *card);
 
 /* The lanes whose sessions have cards, from now on; borrowed. */
 void worker_card_follow(struct worker_card *card, struct lane *const *lanes, uint32_t count);
+
+/* What the worker does from now on ("running", "quiet", "draining"), and what was asked of it by whom; written at once. Copies.
+ */
+void worker_card_tell(struct worker_card *card, const char *phase, const char *asked, const char *asked_by);
 
 /* The lane has opened a session. */
 void worker_card_write(struct worker_card *card, const struct lane *lane);

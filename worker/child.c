@@ -463,6 +463,11 @@ bool child_extend(struct child *child, int64_t timeout_ms)
     return true;
 }
 
+pid_t child_pid(const struct child *child)
+{
+    return child->pid > 0 ? child->pid : 0;
+}
+
 void child_stop(struct child *child)
 {
     child->ending.stopped = true;

@@ -67,6 +67,9 @@ typedef void child_cb(const struct child_result *result, void *ctx);
 /* Starts a child. A failure to start it is told by the callback (ending.start_errno). `ctx` is for all callbacks. */
 struct child *child_start(struct ev_loop *loop, const struct child_options *options, child_cb *cb, void *ctx);
 
+/* Its process, 0 if it could not be started or has ended already. */
+pid_t child_pid(const struct child *child);
+
 /* It may run for `timeout_ms` more, from now on. Returns false, and changes nothing, if it was told to end already. */
 bool child_extend(struct child *child, int64_t timeout_ms);
 

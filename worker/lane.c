@@ -448,6 +448,11 @@ size_t lane_reports(const struct lane *lane)
     return lane->end_count;
 }
 
+size_t lane_held(const struct lane *lane)
+{
+    return HASH_COUNT(lane->leases);
+}
+
 unsigned lane_claiming(const struct lane *lane)
 {
     return lane->claiming;

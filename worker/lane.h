@@ -76,6 +76,7 @@ bool lane_is_ready(const struct lane *lane);
 bool lane_is_open(const struct lane *lane);
 size_t lane_reports(const struct lane *lane);    /* ended jobs not yet acknowledged */
 unsigned lane_claiming(const struct lane *lane); /* jobs asked for by the call under way */
+size_t lane_held(const struct lane *lane);       /* jobs that are ours and have not ended */
 
 /* Of the last answer: V, and organizations left in active; ms until a rate-limited one comes back (-1: none); jobs that came. */
 int64_t lane_v(const struct lane *lane);

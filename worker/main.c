@@ -55,11 +55,14 @@ static const char *const known_elsewhere[] = {"cli", "handlers", "scheduler", NU
 
 static const char usage[] =
     "Usage: rota-worker [--redis URL] [--on TYPE=COMMAND]... [--slots N]\n\n"
-    "Takes jobs of many organizations and runs their handlers. TERM or INT drains, a second one stops at once.";
+    "Takes jobs of many organizations and runs their handlers. TERM or INT drains, a second one stops at once.\n"
+    "TSTP: claim no more jobs; CONT: go on; TTIN: dump to the log; HUP: read the settings again; USR1: open the log file again.";
 
 /* What main and the callbacks of its loop have in common. */
 struct worker_program {
     struct program program;
+    int argc; /* for reading the settings again */
+    char **argv;
     struct worker *worker;
     bool draining;
     char names[LANE_QUEUES_MAX][NAME_BYTES_MAX + 1];
@@ -104,16 +107,47 @@ static int read_queues(struct worker_program *self, const struct config *config,
 
 /* ---- signals ---- */
 
-static void on_signal(void *ctx)
+static void on_stop(void *ctx)
 {
     struct worker_program *self = ctx;
 
     if (self->draining)
-        worker_stop_now(self->worker);
+        worker_stop_now(self->worker, "a second signal");
     else
-        worker_drain(self->worker);
+        worker_drain(self->worker, "a signal");
     self->draining = true;
 }
+
+static void on_quiet(void *ctx)
+{
+    struct worker_program *self = ctx;
+
+    worker_quiet(self->worker, "signal TSTP");
+}
+
+static void on_resume(void *ctx)
+{
+    struct worker_program *self = ctx;
+
+    worker_resume(self->worker, "signal CONT");
+}
+
+static void on_dump(void *ctx)
+{
+    struct worker_program *self = ctx;
+
+    worker_dump(self->worker, "signal TTIN");
+}
+
+static void on_reload(void *ctx)
+{
+    struct worker_program *self = ctx;
+
+    settings_reload_log(settings, known_elsewhere, self->argc, self->argv);
+}
+
+static const struct program_hooks hooks = {
+    .stop = on_stop, .quiet = on_quiet, .resume = on_resume, .dump = on_dump, .reload = on_reload};
 
 static int run(struct worker_program *self, const struct config *config, const struct handlers *handlers, struct error *err)
 {
@@ -135,7 +169,8 @@ static int run(struct worker_program *self, const struct config *config, const s
 
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
-    program_begin(&self->program, on_signal, self);
+    program_begin(&self->program, &hooks, self);
+    options.notify = self->program.notify;
     self->worker = worker_new(self->program.loop, &options, err);
     if (self->worker)
         ev_run(self->program.loop, 0);
@@ -148,7 +183,7 @@ static int run(struct worker_program *self, const struct config *config, const s
 
 int main(int argc, char **argv)
 {
-    struct worker_program self = {0};
+    struct worker_program self = {.argc = argc, .argv = argv};
     struct handlers handlers = {0};
     struct error err;
     int status;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/job.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -19,8 +20,9 @@ struct slot {
     struct slots *slots;
     unsigned number;
     struct lane *lane; /* NULL: free */
-    char name[JOB_NAME_BYTES_MAX + 1];
+    char name[JOB_NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
     int attempt, max_attempts;
+    int64_t timeout_ms, started_mono_ms;
     bool disowned; /* it is not ours any more: nobody wants to hear how it ends */
     struct child *child;
 };
@@ -33,6 +35,7 @@ struct slots {
     struct slot *items;
     struct guard *guard;
     unsigned count, taken;
+    struct slots_counts counts;
     bool draining;
 };
 
@@ -102,6 +105,16 @@ static void describe(char *error, const struct child_result *result)
         snprintf(error, JOB_ERROR_BYTES_MAX, "exit %d%s%s", ending->exit, colon, result->error);
 }
 
+static void count_end(struct slots_counts *counts, enum verdict verdict)
+{
+    if (verdict == VERDICT_DONE || verdict == VERDICT_DISCARD)
+        counts->done++;
+    else if (verdict == VERDICT_RELEASE)
+        counts->released++;
+    else
+        counts->failed++;
+}
+
 static void report_child(struct slot *slot, const struct child_result *result)
 {
     struct ending ending = result->ending;
@@ -112,6 +125,7 @@ static void report_child(struct slot *slot, const struct child_result *result)
 
     ending.draining = slot->slots->draining;
     verdict = verdict_of(&ending);
+    count_end(&slot->slots->counts, verdict);
     delay_ms =
         verdict == VERDICT_RELEASE ? (broken ? BROKEN_HANDLER_MS : 0) : verdict_backoff_ms(slot->attempt, random_below(1 << 16));
     describe(error, result);
@@ -158,11 +172,15 @@ static void start(struct slots *slots, struct lane *lane, const struct job *job,
     *slot = (struct slot){.slots = slots,
                           .number = slot->number,
                           .lane = lane,
+                          .timeout_ms = timeout_ms,
+                          .started_mono_ms = clock_mono_ms(),
                           .attempt = job->state.attempt + 1,
                           .max_attempts = job->record.max_attempts ? job->record.max_attempts : (int)handler->max_attempts};
     snprintf(slot->name, sizeof slot->name, "%s", name);
+    snprintf(slot->type, sizeof slot->type, "%s", job->record.type);
     environment = environment_new(job, lane_session(lane), slot->number, slot->attempt, slot->max_attempts, timeout_ms);
     slots->taken++;
+    slots->counts.begun++;
     slot->child = child_start(slots->loop,
                               &(struct child_options){
                                   .argv = handler->argv,
@@ -177,6 +195,14 @@ static void start(struct slots *slots, struct lane *lane, const struct job *job,
                               },
                               on_ended, slot);
     environment_free(environment);
+}
+
+/* The built-in that does nothing. */
+static void run_noop(struct slots *slots, struct lane *lane, const char *name)
+{
+    slots->counts.begun++;
+    count_end(&slots->counts, VERDICT_DONE);
+    report(lane, name, "done", 0, NULL);
 }
 
 /* A record that nobody can read must not come back again and again. */
@@ -203,7 +229,7 @@ void slots_run(struct slots *slots, struct lane *lane, const char *name, const s
     if (!handler)
         report(lane, name, "release", 0, NULL);
     else if (!handler->argv)
-        report(lane, name, "done", 0, NULL);
+        run_noop(slots, lane, name);
     else
         start(slots, lane, &job, name, handler);
     job_clear(&job);
@@ -235,4 +261,28 @@ void slots_kill(struct slots *slots)
     for (unsigned i = 0; i < slots->count; i++)
         if (slots->items[i].child)
             child_kill(slots->items[i].child);
+}
+
+void slots_look(const struct slots *slots, void (*look)(const struct slot_view *view, void *ctx), void *ctx)
+{
+    int64_t now_mono_ms = clock_mono_ms();
+
+    for (unsigned i = 0; i < slots->count; i++) {
+        const struct slot *slot = &slots->items[i];
+        if (slot->child)
+            look(&(struct slot_view){.slot = slot->number,
+                                     .job = slot->name,
+                                     .type = slot->type,
+                                     .attempt = slot->attempt,
+                                     .pid = child_pid(slot->child),
+                                     .elapsed_ms = now_mono_ms - slot->started_mono_ms,
+                                     .timeout_ms = slot->timeout_ms,
+                                     .disowned = slot->disowned},
+                 ctx);
+    }
+}
+
+const struct slots_counts *slots_counts(const struct slots *slots)
+{
+    return &slots->counts;
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "common/handler.h"
 #include "worker/lane.h"
@@ -29,3 +31,24 @@ void slots_drain(struct slots *slots);
 void slots_kill(struct slots *slots);
 
 unsigned slots_taken(const struct slots *slots);
+
+/* A job that runs now. */
+struct slot_view {
+    unsigned slot;
+    const char *job, *type;
+    int attempt;
+    pid_t pid; /* 0: there is none, as after a failed start */
+    int64_t elapsed_ms, timeout_ms;
+    bool disowned; /* it is not ours any more, and is being killed */
+};
+
+/* Shows each of them. */
+void slots_look(const struct slots *slots, void (*look)(const struct slot_view *view, void *ctx), void *ctx);
+
+/* Jobs since the start: those that have begun; and those that have ended done (or discarded), without success, or were handed
+ * back. */
+struct slots_counts {
+    uint64_t begun, done, failed, released;
+};
+
+const struct slots_counts *slots_counts(const struct slots *slots);

@@ -10,8 +10,10 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/notify.h"
 #include "common/random.h"
 #include "worker/card.h"
+#include "worker/dump.h"
 #include "worker/lane.h"
 #include "worker/outlook.h"
 #include "worker/sleeper.h"
@@ -41,10 +43,22 @@ struct worker {
     bool checking;
     struct deployment_watch watch;
     ev_prepare pump; /* runs once per turn of the loop if something has changed */
-    bool changed;
+    bool changed, quiet;
 };
 
 static void pump(struct worker *worker);
+
+static const char *phase_name(const struct worker *worker)
+{
+    static const char *const names[] = {"starting", "running", "draining", "closing", "stopped"};
+
+    return worker->quiet && worker->phase <= WORKER_RUNNING ? "quiet" : names[worker->phase];
+}
+
+static bool may_claim(const struct worker *worker)
+{
+    return worker->phase == WORKER_RUNNING && !worker->quiet;
+}
 
 /* ---- one turn: report, claim, sleep ---- */
 
@@ -61,6 +75,8 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
     if (worker->changed) {
         worker->changed = false;
         pump(worker);
+        notify_status(worker->options.notify, "%s, %u of %u slots", phase_name(worker), slots_taken(worker->slots),
+                      worker->options.slots);
     }
 }
 
@@ -167,12 +183,12 @@ static void pump(struct worker *worker)
             give_up(worker);
         return;
     }
-    if (worker->phase == WORKER_RUNNING)
+    if (may_claim(worker))
         claim(worker); /* takes the reports of the lanes it claims in along */
     report(worker);
     if (worker->phase == WORKER_DRAINING)
         close_when_drained(worker);
-    else if (free_slots(worker) > 0 && any_open_lane(worker))
+    else if (may_claim(worker) && free_slots(worker) > 0 && any_open_lane(worker))
         sleeper_sleep(worker->sleeper, free_slots(worker) <= reserved_slots(worker));
 }
 
@@ -201,7 +217,7 @@ static void on_wake(int64_t lane, const char *key, bool quiet, void *ctx)
     struct worker *worker = ctx;
 
     if (lane >= 0 && lane < worker->lane_count) {
-        if (worker->phase != WORKER_RUNNING || free_slots(worker) <= (quiet ? 0 : reserved_slots(worker)))
+        if (!may_claim(worker) || free_slots(worker) <= (quiet ? 0 : reserved_slots(worker)))
             pass_on(worker, key);
         outlook_wake(worker->outlook, (uint32_t)lane);
     } else {
@@ -217,6 +233,7 @@ static void on_lane_open(struct lane *lane, void *ctx)
     struct worker *worker = ctx;
 
     worker_card_write(worker->card, lane);
+    notify_ready(worker->options.notify);
     log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane), worker->options.slots);
     outlook_expect(worker->outlook, lane);
     note_change(worker);
@@ -492,7 +509,7 @@ static void on_drain_over(struct ev_loop *loop, ev_timer *timer, int events)
     struct worker *worker = timer->data;
 
     (void)loop, (void)events;
-    worker_stop_now(worker);
+    worker_stop_now(worker, "the end of the drain");
 }
 
 static void arm_drain(struct worker *worker, int64_t after_ms, void (*cb)(struct ev_loop *, ev_timer *, int))
@@ -502,12 +519,15 @@ static void arm_drain(struct worker *worker, int64_t after_ms, void (*cb)(struct
     ev_timer_start(worker->loop, &worker->drain);
 }
 
-void worker_drain(struct worker *worker)
+void worker_drain(struct worker *worker, const char *who)
 {
     if (worker->phase >= WORKER_DRAINING)
         return;
-    log_info("draining", "running=%u wait_ms=%lld", slots_taken(worker->slots), (long long)worker->options.drain_ms);
+    log_info("draining", "asked_by=%s running=%u wait_ms=%lld", who, slots_taken(worker->slots),
+             (long long)worker->options.drain_ms);
+    notify_stopping(worker->options.notify);
     worker->phase = WORKER_DRAINING;
+    worker_card_tell(worker->card, phase_name(worker), "stop", who);
     slots_drain(worker->slots);
     if (worker->lane_count == 0) {
         stopped(worker, NULL);
@@ -517,15 +537,53 @@ void worker_drain(struct worker *worker)
     note_change(worker);
 }
 
-void worker_stop_now(struct worker *worker)
+void worker_stop_now(struct worker *worker, const char *who)
 {
     if (worker->phase >= WORKER_CLOSING)
         return;
-    worker_drain(worker);
+    worker_drain(worker, who);
     if (worker->phase != WORKER_DRAINING)
         return;
-    log_info("handing back what still runs", "running=%u", slots_taken(worker->slots));
+    log_info("handing back what still runs", "asked_by=%s running=%u", who, slots_taken(worker->slots));
     slots_kill(worker->slots);
     arm_drain(worker, redis_is_up(worker->redis) ? worker->options.timeout_ms : AWAY_MS_MAX, on_give_up);
     note_change(worker);
+}
+
+/* ---- other wishes ---- */
+
+void worker_quiet(struct worker *worker, const char *who)
+{
+    if (worker->phase > WORKER_RUNNING || worker->quiet)
+        return;
+    log_info("quiet: no more jobs are claimed", "asked_by=%s running=%u", who, slots_taken(worker->slots));
+    worker->quiet = true;
+    worker_card_tell(worker->card, phase_name(worker), "quiet", who);
+    note_change(worker);
+}
+
+void worker_resume(struct worker *worker, const char *who)
+{
+    if (worker->phase > WORKER_RUNNING || !worker->quiet)
+        return;
+    log_info("claiming jobs again", "asked_by=%s", who);
+    worker->quiet = false;
+    for (uint32_t i = 0; i < worker->lane_count; i++)
+        outlook_expect(worker->outlook, worker->lanes[i]);
+    worker_card_tell(worker->card, phase_name(worker), "resume", who);
+    note_change(worker);
+}
+
+void worker_dump(struct worker *worker, const char *who)
+{
+    free(dump_write(&(struct dump_subject){.phase = phase_name(worker),
+                                           .slot_count = worker->options.slots,
+                                           .slots = worker->slots,
+                                           .lanes = worker->lanes,
+                                           .lane_count = worker->lane_count,
+                                           .queues = worker->options.queues,
+                                           .queue_count = worker->options.queue_count,
+                                           .redis = worker->redis,
+                                           .sleep_redis = worker->sleep_redis},
+                    who));
 }

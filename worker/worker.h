@@ -12,6 +12,7 @@
 #include "common/handler.h"
 
 struct ev_loop;
+struct notify;
 struct worker;
 
 #define WORKER_SLOTS_MAX       1024
@@ -34,6 +35,7 @@ struct worker_options {
     int64_t drain_ms;                     /* how long a drain waits for running jobs */
     struct deployment_options deployment; /* the session's times are added */
     int64_t check_every_ms;               /* > 0: between two checks of the deployment */
+    struct notify *notify;                /* who is told how it goes; borrowed */
     /* The worker has stopped: drained, or refused to start (`err`). */
     void (*on_stopped)(const struct error *err, void *ctx);
     void *ctx;
@@ -43,8 +45,17 @@ struct worker_options {
 struct worker *worker_new(struct ev_loop *loop, const struct worker_options *options, struct error *err);
 void worker_free(struct worker *worker);
 
+/* In what follows `who` asked for it: "signal TERM", "ann@host". It is logged, and stands on the worker's card. */
+
+/* Takes no more jobs; goes on running, reporting and beating. And takes jobs again. */
+void worker_quiet(struct worker *worker, const char *who);
+void worker_resume(struct worker *worker, const char *who);
+
 /* Takes no more jobs, waits up to drain_ms for those that run, hands back the rest, closes its sessions, calls on_stopped. */
-void worker_drain(struct worker *worker);
+void worker_drain(struct worker *worker, const char *who);
 
 /* The same without waiting: kills what runs. */
-void worker_stop_now(struct worker *worker);
+void worker_stop_now(struct worker *worker, const char *who);
+
+/* Tells what it does at this moment (dump.h). */
+void worker_dump(struct worker *worker, const char *who);
