@@ -25,7 +25,6 @@ static int dead_list(struct cli *cli, struct error *err)
         .type = config_string(cli->config, "cli.job.type"),
         .queue = "",
         .newest = config_bool(cli->config, "cli.job.newest"),
-        .limit = config_integer(cli->config, "cli.job.limit"),
     };
 
     for (size_t i = 0; i < LISTING_STATES; i++)

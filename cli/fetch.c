@@ -1,5 +1,6 @@
 #include "cli/fetch.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,50 @@ void fetched_clear(struct fetched *fetched)
     job_clear(&fetched->job);
     free(fetched->record);
     *fetched = (struct fetched){0};
+}
+
+/* ---- a place in a set ---- */
+
+static void on_score(const struct reply *reply, void *ctx)
+{
+    *(int64_t *)ctx = reply_is_nil(reply) ? INT64_MIN : reply_int(reply);
+}
+
+static void begin_on(struct call *call, const char *command, const char *key)
+{
+    call_command(call, command);
+    call_add_string(call, key);
+}
+
+const char *fetch_key(const struct cli *cli, const char *org, const char *set, char ret_key[KEY_BYTES_MAX])
+{
+    char part[2 * NAME_BYTES_MAX + 16];
+
+    snprintf(part, sizeof part, "org:%s:%s", org, set);
+    return key_in_lane(ret_key, cli_lane(cli, org), part);
+}
+
+int fetch_rank_behind(struct cli *cli, const char *key, int64_t score, const char *member, bool newest, int64_t *ret_from,
+                      struct error *err)
+{
+    int64_t found = INT64_MIN, rank = INT64_MIN, before = 0;
+    struct call call = {0};
+
+    begin_on(&call, "ZSCORE", key);
+    call_add_string(&call, member);
+    cli_send(cli, &call, on_score, &found);
+    begin_on(&call, newest ? "ZREVRANK" : "ZRANK", key);
+    call_add_string(&call, member);
+    cli_send(cli, &call, on_score, &rank);
+    begin_on(&call, "ZCOUNT", key); /* those of the same score come again, rather than being passed over */
+    call_add_format(&call, "%s%" PRId64, newest ? "(" : "", newest ? score : INT64_MIN);
+    call_add_format(&call, "%s%" PRId64, newest ? "" : "(", newest ? INT64_MAX : score);
+    cli_send(cli, &call, on_score, &before);
+    call_clear(&call);
+    if (cli_settle(cli, err) < 0)
+        return err->code;
+    *ret_from = found == score && rank >= 0 ? rank + 1 : before;
+    return 0;
 }
 
 /* ---- pages ---- */

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "common/job.h"
+#include "common/keys.h"
 
 /* A job with the bytes that it borrows from. All zeroes is none. */
 struct fetched {
@@ -18,6 +19,14 @@ void fetched_clear(struct fetched *fetched);
 
 /* Told of each job of a page; `job` is borrowed for the call, without its payload. False ends the walk. May not call Redis. */
 typedef bool fetch_visit(const struct job *job, void *ctx);
+
+/* The key of a set of an organization's jobs. */
+const char *fetch_key(const struct cli *cli, const char *org, const char *set, char ret_key[KEY_BYTES_MAX]);
+
+/* How many members of the sorted set `key` stand before what comes behind `member` with `score`, in its order or from the newest
+ * on; also where that is not there any more. */
+int fetch_rank_behind(struct cli *cli, const char *key, int64_t score, const char *member, bool newest, int64_t *ret_from,
+                      struct error *err) MUST_CHECK;
 
 /* Visits the jobs of one set ("ready:<queue>", "scheduled", ...) in its order, or from its newest on, in pages, from the one that
  * has `from` jobs before it. *ret_ended: the visitor ended it, there may be more. */

@@ -52,7 +52,6 @@ static int job_list(struct cli *cli, struct error *err)
         .type = config_string(cli->config, "cli.job.type"),
         .queue = config_string(cli->config, "cli.job.queue"),
         .newest = config_bool(cli->config, "cli.job.newest"),
-        .limit = config_integer(cli->config, "cli.job.limit"),
     };
 
     if (options.queue[0] && name_check(options.queue, "queue", err) < 0)

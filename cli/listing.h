@@ -2,15 +2,15 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/paging.h"
 
 #define LISTING_STATES 6
 
 /* "running", "ready", ...: in the order in which they are listed. */
 extern const char *const listing_states[LISTING_STATES];
 
-#define SETTINGS_LISTING                                                                  \
-    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"),            \
-        FLAG_NUMBER("cli.job.", "limit", "50", 0, INT64_MAX, "how many at most; 0: all"), \
+#define SETTINGS_LISTING                                                                              \
+    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"), SETTINGS_PAGING("50"), \
         FLAG_BOOL("cli.job.", "newest", 0, "from the end of each state on")
 
 struct listing_options {
@@ -18,8 +18,8 @@ struct listing_options {
     bool states[LISTING_STATES]; /* those to list */
     const char *queue, *type;    /* only of these; "": any */
     bool newest;                 /* each state from its end on */
-    int64_t limit;               /* 0: none */
 };
 
-/* Prints the jobs of the organizations that were given as arguments, or of all. ERR_NOT_FOUND for one that does not exist. */
+/* Prints the jobs of the organizations that were given as arguments, or of all, from --cursor on and at most --limit.
+ * ERR_NOT_FOUND for one that does not exist. */
 int listing_print(struct cli *cli, const struct listing_options *options, struct error *err) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "cli/change.h"
 #include "cli/connection.h"
 #include "cli/orgs.h"
+#include "cli/paging.h"
 #include "common/keys.h"
 #include "common/memory.h"
 
@@ -152,19 +153,43 @@ static json_t *queue_to_json(const struct queue *queue, bool all_paused)
     return object;
 }
 
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct queue *)a)->name, ((const struct queue *)b)->name);
+}
+
+/* By name, from the cursor on. */
+static void list_queues(struct cli *cli, struct queues *queues)
+{
+    int64_t limit = paging_limit(cli), shown = 0;
+    struct list *list = list_new(&cli->output, queue_columns);
+    size_t i = 0;
+
+    if (queues->count > 1)
+        qsort(queues->items, queues->count, sizeof *queues->items, compare);
+    for (; i < queues->count && shown < limit; i++) {
+        if (strcmp(queues->items[i].name, paging_cursor(cli)) <= 0)
+            continue;
+        list_add(list, queue_to_json(&queues->items[i], queues->all.paused_lanes > 0));
+        shown++;
+    }
+    list_end(list);
+    if (i < queues->count && i > 0)
+        paging_more(cli, shown, (int64_t)queues->count, queues->items[i - 1].name);
+}
+
 static int queue_list(struct cli *cli, struct error *err)
 {
+    const char *cursor = paging_cursor(cli);
     struct queues queues = {0};
-    struct list *list;
-    int rc = cli_connect(cli, false, NULL, err);
+    int rc = cursor[0] && name_check(cursor, "cursor", err) < 0 ? cli_misused(cli, err) : 0;
 
+    if (rc == 0)
+        rc = cli_connect(cli, false, NULL, err);
     if (rc == 0)
         rc = read_queues(cli, &queues, err);
     if (rc == 0) {
-        list = list_new(&cli->output, queue_columns);
-        for (size_t i = 0; i < queues.count; i++)
-            list_add(list, queue_to_json(&queues.items[i], queues.all.paused_lanes > 0));
-        list_end(list);
+        list_queues(cli, &queues);
         if (queues.all.paused_lanes > 0)
             cli_note(cli, "everything is paused by %s. Undo: rota resume", queues.all.paused_by);
     }
@@ -253,9 +278,10 @@ static int resume_all(struct cli *cli, struct error *err)
 }
 
 static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
+static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_PAGING("100"), {0}};
 
 const struct command queue_commands[] = {
-    {"queue list", "", "List the queues", plain_settings, 0, 0, queue_list, NULL},
+    {"queue list", "", "List the queues", list_settings, 0, 0, queue_list, NULL},
     {"queue pause", "QUEUE", "Start nothing of a queue any more", plain_settings, 1, 1, queue_pause, NULL},
     {"queue resume", "QUEUE", "Go on with a queue", plain_settings, 1, 1, queue_resume, NULL},
     {"pause", "", "Start nothing at all any more", plain_settings, 0, 0, pause_all, NULL},

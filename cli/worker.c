@@ -1,12 +1,16 @@
 /* `rota worker`: who works, and who has worked. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/connection.h"
+#include "cli/fetch.h"
 #include "cli/orgs.h"
+#include "cli/paging.h"
 #include "common/keys.h"
 #include "common/memory.h"
+#include "common/units.h"
 
 #define RANGE_COUNT 500 /* sessions read at once */
 #define RECENT_MS   (60LL * 60 * 1000)
@@ -118,6 +122,13 @@ static json_t *session_to_json(const struct session_view *session, int64_t now_m
     return object;
 }
 
+static bool is_session(const char *text)
+{
+    size_t length = strlen(text);
+
+    return length > 0 && length <= TYPE_BYTES_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789") == length;
+}
+
 /* ---- list ---- */
 
 static const struct column worker_columns[] = {
@@ -162,46 +173,83 @@ static int read_page(struct cli *cli, struct page *page, int64_t from, struct er
     return rc == 0 ? cli_settle(cli, err) : rc;
 }
 
-/* Adds those of a page that are to be shown; how many were left out. */
-static size_t list_page(struct cli *cli, struct page *page, struct list *list)
+/* A list of workers under way. */
+struct listing {
+    struct list *list;
+    int64_t left, shown;
+    size_t left_out; /* that ended long ago */
+    char cursor[CURSOR_BYTES];
+};
+
+/* Adds those of a page that are to be shown. True if there are, or may be, more that were not looked at. */
+static bool list_page(struct cli *cli, struct page *page, struct listing *listing)
 {
+    bool all = config_bool(cli->config, "cli.worker.all"), more = false;
     int64_t now_ms = cli_now_ms(cli);
-    bool all = config_bool(cli->config, "cli.worker.all");
-    size_t left_out = 0;
 
     for (size_t i = 0; i < page->count; i++) {
         struct session_view *session = &page->sessions[i];
-        if (all || session->deadline_ms || session->seen_ms > now_ms - RECENT_MS)
-            list_add(list, session_to_json(session, now_ms));
-        else
-            left_out++;
+        bool shown = all || session->deadline_ms || session->seen_ms > now_ms - RECENT_MS;
+        more = more || (shown && listing->left == 0);
+        listing->left_out += !shown;
+        if (shown && listing->left > 0) {
+            list_add(listing->list, session_to_json(session, now_ms));
+            snprintf(listing->cursor, sizeof listing->cursor, "%" PRId64 "@%s", session->seen_ms, session->id);
+            listing->left--;
+            listing->shown++;
+        }
         json_decref(session->card);
     }
-    return left_out;
+    return more;
+}
+
+/* "1795164663276@w1": how many of the register stand before what comes next. */
+static int read_cursor(struct cli *cli, int64_t *ret_from, struct error *err)
+{
+    const char *cursor = paging_cursor(cli), *at = strchr(cursor, '@');
+    char seen[24] = "";
+    int64_t seen_ms;
+
+    *ret_from = 0;
+    if (!cursor[0])
+        return 0;
+    snprintf(seen, sizeof seen, "%.*s", at ? (int)(at - cursor) : 0, cursor);
+    if (!at || units_integer(&seen_ms, seen, "cursor", 0, 1LL << 46, err) < 0 || !is_session(at + 1))
+        return cli_usage(cli, err, "cursor \"%.80s\" must be one that a list has told, as in 1795164663276@w1", cursor);
+    if (cli_connect(cli, false, NULL, err) < 0)
+        return err->code;
+    return fetch_rank_behind(cli, KEY_WORKERS, seen_ms, at + 1, true, ret_from, err);
+}
+
+static int list_from(struct cli *cli, int64_t from, struct error *err)
+{
+    struct listing listing = {.list = list_new(&cli->output, worker_columns), .left = paging_limit(cli)};
+    struct page *page = memory_new(sizeof *page);
+    bool more = false;
+    int rc;
+
+    do {
+        rc = read_page(cli, page, from, err);
+        more = list_page(cli, page, &listing);
+        from += RANGE_COUNT;
+    } while (rc == 0 && !more && page->count == RANGE_COUNT);
+    list_end(listing.list);
+    free(page);
+    if (rc == 0 && more)
+        paging_more(cli, listing.shown, -1, listing.cursor);
+    else if (rc == 0 && listing.left_out)
+        cli_note(cli, "%zu that ended more than an hour ago are not shown: --all shows them", listing.left_out);
+    return rc;
 }
 
 static int worker_list(struct cli *cli, struct error *err)
 {
-    struct page *page;
-    struct list *list;
-    size_t left_out = 0;
-    int64_t from = 0;
-    int rc = cli_connect(cli, false, NULL, err);
+    int64_t from;
+    int rc = read_cursor(cli, &from, err);
 
-    if (rc < 0)
-        return rc;
-    page = memory_new(sizeof *page);
-    list = list_new(&cli->output, worker_columns);
-    do {
-        rc = read_page(cli, page, from, err);
-        left_out += list_page(cli, page, list);
-        from += RANGE_COUNT;
-    } while (rc == 0 && page->count == RANGE_COUNT);
-    list_end(list);
-    free(page);
-    if (rc == 0 && left_out)
-        cli_note(cli, "%zu that ended more than an hour ago are not shown: --all shows them", left_out);
-    return rc;
+    if (rc == 0 && !paging_cursor(cli)[0])
+        rc = cli_connect(cli, false, NULL, err);
+    return rc == 0 ? list_from(cli, from, err) : rc;
 }
 
 /* ---- show ---- */
@@ -266,8 +314,7 @@ static int worker_show(struct cli *cli, struct error *err)
     struct names held = {0};
     int rc;
 
-    if (strspn(cli_argument(cli, 0), "abcdefghijklmnopqrstuvwxyz0123456789") != strlen(cli_argument(cli, 0)) ||
-        strlen(cli_argument(cli, 0)) > TYPE_BYTES_MAX)
+    if (!is_session(cli_argument(cli, 0)))
         return cli_usage(cli, err, "worker \"%.80s\" must match [a-z0-9]{1,64}", cli_argument(cli, 0));
     snprintf(session.id, sizeof session.id, "%s", cli_argument(cli, 0));
     rc = cli_connect(cli, false, NULL, err);
@@ -289,6 +336,7 @@ static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
 static const struct config_setting list_settings[] = {
     SETTINGS_CLI,
     FLAG_BOOL("cli.worker.", "all", 'a', "also those that ended long ago"),
+    SETTINGS_PAGING("100"),
     {0},
 };
 

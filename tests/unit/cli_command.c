@@ -98,7 +98,7 @@ static void settings_of_other_commands_are_known_elsewhere(void **state)
     keys = command_known_elsewhere(invocation.command);
     for (const char **key = keys; *key; key++) {
         queue = queue || strcmp(*key, "cli.push.queue") == 0;
-        own = own || strcmp(*key, "cli.job.limit") == 0 || strcmp(*key, "redis.url") == 0;
+        own = own || strcmp(*key, "cli.limit") == 0 || strcmp(*key, "redis.url") == 0;
         handlers = handlers || strcmp(*key, "handlers") == 0;
     }
     assert_true(queue && handlers && !own);
