@@ -55,6 +55,9 @@ struct cli;
 /* For commands that ask before they destroy. */
 #define SETTING_YES FLAG_BOOL("cli.", "yes", 'y', "do not ask")
 
+/* For commands that may change much. */
+#define SETTING_DRY_RUN FLAG_BOOL("cli.", "dry-run", 'n', "only say what would be changed")
+
 /* One command. A table of them ends with a zero entry. */
 struct command {
     const char *name;                      /* one word or two: "push", "job list" */

@@ -175,12 +175,33 @@ static int change_chosen(struct choice *choice, const char *function, const char
     return 0;
 }
 
+/* What was chosen, and nothing else. */
+static void tell_chosen(const struct choice *choice, const char *verb)
+{
+    struct changes *changes = changes_new(choice->cli);
+    char answer[ANSWER_BYTES];
+
+    snprintf(answer, sizeof answer, "would_%s", verb);
+    for (size_t i = 0; i < choice->jobs.count; i++) {
+        changes_add(changes, choice->jobs.items[i], answer);
+        if (choice->cli->output.format == OUTPUT_TABLE)
+            puts(choice->jobs.items[i]);
+    }
+    changes_end(changes);
+    cli_note(choice->cli, "would %s %zu dead job%s", verb, choice->jobs.count, choice->jobs.count == 1 ? "" : "s");
+}
+
 static int change_dead(struct cli *cli, const char *function, const char *verb, const char *done, struct error *err)
 {
     struct choice choice = {.cli = cli, .type = config_string(cli->config, "cli.job.type")};
     bool bulk = false, deletes = strcmp(function, "delete") == 0;
     int rc = choose_given(&choice, &bulk, err);
 
+    if (rc == 0 && config_bool(cli->config, "cli.dry-run")) {
+        tell_chosen(&choice, verb);
+        names_clear(&choice.jobs);
+        return 0;
+    }
     if (rc == 0 && choice.jobs.count > 0 && (bulk || deletes) &&
         !cli_confirm(cli, err, "%s %zu dead job%s%s", verb, choice.jobs.count, choice.jobs.count == 1 ? "" : "s",
                      deletes ? ", which cannot be undone" : ""))
@@ -205,6 +226,7 @@ static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_LIS
 static const struct config_setting change_settings[] = {
     SETTINGS_CLI,
     SETTING_YES,
+    SETTING_DRY_RUN,
     FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "of organizations: jobs of one type"),
     FLAG_BOOL("cli.dead.", "all-orgs", 0, "of all organizations"),
     {0},

@@ -19,6 +19,13 @@ struct target {
 
 typedef int change_one(struct target *target, struct error *err);
 
+/* What is done to the jobs. */
+struct change {
+    const char *verb;   /* "cancel" */
+    const char *places; /* of the jobs that it changes: "ready scheduled" */
+    change_one *one;
+};
+
 static bool is_answer(const struct target *target, const char *answer)
 {
     return strcmp(target->answer, answer) == 0;
@@ -29,9 +36,30 @@ static void refuse(struct target *target, const char *why)
     cli_complain(target->cli, EXIT_FAILED, "job %s %s", target->name, why);
 }
 
-/* Changes all jobs named by arguments. */
-static int change_all(struct cli *cli, int64_t due_ms, change_one *change, struct error *err)
+/* Only looks. */
+static int try_one(struct target *target, const struct change *change, struct error *err)
 {
+    struct fetched fetched;
+    char place[sizeof fetched.job.place];
+
+    if (fetch_job(target->cli, target->org, target->id, &fetched, err) < 0)
+        return err->code;
+    memcpy(place, fetched.job.place, sizeof place);
+    fetched_clear(&fetched);
+    if (strstr(change->places, place)) {
+        snprintf(target->answer, sizeof target->answer, "would_%s", change->verb);
+        cli_note(target->cli, "would %s job %s (it is %s)", change->verb, target->name, place);
+    } else {
+        snprintf(target->answer, sizeof target->answer, "%s", place);
+        cli_complain(target->cli, EXIT_FAILED, "would not %s job %s: it is %s", change->verb, target->name, place);
+    }
+    return 0;
+}
+
+/* Changes all jobs named by arguments. */
+static int change_all(struct cli *cli, int64_t due_ms, const struct change *change, struct error *err)
+{
+    bool dry = config_bool(cli->config, "cli.dry-run");
     struct changes *changes = changes_new(cli);
     int rc = 0;
 
@@ -39,7 +67,7 @@ static int change_all(struct cli *cli, int64_t due_ms, change_one *change, struc
         struct target target = {.cli = cli, .name = cli_argument(cli, i), .due_ms = due_ms};
         rc = cli_job(cli, target.name, target.org, target.id, err);
         if (rc == 0)
-            rc = change(&target, err);
+            rc = dry ? try_one(&target, change, err) : change->one(&target, err);
         if (rc == ERR_NOT_FOUND || (rc == 0 && is_answer(&target, "gone"))) {
             cli_complain(cli, EX_NOINPUT, "there is no job %s", target.name);
             snprintf(target.answer, sizeof target.answer, "gone");
@@ -85,7 +113,7 @@ static int job_cancel(struct cli *cli, struct error *err)
 {
     int rc = begin(cli, err);
 
-    return rc < 0 ? rc : change_all(cli, -1, cancel_one, err);
+    return rc < 0 ? rc : change_all(cli, -1, &(struct change){"cancel", "ready scheduled running", cancel_one}, err);
 }
 
 /* ---- retry ---- */
@@ -130,7 +158,7 @@ static int job_retry(struct cli *cli, struct error *err)
 {
     int rc = begin(cli, err);
 
-    return rc < 0 ? rc : change_all(cli, -1, retry_one, err);
+    return rc < 0 ? rc : change_all(cli, -1, &(struct change){"retry", "dead cancelled scheduled", retry_one}, err);
 }
 
 /* ---- run-now, reschedule ---- */
@@ -186,7 +214,7 @@ static int job_run_now(struct cli *cli, struct error *err)
 {
     int rc = begin(cli, err);
 
-    return rc < 0 ? rc : change_all(cli, -1, run_now_one, err);
+    return rc < 0 ? rc : change_all(cli, -1, &(struct change){"run-now", "ready scheduled", run_now_one}, err);
 }
 
 static int job_reschedule(struct cli *cli, struct error *err)
@@ -201,7 +229,8 @@ static int job_reschedule(struct cli *cli, struct error *err)
         return err->code;
     if (begin(cli, err) < 0)
         return err->code;
-    return change_all(cli, has_in ? cli_now_ms(cli) + in_ms : due_ms, reschedule_one, err);
+    return change_all(cli, has_in ? cli_now_ms(cli) + in_ms : due_ms,
+                      &(struct change){"reschedule", "ready scheduled", reschedule_one}, err);
 }
 
 /* ---- delete ---- */
@@ -221,24 +250,28 @@ static int job_delete(struct cli *cli, struct error *err)
 {
     int count = cli_argument_count(cli);
 
-    if (begin(cli, err) < 0 || !cli_confirm(cli, err, "delete %d job%s, which cannot be undone", count, count == 1 ? "" : "s"))
+    if (begin(cli, err) < 0)
         return err->code;
-    return change_all(cli, -1, delete_one, err);
+    if (!config_bool(cli->config, "cli.dry-run") &&
+        !cli_confirm(cli, err, "delete %d job%s, which cannot be undone", count, count == 1 ? "" : "s"))
+        return err->code;
+    return change_all(cli, -1, &(struct change){"delete", "ready scheduled dead cancelled done", delete_one}, err);
 }
 
-static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
-static const struct config_setting delete_settings[] = {SETTINGS_CLI, SETTING_YES, {0}};
+static const struct config_setting change_settings[] = {SETTINGS_CLI, SETTING_DRY_RUN, {0}};
+static const struct config_setting delete_settings[] = {SETTINGS_CLI, SETTING_YES, SETTING_DRY_RUN, {0}};
 static const struct config_setting reschedule_settings[] = {
     SETTINGS_CLI,
+    SETTING_DRY_RUN,
     FLAG_DURATION("cli.job.", "in", NULL, 0, 1LL << 42, "due so long from now"),
     FLAG_TEXT("cli.job.", "at", "TIME", 64, "due then: RFC 3339 or epoch ms"),
     {0},
 };
 
 const struct command job_change_commands[] = {
-    {"job cancel", "JOB...", "Cancel jobs, whatever they are doing", plain_settings, 1, -1, job_cancel, NULL},
-    {"job retry", "JOB...", "Run dead, cancelled or waiting jobs again, now", plain_settings, 1, -1, job_retry, NULL},
-    {"job run-now", "JOB...", "Make scheduled jobs ready at once", plain_settings, 1, -1, job_run_now, NULL},
+    {"job cancel", "JOB...", "Cancel jobs, whatever they are doing", change_settings, 1, -1, job_cancel, NULL},
+    {"job retry", "JOB...", "Run dead, cancelled or waiting jobs again, now", change_settings, 1, -1, job_retry, NULL},
+    {"job run-now", "JOB...", "Make scheduled jobs ready at once", change_settings, 1, -1, job_run_now, NULL},
     {"job reschedule", "JOB... --in D|--at T", "Give waiting jobs another due time", reschedule_settings, 1, -1, job_reschedule,
      NULL},
     {"job delete", "JOB...", "Forget jobs with their results", delete_settings, 1, -1, job_delete, NULL},

@@ -181,6 +181,14 @@ static int org_purge(struct cli *cli, struct error *err)
     if (cli_org(cli, name, err) < 0 || cli_connect(cli, false, NULL, err) < 0 || orgs_look_at(cli, name, &org, err) < 0)
         return err->code;
     jobs = org.ready + org.running + org.scheduled + org.dead + org.done + org.cancelled;
+    if (config_bool(cli->config, "cli.dry-run")) {
+        cli_note(cli, "would remove org %s with its %lld jobs, %lld of them running", name, (long long)jobs,
+                 (long long)org.running);
+        if (cli->output.format != OUTPUT_TABLE)
+            output_object(&cli->output, json_pack("{s:s, s:I}", "org", name, "would_remove_jobs", (json_int_t)jobs), NULL);
+        org_view_clear(&org);
+        return 0;
+    }
     if (!cli_confirm(cli, err, "remove organization %s with its %lld jobs, %lld of them running, which cannot be undone", name,
                      (long long)jobs, (long long)org.running))
         rc = err->code;
@@ -215,7 +223,7 @@ static const struct config_setting set_settings[] = {
 };
 
 static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
-static const struct config_setting purge_settings[] = {SETTINGS_CLI, SETTING_YES, {0}};
+static const struct config_setting purge_settings[] = {SETTINGS_CLI, SETTING_YES, SETTING_DRY_RUN, {0}};
 
 const struct command org_change_commands[] = {
     {"org set", "ORG --SETTING VALUE...", "Change settings of an organization", set_settings, 1, 1, org_set,

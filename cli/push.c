@@ -159,6 +159,8 @@ static void on_sent(const struct sent *sent, void *ctx)
         if (!push->path[0])
             cli_note(push->cli, "%s", name);
     }
+    if (accepted && !coalesced && !push->wait && !push->path[0])
+        cli_note(push->cli, "pushed job %s. Undo: rota job cancel %s", name, name);
     if (!accepted)
         complain(push, sent, name, why);
 }

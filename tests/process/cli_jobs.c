@@ -378,6 +378,33 @@ static void on_a_terminal_one_is_asked(void **state)
     assert_string_equal(pool_place(pool, "acme", "j1"), "");
 }
 
+static void a_dry_run_changes_nothing(void **state)
+{
+    struct pool *pool = *state;
+    static const char *const verbs[] = {"cancel", "run-now", "delete"};
+    const char *before;
+    struct ran ran;
+
+    pool_push(pool, "acme", "ready", "t", "");
+    push_later(pool, "later");
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "off");
+    ROTA_MUST(pool, 0, "job", "cancel", "acme/off");
+    before = pool_digest(pool, "acme");
+
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        ran = ROTA_MUST(pool, 0, "job", verbs[i], "--dry-run", "acme/ready", "acme/later");
+        assert_has(ran.err, pool_text(pool, "would %s job acme/later (it is scheduled)", verbs[i]));
+    }
+    ran = ROTA_MUST(pool, 0, "job", "reschedule", "-n", "--in", "2h", "acme/later", "--json");
+    assert_has(ran.out, "\"answer\":\"would_reschedule\"");
+    assert_has(ROTA_MUST(pool, EXIT_FAILURE, "job", "cancel", "-n", "acme/off").err,
+               "would not cancel job acme/off: it is cancelled");
+    ROTA_MUST(pool, 0, "job", "retry", "-n", "acme/off");
+    assert_has(ROTA_MUST(pool, 0, "org", "purge", "-n", "acme").err, "would remove org acme with its 3 jobs, 0 of them running");
+    ROTA_MUST(pool, EX_NOINPUT, "job", "cancel", "-n", "acme/none");
+    assert_string_equal(pool_digest(pool, "acme"), before);
+}
+
 static void a_bad_name_among_several_changes_nothing(void **state)
 {
     struct pool *pool = *state;
@@ -441,8 +468,12 @@ static void dead_letters_are_redriven(void **state)
 static void dead_letters_are_purged(void **state)
 {
     struct pool *pool = *state;
+    struct ran ran;
 
     make_dead(pool);
+    ran = ROTA_MUST(pool, 0, "dead", "purge", "acme", "--dry-run");
+    assert_has(ran.err, "would delete 3 dead jobs");
+    assert_has(ran.out, "acme/j0\n");
     ROTA_MUST(pool, EX_USAGE, "dead", "purge", "acme");
     ROTA_MUST(pool, EX_USAGE, "dead", "purge", "acme/j0");
     assert_has(ROTA_MUST(pool, 1, "dead", "purge", "acme/done", "--yes").err, "is not dead");
@@ -472,6 +503,7 @@ int main(void)
         TEST(due_times_are_moved),
         TEST(nothing_is_deleted_without_a_yes),
         TEST(on_a_terminal_one_is_asked),
+        TEST(a_dry_run_changes_nothing),
         TEST(a_bad_name_among_several_changes_nothing),
         TEST(dead_letters_are_listed_with_their_reason),
         TEST(dead_letters_are_redriven),

@@ -50,7 +50,7 @@ static void a_pushed_job_is_named_and_stands_as_it_was_said(void **state)
     assert_memory_equal(job->record.payload, "hello", 5);
     assert_int_equal(job->record.header_count, 2);
     assert_string_equal(job->record.headers[1].value, "x=y");
-    assert_string_equal(ran.err, "");
+    assert_has(ran.err, pool_text(pool, "Undo: rota job cancel acme/%s\n", job->id));
 }
 
 static void a_payload_comes_from_stdin_or_is_empty(void **state)
