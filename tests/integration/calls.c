@@ -261,6 +261,12 @@ static void settings_and_views_stay_in_bounds(void **state)
     assert_calls(f, "org", 14 + 16 * 4);
     lane_call(f, "job", "acme job0-0");
     assert_calls(f, "job of a running job", 12);
+    lane_call(f, "explain", "acme job0-1");
+    assert_calls(f, "explain of a ready job", 24);
+    lane_call(f, "explain", "acme job0-0");
+    assert_calls(f, "explain of a running job", 24);
+    lane_call(f, "explain", "acme none");
+    assert_calls(f, "explain of none", 24);
     lane_call(f, "jobs", "acme running 0 100 0");
     assert_calls(f, "jobs", 6);
 }

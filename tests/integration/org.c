@@ -346,6 +346,73 @@ static void sets_that_do_not_exist_are_refused(void **state)
         assert_error(lane_call(f, "jobs", bad[i]), "INVALID");
 }
 
+/* ---- explain ---- */
+
+/* The value of a fact; NULL if it is not told. */
+static const char *fact(struct fixture *f, const char *job, const char *name)
+{
+    const redisReply *facts = lane_call(f, "explain", job);
+
+    for (size_t i = 0; i + 1 < facts->elements; i += 2)
+        if (strcmp(facts->element[i]->str, name) == 0)
+            return facts->element[i + 1]->str ? facts->element[i + 1]->str
+                                              : fixture_text(f, "%lld", facts->element[i + 1]->integer);
+    return NULL;
+}
+
+static void explain_tells_what_a_waiting_job_waits_for(void **state)
+{
+    struct fixture *f = *state;
+    const char *other = lane_org(f, 1);
+    lane_call(f, "org_set", "ann acme max_running 5 rate 0.5 weight 1");
+    lane_open(f, "w1", 6000);
+    lane_enqueue_many(f, "acme", "j", 4, NULL);
+    lane_claim(f, &(struct lane_claim){.session = "w1", .want = 1});
+    lane_enqueue(f, other, "j", NULL);
+
+    assert_string_equal(fact(f, "acme j0003", "place"), "ready");
+    assert_string_equal(fact(f, "acme j0003", "rank"), "2");
+    assert_string_equal(fact(f, "acme j0003", "ready"), "3");
+    assert_string_equal(fact(f, "acme j0003", "running"), "1");
+    assert_string_equal(fact(f, "acme j0003", "max_running"), "5");
+    assert_string_equal(fact(f, "acme j0003", "rate"), "0.5");
+    assert_string_equal(fact(f, "acme j0003", "token_ms"), fixture_text(f, "%lld", CLOCK_START_MS + 2000));
+    assert_null(fact(f, "acme j0003", "before")); /* not in line: it is parked */
+    assert_null(fact(f, "acme j0003", "paused"));
+
+    lane_call(f, "org_set", "ann acme rate %s", "");
+    assert_string_equal(fact(f, "acme j0003", "before"), "1"); /* it has used some time, the other one none */
+    assert_string_equal(fact(f, "acme j0003", "active"), "2");
+    assert_null(fact(f, "acme j0003", "token_ms"));
+    lane_call(f, "pause", "ann * pause");
+    lane_call(f, "pause", "bob default pause");
+    lane_call(f, "org_set", "carl acme paused 1");
+    assert_string_equal(fact(f, "acme j0003", "paused"), fixture_text(f, "%lld ann", CLOCK_START_MS));
+    assert_string_equal(fact(f, "acme j0003", "queue_paused"), fixture_text(f, "%lld bob", CLOCK_START_MS));
+    assert_string_equal(fact(f, "acme j0003", "org_paused_ms"), fixture_text(f, "%lld", CLOCK_START_MS));
+    assert_string_equal(fact(f, "acme j0003", "org_paused_by"), "carl");
+}
+
+static void explain_tells_of_jobs_that_run_and_of_none(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 6000);
+    lane_enqueue(f, "acme", "j1", NULL);
+    lane_claim_one(f, "w1");
+
+    assert_string_equal(fact(f, "acme j1", "place"), "running");
+    assert_string_equal(fact(f, "acme j1", "session_ms"), fixture_text(f, "%lld", CLOCK_START_MS + 6000));
+    assert_string_equal(fact(f, "acme j1", "cancelling"), "0");
+    assert_string_equal(fact(f, "acme j1", "deadline_ms"), fact(f, "acme j1", "score"));
+
+    assert_null(fact(f, "acme 1-0", "place"));
+    struct bytes record = lane_record(f, NULL);
+    lane_call(f, "inbox", "acme 1-0 %b", record.data, record.length);
+    lane_call(f, "delete", "ann acme 1-0");
+    assert_null(fact(f, "acme 1-0", "place"));
+    assert_string_equal(fact(f, "acme 1-0", "moved_ms"), fixture_text(f, "%lld", CLOCK_START_MS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +433,8 @@ int main(void)
         cmocka_unit_test(jobs_beyond_the_end_are_none),
         cmocka_unit_test(jobs_of_ended_sets_carry_their_state),
         cmocka_unit_test(sets_that_do_not_exist_are_refused),
+        cmocka_unit_test(explain_tells_what_a_waiting_job_waits_for),
+        cmocka_unit_test(explain_tells_of_jobs_that_run_and_of_none),
     };
 
     return RUN_IN_LANES("org", tests);

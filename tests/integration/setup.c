@@ -47,9 +47,10 @@ static void numbers_out_of_range_are_refused(void **state)
     assert_string_equal(lane_digest(f), before);
 }
 
-static const char *const functions[] = {"enqueue", "claim",      "finish",  "open",   "beat",  "close",  "watch",   "recover",
-                                        "cancel",  "reschedule", "redrive", "delete", "pause", "intake", "org_set", "org",
-                                        "job",     "jobs",       "promote", "trim",   "purge", "lead",   "audit",   "audit_jobs"};
+static const char *const functions[] = {"enqueue", "claim",  "finish",     "open",    "beat",    "close", "watch",
+                                        "recover", "cancel", "reschedule", "redrive", "delete",  "pause", "intake",
+                                        "org_set", "org",    "job",        "jobs",    "promote", "trim",  "purge",
+                                        "lead",    "audit",  "audit_jobs", "explain"};
 #define FUNCTIONS (sizeof functions / sizeof functions[0])
 
 static void functions_refuse_a_lane_that_was_not_set_up(void **state)
@@ -92,7 +93,8 @@ static void functions_refuse_other_keys_than_those_of_a_lane(void **state)
 static void functions_that_only_read_may_be_called_read_only(void **state)
 {
     struct fixture *f = *state;
-    static const char *const calls[][2] = {{"watch", "0 0 1"}, {"org", "acme"}, {"job", "acme x"}, {"jobs", "acme dead 0 1 0"}};
+    static const char *const calls[][2] = {
+        {"watch", "0 0 1"}, {"org", "acme"}, {"job", "acme x"}, {"jobs", "acme dead 0 1 0"}, {"explain", "acme x"}};
     const char *keys = fixture_text(f, "2 rota:{%u} rota:{%u}:clock", f->lane, f->lane);
 
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
