@@ -31,7 +31,7 @@ struct cli {
     bool sent_failed;      /* one of them; */
     struct error sent_err; /* and why */
     int failure_status;    /* what cli_fail chose; 0: nothing */
-    char hint[160];        /* what cli_hint said; "" */
+    char hint[320];        /* what cli_hint said; "" */
     int status;            /* the worst that cli_complain told; 0 */
 };
 

@@ -13,11 +13,28 @@
 #define NOUNS_MAX   64
 #define NOUN_BYTES  32
 
+/* clang-format off */
 const struct command *const command_tables[] = {
-    dev_commands,        setup_commands,      push_commands,    job_commands,  explain_commands, job_change_commands,
-    org_commands,        org_change_commands, queue_commands,   dead_commands, worker_commands,  audit_commands,
-    completion_commands, man_commands,        version_commands, NULL,
+    dev_commands,
+    setup_commands,
+    push_commands,
+    job_commands,
+    explain_commands,
+    job_change_commands,
+    edit_commands,
+    export_commands,
+    org_commands,
+    org_change_commands,
+    queue_commands,
+    dead_commands,
+    worker_commands,
+    audit_commands,
+    completion_commands,
+    man_commands,
+    version_commands,
+    NULL,
 };
+/* clang-format on */
 
 /* Sections of the file that other programs read. */
 static const char *const others[] = {"handlers", "scheduler", "session", "worker"};

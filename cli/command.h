@@ -71,9 +71,26 @@ struct command {
 };
 
 /* The tables, one for each noun. */
-extern const struct command dev_commands[], setup_commands[], push_commands[], job_commands[], job_change_commands[],
-    org_commands[], org_change_commands[], queue_commands[], dead_commands[], worker_commands[], audit_commands[],
-    explain_commands[], completion_commands[], man_commands[], version_commands[];
+/* clang-format off */
+extern const struct command
+    dev_commands[],
+    setup_commands[],
+    push_commands[],
+    job_commands[],
+    explain_commands[],
+    job_change_commands[],
+    edit_commands[],
+    export_commands[],
+    org_commands[],
+    org_change_commands[],
+    queue_commands[],
+    dead_commands[],
+    worker_commands[],
+    audit_commands[],
+    completion_commands[],
+    man_commands[],
+    version_commands[];
+/* clang-format on */
 
 /* All tables, ending with NULL. Commands whose names begin with "__" are for programs, and shown to nobody. */
 extern const struct command *const command_tables[];

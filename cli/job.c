@@ -26,25 +26,6 @@ static const struct column job_columns[] = {
     {0},
 };
 
-/* The states to list: all, or those named. */
-static int read_states(struct cli *cli, struct listing_options *options, struct error *err)
-{
-    size_t count = config_list_count(cli->config, "cli.job.state");
-
-    for (size_t i = 0; i < LISTING_STATES; i++)
-        options->states[i] = count == 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *state = config_list_at(cli->config, "cli.job.state", i);
-        size_t at = 0;
-        while (at < LISTING_STATES && strcmp(listing_states[at], state) != 0)
-            at++;
-        if (at == LISTING_STATES)
-            return cli_usage(cli, err, "state \"%.40s\" must be running, ready, scheduled, dead, cancelled or done", state);
-        options->states[at] = true;
-    }
-    return 0;
-}
-
 static int job_list(struct cli *cli, struct error *err)
 {
     struct listing_options options = {
@@ -56,7 +37,7 @@ static int job_list(struct cli *cli, struct error *err)
 
     if (options.queue[0] && name_check(options.queue, "queue", err) < 0)
         return cli_misused(cli, err);
-    if (read_states(cli, &options, err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
+    if (listing_read_states(cli, &options, "", err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
         (options.queue[0] && queue_check(cli, options.queue, err) < 0))
         return err->code;
     return listing_print(cli, &options, err);
@@ -171,8 +152,7 @@ static int job_result_command(struct cli *cli, struct error *err)
 
 static const struct config_setting list_settings[] = {
     SETTINGS_CLI,
-    FLAG_WORDS("cli.job.", "state", "STATE", "running ready scheduled dead cancelled done",
-               "running, ready, scheduled, dead, cancelled or done; may be repeated"),
+    SETTING_STATES("running, ready, scheduled, dead, cancelled or done; may be repeated"),
     FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
     SETTINGS_LISTING,
     {0},

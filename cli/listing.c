@@ -1,16 +1,26 @@
 #include "cli/listing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/connection.h"
 #include "cli/fetch.h"
 #include "cli/job_json.h"
 #include "cli/orgs.h"
+#include "common/memory.h"
 
+#define BATCH_JOBS     100  /* found before they are fetched whole */
 #define COUNT_ORGS_MAX 1000 /* that are looked at only to tell how many jobs there are */
 
 const char *const listing_states[LISTING_STATES] = {"running", "ready", "scheduled", "dead", "cancelled", "done"};
+
+/* Jobs that were found, to be fetched whole. */
+struct batch {
+    char ids[BATCH_JOBS][JOB_ID_BYTES_MAX + 1];
+    int64_t scores[BATCH_JOBS];
+    size_t count;
+};
 
 /* A listing under way. */
 struct listing {
@@ -20,8 +30,28 @@ struct listing {
     int64_t left, shown; /* jobs that may still be shown; that were */
     bool more;           /* there are, or may be, others */
     struct job_cursor cursor;
-    bool resumes; /* what comes before the cursor is passed over */
+    bool resumes;        /* what comes before the cursor is passed over */
+    struct batch *batch; /* for options->whole */
+    int64_t visited;     /* of the set */
 };
+
+int listing_read_states(struct cli *cli, struct listing_options *options, const char *except, struct error *err)
+{
+    size_t count = config_list_count(cli->config, "cli.job.state");
+
+    for (size_t i = 0; i < LISTING_STATES; i++)
+        options->states[i] = count == 0 && !strstr(except, listing_states[i]);
+    for (size_t i = 0; i < count; i++) {
+        const char *state = config_list_at(cli->config, "cli.job.state", i);
+        size_t at = 0;
+        while (at < LISTING_STATES && strcmp(listing_states[at], state) != 0)
+            at++;
+        if (at == LISTING_STATES)
+            return cli_usage(cli, err, "state \"%.40s\" must be running, ready, scheduled, dead, cancelled or done", state);
+        options->states[at] = true;
+    }
+    return 0;
+}
 
 /* Only while they are ready, the jobs of a queue are a set of their own. One that is unreadable is anybody's. */
 static bool is_of_queue(const struct job *job, const char *queue)
@@ -34,6 +64,13 @@ static bool is_wanted(const struct job *job, const struct listing_options *optio
     if (options->type[0] && strcmp(job->record.type, options->type) != 0)
         return false;
     return !options->queue[0] || is_of_queue(job, options->queue);
+}
+
+static void count_shown(struct listing *listing, int64_t score, const char *id)
+{
+    listing->shown++;
+    listing->cursor.score = score;
+    snprintf(listing->cursor.id, sizeof listing->cursor.id, "%s", id);
 }
 
 static bool show_listed(const struct job *job, void *ctx)
@@ -49,11 +86,66 @@ static bool show_listed(const struct job *job, void *ctx)
         return true;
     list_add(listing->list, job_to_json(job, false));
     listing->left--;
-    listing->shown++;
-    listing->cursor.score = job->score;
-    snprintf(listing->cursor.id, sizeof listing->cursor.id, "%s", job->id);
+    count_shown(listing, job->score, job->id);
     return true;
 }
+
+/* ---- whole jobs ---- */
+
+/* What show_listed does, but for a later look. */
+static bool gather(const struct job *job, void *ctx)
+{
+    struct listing *listing = ctx;
+    struct batch *batch = listing->batch;
+
+    listing->more = listing->left == 0;
+    if (listing->more || batch->count == BATCH_JOBS)
+        return false;
+    listing->visited++;
+    if (!is_wanted(job, listing->options))
+        return true;
+    snprintf(batch->ids[batch->count], sizeof batch->ids[0], "%s", job->id);
+    batch->scores[batch->count++] = job->score;
+    listing->left--;
+    return true;
+}
+
+static int show_batch(struct listing *listing, const char *org, struct error *err)
+{
+    struct batch *batch = listing->batch;
+
+    for (size_t i = 0; i < batch->count && !ferror(stdout); i++) {
+        struct fetched fetched;
+        int rc = fetch_job(listing->cli, org, batch->ids[i], &fetched, err);
+        if (rc < 0 && rc != ERR_NOT_FOUND)
+            return rc;
+        if (rc == 0 && !listing->options->whole(listing->cli, &fetched.job))
+            listing->left++;
+        else if (rc == 0)
+            count_shown(listing, batch->scores[i], batch->ids[i]);
+        if (rc == 0)
+            fetched_clear(&fetched);
+    }
+    return 0;
+}
+
+static int list_whole(struct listing *listing, const char *org, const char *set, int64_t from, struct error *err)
+{
+    bool ended;
+    int rc;
+
+    do {
+        listing->batch->count = 0;
+        listing->visited = 0;
+        rc = fetch_set(listing->cli, org, set, from, listing->options->newest, gather, listing, &ended, err);
+        if (rc == 0)
+            rc = show_batch(listing, org, err);
+        from += listing->visited;
+    } while (rc == 0 && ended && !listing->more && !ferror(stdout));
+    return rc;
+}
+
+/* ---- sets ---- */
 
 /* The cursor's own set is gone on with behind it; what comes before that was shown already. */
 static int list_set(struct listing *listing, const char *org, const char *set, struct error *err)
@@ -75,6 +167,8 @@ static int list_set(struct listing *listing, const char *org, const char *set, s
         snprintf(cursor->org, sizeof cursor->org, "%s", org);
         snprintf(cursor->set, sizeof cursor->set, "%s", set);
     }
+    if (listing->options->whole)
+        return list_whole(listing, org, set, from, err);
     return fetch_set(listing->cli, org, set, from, listing->options->newest, show_listed, listing, &ended, err);
 }
 
@@ -174,10 +268,15 @@ int listing_print(struct cli *cli, const struct listing_options *options, struct
         rc = orgs_named(cli, 0, &names, err);
     if (rc == 0) {
         names_sort(&names);
-        listing.list = list_new(&cli->output, options->columns);
+        listing.list = options->whole ? NULL : list_new(&cli->output, options->columns);
+        listing.batch = options->whole ? memory_new(sizeof *listing.batch) : NULL;
         rc = list_orgs(&listing, &names, err);
-        list_end(listing.list);
+        if (listing.list)
+            list_end(listing.list);
+        free(listing.batch);
     }
+    if (rc < 0 && options->whole && listing.shown > 0) /* what was shown need not be shown again */
+        cli_hint(cli, "--cursor %s, to go on", job_cursor_format(&listing.cursor, text));
     if (rc == 0 && listing.more)
         paging_more(cli, listing.shown, count_all(&listing, &names), job_cursor_format(&listing.cursor, text));
     names_clear(&names);

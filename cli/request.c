@@ -10,6 +10,7 @@
 
 #include "cli/base64.h"
 #include "cli/json_text.h"
+#include "cli/text.h"
 #include "common/file.h"
 #include "common/memory.h"
 #include "common/nearest.h"
@@ -288,6 +289,79 @@ int request_parse(struct request *ret, const char *line, size_t bytes, const str
     else
         request_clear(&request);
     return rc;
+}
+
+/* ---- writing ---- */
+
+static void set_number(json_t *object, const char *name, int64_t number)
+{
+    if (number)
+        json_object_set_new(object, name, json_integer(number));
+}
+
+static int set_text(json_t *object, const char *name, const char *text, struct error *err)
+{
+    json_t *string = json_string(text);
+
+    if (!string || !text_is_utf8(name, strlen(name)))
+        return error_set(err, ERR_INVALID, "%s is no UTF-8, which JSON cannot say", string ? "the name of a header" : name);
+    json_object_set_new(object, name, string);
+    return 0;
+}
+
+static int set_headers(json_t *object, const struct job_record *record, struct error *err)
+{
+    json_t *headers = json_object();
+    int rc = 0;
+
+    for (size_t i = 0; i < record->header_count && rc == 0; i++)
+        rc = set_text(headers, record->headers[i].name, record->headers[i].value, err);
+    if (record->header_count > 0)
+        json_object_set(object, "headers", headers);
+    json_decref(headers);
+    return rc;
+}
+
+static void set_payload_text(json_t *object, const struct job_record *record)
+{
+    char *coded;
+
+    if (text_is_utf8(record->payload, record->payload_bytes)) {
+        json_object_set_new(object, "payload", json_stringn(record->payload, record->payload_bytes));
+        return;
+    }
+    coded = base64_encode(record->payload, record->payload_bytes);
+    json_object_set_new(object, "payload_b64", json_string(coded));
+    free(coded);
+}
+
+json_t *request_to_json(const struct request *request, struct error *err)
+{
+    const struct job_record *record = &request->record;
+    json_t *object = json_object();
+    int rc;
+
+    json_object_set_new(object, "org", json_string(request->org));
+    if (request->id[0])
+        json_object_set_new(object, "id", json_string(request->id));
+    json_object_set_new(object, "type", json_string(record->type));
+    if (record->queue[0])
+        json_object_set_new(object, "queue", json_string(record->queue));
+    set_number(object, "priority", record->priority);
+    set_number(object, "due_ms", record->due_ms);
+    set_number(object, "delay_ms", record->delay_ms);
+    set_number(object, "expires_ms", record->expires_ms);
+    set_number(object, "max_attempts", record->max_attempts);
+    set_number(object, "timeout_ms", record->timeout_ms);
+    rc = record->key ? set_text(object, "key", record->key, err) : 0;
+    if (rc == 0)
+        rc = set_headers(object, record, err);
+    if (rc < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    set_payload_text(object, record);
+    return object;
 }
 
 void request_clear(struct request *request)

@@ -23,6 +23,10 @@ struct request {
 int request_parse(struct request *ret, const char *line, size_t bytes, const struct request *defaults,
                   struct error *err) MUST_CHECK;
 
+/* The line that request_parse reads as this request again, as an object; `due_ms` and `delay_ms` 0 are left out, and a payload
+ * that is no UTF-8 is in payload_b64. NULL if a name, a value or a key of it is no UTF-8, which JSON cannot say. Gives. */
+struct json_t *request_to_json(const struct request *request, struct error *err);
+
 /* Adds a header to a record; copies. ERR_INVALID for a name that is empty or there already. */
 int request_add_header(struct job_record *record, const char *name, size_t name_bytes, const char *value,
                        struct error *err) MUST_CHECK;
