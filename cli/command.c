@@ -29,6 +29,7 @@ const struct command *const command_tables[] = {
     dead_commands,
     worker_commands,
     audit_commands,
+    config_commands,
     completion_commands,
     man_commands,
     version_commands,
@@ -37,7 +38,7 @@ const struct command *const command_tables[] = {
 /* clang-format on */
 
 /* Sections of the file that other programs read. */
-static const char *const others[] = {"handlers", "scheduler", "session", "worker"};
+static const char *const others[] = {"capsules", "handlers", "scheduler", "session", "worker"};
 #define OTHERS (sizeof others / sizeof *others)
 
 /* ---- looking up ---- */

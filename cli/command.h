@@ -87,6 +87,7 @@ extern const struct command
     dead_commands[],
     worker_commands[],
     audit_commands[],
+    config_commands[],
     completion_commands[],
     man_commands[],
     version_commands[];

@@ -61,8 +61,10 @@ static int read_settings(struct cli *cli, const struct invocation *invocation, s
         cli->output.format = OUTPUT_JSON;
     else if (output_format_parse(&cli->output.format, config_string(cli->config, "cli.output"), err) < 0)
         return cli_misused(cli, err);
-    if (settings_log(cli->config, "rota", err) < 0)
-        return cli_misused(cli, err);
+    if (settings_log(cli->config, "rota", err) < 0) {
+        cli->failure_status = strstr(err->message, "(flag ") ? EX_USAGE : EX_CONFIG;
+        return err->code;
+    }
     count = cli_argument_count(cli);
     if (count < min || (max >= 0 && count > max))
         return cli_usage(cli, err, "%s arguments, usage: rota %s %s", count < min ? "missing" : "too many", cli->command->name,

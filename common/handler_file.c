@@ -189,8 +189,19 @@ static int refuse_unknown(const struct handler *handler, const struct tree *node
                      nearest_hint(&nearest, hint));
 }
 
-/* The entries of `map`, whose keys follow `prefix`. */
-static int read_map(struct handler *handler, const struct tree *map, const char *prefix, struct error *err)
+/* Notes that the entry's key is set. Refuses it if it is already, as backoff.base beside backoff: {base: ...}. */
+static int note_seen(const struct handler_entry *entry, uint64_t *seen, struct error *err)
+{
+    uint64_t bit = 1ULL << (entry->key - handler_keys);
+
+    if (*seen & bit)
+        return error_set(err, ERR_INVALID, "%s: is already set", entry->what);
+    *seen |= bit;
+    return 0;
+}
+
+/* The entries of `map`, whose keys follow `prefix`. `seen`: a bit for each key that is set. */
+static int read_map(struct handler *handler, const struct tree *map, const char *prefix, uint64_t *seen, struct error *err)
 {
     int rc = 0;
 
@@ -202,13 +213,13 @@ static int read_map(struct handler *handler, const struct tree *map, const char 
         struct handler_entry entry = {handler, key, what};
         bool section = *prefix == '\0' && is_section(path);
         if (section && tree_kind(node) == TREE_MAP)
-            rc = read_map(handler, node, path, err);
+            rc = read_map(handler, node, path, seen, err);
         else if (!key && section && tree_kind(node) != TREE_NOTHING)
             rc = refuse_shape(&entry, "a map", err);
         else if (!key && !section)
             rc = refuse_unknown(handler, node, path, err);
         else if (tree_kind(node) != TREE_NOTHING)
-            rc = set_value(&entry, node, err);
+            rc = note_seen(&entry, seen, err) < 0 ? err->code : set_value(&entry, node, err);
         free(what);
         free(path);
     }
@@ -239,10 +250,11 @@ static int read_handler(struct handler *handler, const struct tree *node, struct
 {
     char *what = memory_format("%s: handler %s: command", tree_place(node), handler->type);
     struct handler_entry entry = {handler, handler_keys, what};
+    uint64_t seen = 0;
     int rc;
 
     if (tree_kind(node) == TREE_MAP)
-        rc = read_map(handler, node, "", err);
+        rc = read_map(handler, node, "", &seen, err);
     else
         rc = tree_kind(node) == TREE_NOTHING ? 0 : set_command(&entry, node, err);
     free(what);

@@ -220,3 +220,12 @@ void redis_url_clear(struct redis_url *url)
     free(url->address);
     *url = (struct redis_url){0};
 }
+
+char *redis_url_without_password(const char *text)
+{
+    const char *user = strstr(text, "://"), *at = strrchr(text, '@'), *colon;
+
+    user = user ? user + 3 : text;
+    colon = at && at >= user ? memchr(user, ':', (size_t)(at - user)) : NULL;
+    return colon ? memory_format("%.*s***%s", (int)(colon + 1 - text), text, at) : memory_string(text);
+}

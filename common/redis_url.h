@@ -27,4 +27,7 @@ int redis_url_parse(struct redis_url *ret_url, const char *text, struct error *e
 /* True if it stays on this machine: a unix socket, 127.0.0.0/8, ::1 or localhost. */
 bool redis_url_is_local(const struct redis_url *url);
 
+/* The text with *** for the password, whether it can be read as a URL or not: for showing. Gives. */
+char *redis_url_without_password(const char *text);
+
 void redis_url_clear(struct redis_url *url);

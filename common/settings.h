@@ -81,6 +81,10 @@
          .argument = "DURATION",                                           \
          .help = "between two beats; a third of the time-out at most"}
 
+/* The tables of the programs, and the keys of the file that each of them passes over, for settings_begin and config_new. */
+extern const struct config_setting settings_worker[], settings_scheduler[];
+extern const char *const settings_worker_elsewhere[], *const settings_scheduler_elsewhere[];
+
 /* Sets up logging as `config` says, for `program` (borrowed). DEBUG_INVOCATION=1 in the environment, which systemd sets with
  * RestartMode=debug, makes it debug. */
 int settings_log(const struct config *config, const char *program, struct error *err) MUST_CHECK;

@@ -9,37 +9,6 @@
 #include "common/settings.h"
 #include "scheduler/scheduler.h"
 
-static const struct config_setting settings[] = {
-    SETTINGS_COMMON,
-    {.key = "scheduler.session.timeout",
-     .kind = CONFIG_DURATION,
-     .fallback = "4s",
-     .low = SESSION_MS_MIN,
-     .high = SESSION_MS_MAX,
-     .flag = "session-timeout",
-     .argument = "DURATION",
-     .help = "without a beat for so long another scheduler takes over"},
-    {.key = "scheduler.session.beat",
-     .kind = CONFIG_DURATION,
-     .fallback = "1s",
-     .low = 1,
-     .high = SESSION_MS_MAX / SESSION_BEATS_MIN,
-     .flag = "session-beat",
-     .argument = "DURATION",
-     .help = "between two beats; a third of the time-out at most"},
-    {.key = "scheduler.lanes",
-     .kind = CONFIG_INTEGER,
-     .fallback = "0",
-     .low = 0,
-     .high = DEPLOYMENT_LANES_MAX,
-     .flag = "lanes",
-     .argument = "N",
-     .help = "lanes of the deployment; 0: as many as it has, 1 if it is set up for the first time"},
-    {0},
-};
-
-static const char *const known_elsewhere[] = {"cli", "handlers", "worker", "session", NULL};
-
 static const char usage[] =
     "Usage: rota-scheduler [--redis URL]\n\n"
     "Moves delayed jobs and the inbox, recovers the jobs of dead workers, keeps retention. Start two or three: one leads.\n"
@@ -71,7 +40,7 @@ static void on_reload(void *ctx)
 {
     struct scheduler_program *self = ctx;
 
-    settings_reload_log(settings, known_elsewhere, self->argc, self->argv);
+    settings_reload_log(settings_scheduler, settings_scheduler_elsewhere, self->argc, self->argv);
 }
 
 static const struct program_hooks hooks = {.stop = on_stop, .dump = on_dump, .reload = on_reload};
@@ -112,7 +81,7 @@ int main(int argc, char **argv)
     struct config *config;
 
     file_open_standard();
-    config = settings_begin(settings, known_elsewhere, "rota-scheduler", usage, argc, argv, &status);
+    config = settings_begin(settings_scheduler, settings_scheduler_elsewhere, "rota-scheduler", usage, argc, argv, &status);
     if (!config)
         return status;
     if (run(&self, config, &err) < 0) {

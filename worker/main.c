@@ -16,43 +16,6 @@
 #include "worker/lane.h"
 #include "worker/worker.h"
 
-static const struct config_setting settings[] = {
-    SETTINGS_COMMON,
-    SETTINGS_SESSION("6s", "2s"),
-    {.key = "worker.slots",
-     .kind = CONFIG_INTEGER,
-     .fallback = "4",
-     .low = 1,
-     .high = WORKER_SLOTS_MAX,
-     .letter = 'c',
-     .flag = "slots",
-     .argument = "N",
-     .help = "jobs that may run at once"},
-    {.key = "worker.queues",
-     .kind = CONFIG_LIST,
-     .fallback = "default",
-     .high = 80,
-     .flag = "queue",
-     .argument = "NAME[=WEIGHT]",
-     .help = "a queue to take jobs from, with its weight in turns (1..10); may be repeated"},
-    {.key = "worker.on",
-     .kind = CONFIG_LIST,
-     .high = 4096,
-     .flag = "on",
-     .argument = "TYPE=COMMAND",
-     .help = "run jobs of a type (or *) with a shell command; payload on stdin, result on stdout; may be repeated"},
-    {.key = "worker.drain",
-     .kind = CONFIG_DURATION,
-     .fallback = "25s",
-     .low = 0,
-     .high = 24 * 60 * 60 * 1000,
-     .argument = "DURATION",
-     .help = "how long a stop waits for running jobs"},
-    {0},
-};
-
-static const char *const known_elsewhere[] = {"cli", "handlers", "scheduler", NULL};
-
 static const char usage[] =
     "Usage: rota-worker [--redis URL] [--on TYPE=COMMAND]... [--slots N]\n\n"
     "Takes jobs of many organizations and runs their handlers. TERM or INT drains, a second one stops at once.\n"
@@ -143,7 +106,7 @@ static void on_reload(void *ctx)
 {
     struct worker_program *self = ctx;
 
-    settings_reload_log(settings, known_elsewhere, self->argc, self->argv);
+    settings_reload_log(settings_worker, settings_worker_elsewhere, self->argc, self->argv);
 }
 
 static const struct program_hooks hooks = {
@@ -190,7 +153,7 @@ int main(int argc, char **argv)
     struct config *config;
 
     file_open_standard();
-    config = settings_begin(settings, known_elsewhere, "rota-worker", usage, argc, argv, &status);
+    config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, argv, &status);
     if (!config)
         return status;
     if (read_handlers(&handlers, config, &err) < 0 || read_queues(&self, config, &err) < 0 ||
