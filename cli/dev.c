@@ -123,7 +123,7 @@ static int dev_command(struct cli *cli, struct error *err)
     struct stack_options options = {
         .directory = config_string(cli->config, "cli.dev.dir"),
         .redis_url = private_redis ? NULL : config_string(cli->config, "redis.url"),
-        .slots = config_integer(cli->config, "cli.dev.slots"),
+        .slots = config_section(cli->config, "capsules") ? 0 : config_integer(cli->config, "cli.dev.slots"),
     };
     const char **on = choose_handlers(cli);
     int rc = 0;

@@ -349,8 +349,10 @@ static int start_workers(struct stack *stack, struct error *err)
         struct words words = {0};
         snprintf(stack->worker_names[i], sizeof stack->worker_names[i], "worker-%d", i + 1);
         add_common(stack, &words, "rota-worker");
-        add_word(&words, "--slots");
-        add_made(&words, memory_format("%lld", (long long)stack->options->slots));
+        if (stack->options->slots) {
+            add_word(&words, "--slots");
+            add_made(&words, memory_format("%lld", (long long)stack->options->slots));
+        }
         for (const char *const *on = stack->options->on; *on; on++)
             add_flag(&words, "--on", *on);
         stack->workers[i] = start(stack, stack->worker_names[i], &words, err);

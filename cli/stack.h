@@ -11,7 +11,7 @@
 struct stack_options {
     const char *directory; /* of the private Redis; made if it is not there */
     const char *redis_url; /* of one that is there; NULL for a private one */
-    int64_t slots;         /* of each worker */
+    int64_t slots;         /* of each worker; 0: as its capsules say */
     const char *const *on; /* TYPE=COMMAND ..., NULL-terminated; may be empty */
 };
 

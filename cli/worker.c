@@ -107,7 +107,7 @@ static json_t *number_or_null(const char *text)
 
 static json_t *session_to_json(const struct session_view *session, int64_t now_ms)
 {
-    static const char *const texts[] = {"kind", "host", "version", "queues", "types", "why"};
+    static const char *const texts[] = {"kind", "host", "version", "queues", "capsules", "types", "why"};
     static const char *const numbers[] = {"pid", "slots", "started_ms", "stopped_ms"};
     json_t *object = json_object();
 
@@ -132,10 +132,19 @@ static bool is_session(const char *text)
 /* ---- list ---- */
 
 static const struct column worker_columns[] = {
-    {"WORKER", "worker", COLUMN_TEXT},       {"KIND", "kind", COLUMN_TEXT},     {"STATE", "state", COLUMN_TEXT},
-    {"HOST", "host", COLUMN_TEXT},           {"PID", "pid", COLUMN_NUMBER},     {"RUNNING", "running", COLUMN_NUMBER},
-    {"SLOTS", "slots", COLUMN_NUMBER},       {"QUEUES", "queues", COLUMN_TEXT}, {"TYPES", "types", COLUMN_CUT},
-    {"STARTED", "started_ms", COLUMN_SINCE}, {"SEEN", "seen_ms", COLUMN_SINCE}, {0},
+    {"WORKER", "worker", COLUMN_TEXT},
+    {"KIND", "kind", COLUMN_TEXT},
+    {"STATE", "state", COLUMN_TEXT},
+    {"HOST", "host", COLUMN_TEXT},
+    {"PID", "pid", COLUMN_NUMBER},
+    {"RUNNING", "running", COLUMN_NUMBER},
+    {"SLOTS", "slots", COLUMN_NUMBER},
+    {"QUEUES", "queues", COLUMN_TEXT},
+    {"CAPSULES", "capsules", COLUMN_CUT},
+    {"TYPES", "types", COLUMN_CUT},
+    {"STARTED", "started_ms", COLUMN_SINCE},
+    {"SEEN", "seen_ms", COLUMN_SINCE},
+    {0},
 };
 
 /* A page of the register of sessions, the newest first. */
@@ -255,11 +264,14 @@ static int worker_list(struct cli *cli, struct error *err)
 /* ---- show ---- */
 
 static const struct column show_columns[] = {
-    {"worker", "worker", COLUMN_TEXT},   {"kind", "kind", COLUMN_TEXT},          {"state", "state", COLUMN_TEXT},
-    {"why", "why", COLUMN_TEXT},         {"host", "host", COLUMN_TEXT},          {"pid", "pid", COLUMN_TEXT},
-    {"version", "version", COLUMN_TEXT}, {"slots", "slots", COLUMN_TEXT},        {"queues", "queues", COLUMN_TEXT},
-    {"types", "types", COLUMN_TEXT},     {"started", "started_ms", COLUMN_TIME}, {"stopped", "stopped_ms", COLUMN_TIME},
-    {"seen", "seen_ms", COLUMN_TIME},    {"running", "running", COLUMN_TEXT},    {0},
+    {"worker", "worker", COLUMN_TEXT},      {"kind", "kind", COLUMN_TEXT},
+    {"state", "state", COLUMN_TEXT},        {"why", "why", COLUMN_TEXT},
+    {"host", "host", COLUMN_TEXT},          {"pid", "pid", COLUMN_TEXT},
+    {"version", "version", COLUMN_TEXT},    {"slots", "slots", COLUMN_TEXT},
+    {"queues", "queues", COLUMN_TEXT},      {"capsules", "capsules", COLUMN_TEXT},
+    {"types", "types", COLUMN_TEXT},        {"started", "started_ms", COLUMN_TIME},
+    {"stopped", "stopped_ms", COLUMN_TIME}, {"seen", "seen_ms", COLUMN_TIME},
+    {"running", "running", COLUMN_TEXT},    {0},
 };
 
 static void on_names(const struct reply *reply, void *ctx)

@@ -74,6 +74,8 @@ void card_write(struct redis *redis, const struct card *card)
     add_field(&call, "version", ROTA_VERSION);
     add_field(&call, "queues", card->queues);
     add_field(&call, "types", card->types);
+    if (card->capsules)
+        add_field(&call, "capsules", card->capsules);
     add_number(&call, "slots", card->slots);
     add_number(&call, "started_ms", card->started_ms);
     add_field(&call, "phase", card->phase);

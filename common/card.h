@@ -12,6 +12,7 @@
 
 struct card {
     const char *session, *kind, *queues, *types; /* queues and types: space-separated */
+    const char *capsules;                        /* "NAME:SLOTS:QUEUE=WEIGHT,...", space-separated; NULL for none */
     int slots;
     int64_t started_ms;
     const char *phase; /* "running", "quiet", "draining" */

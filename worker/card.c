@@ -23,20 +23,43 @@ struct worker_card {
     ev_timer timer;
 };
 
+/* True if the space-separated `words` have `word`. */
+static bool has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+
+    for (const char *at = words; at && *at; at += strcspn(at, " "), at += strspn(at, " "))
+        if (strcspn(at, " ") == length && strncmp(at, word, length) == 0)
+            return true;
+    return false;
+}
+
+/* "critical:4:mail=3,default=1", and its queues, each of which is named once. */
+static void add_capsule(const struct capsule_plan *plan, struct buffer *capsules, struct buffer *queues)
+{
+    buffer_add_format(capsules, "%s%s:%u:", capsules->length ? " " : "", plan->name, plan->slots);
+    for (size_t i = 0; i < plan->queue_count; i++) {
+        buffer_add_format(capsules, "%s%s=%u", i ? "," : "", plan->queues[i].name, plan->queues[i].weight);
+        if (!has_word(queues->data, plan->queues[i].name))
+            buffer_add_format(queues, "%s%s", queues->length ? " " : "", plan->queues[i].name);
+    }
+}
+
 void worker_card_write(struct worker_card *card, const struct lane *lane)
 {
     const struct worker_card_options *options = &card->options;
-    struct buffer queues = {0}, types = {0};
+    struct buffer queues = {0}, types = {0}, capsules = {0};
 
-    for (size_t i = 0; i < options->queue_count; i++)
-        buffer_add_format(&queues, "%s%s", i ? " " : "", options->queues[i]);
+    for (size_t i = 0; i < options->capsules->count; i++)
+        add_capsule(&options->capsules->items[i], &capsules, &queues);
     for (size_t i = 0; i < options->handlers->count; i++)
         buffer_add_format(&types, "%s%s", i ? " " : "", options->handlers->items[i]->type);
     card_write(options->redis, &(struct card){.session = lane_session(lane),
                                               .kind = "worker",
                                               .queues = queues.data,
                                               .types = types.data,
-                                              .slots = (int)options->slots,
+                                              .capsules = capsules.data,
+                                              .slots = (int)options->capsules->slots,
                                               .started_ms = card->started_ms,
                                               .phase = card->phase,
                                               .asked = card->asked[0] ? card->asked : NULL,
@@ -44,6 +67,7 @@ void worker_card_write(struct worker_card *card, const struct lane *lane)
                                               .asked_ms = card->asked_ms});
     buffer_clear(&queues);
     buffer_clear(&types);
+    buffer_clear(&capsules);
 }
 
 /* True if the lane's session is not also that of a lane before it. */

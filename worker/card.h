@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/redis.h"
+#include "common/capsule_plan.h"
 #include "common/handler.h"
+#include "common/redis.h"
 #include "worker/lane.h"
 
 struct worker_card;
@@ -15,10 +16,8 @@ struct worker_card;
 struct worker_card_options {
     struct ev_loop *loop;
     struct redis *redis;
-    const char *const *queues; /* borrowed */
-    size_t queue_count;
-    const struct handlers *handlers; /* whose types it names; borrowed */
-    unsigned slots;
+    const struct capsule_plans *capsules; /* whose slots and queues it names; borrowed */
+    const struct handlers *handlers;      /* whose types it names; borrowed */
 };
 
 /* The worker starts now, by the local clock, and is "running". */

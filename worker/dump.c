@@ -49,9 +49,18 @@ static void add_slot(const struct slot_view *view, void *ctx)
 
 static void add_lane(struct dump *dump, const struct lane *lane)
 {
-    add_line(dump, "lane", "number=%u session=%s open=%d held=%zu reports=%zu claiming=%u v=%lld active=%lld", lane_number(lane),
-             lane_session(lane), lane_is_open(lane), lane_held(lane), lane_reports(lane), lane_claiming(lane),
-             (long long)lane_v(lane), (long long)lane_active(lane));
+    add_line(dump, "lane", "number=%u session=%s open=%d held=%zu reports=%zu claiming=%u", lane_number(lane), lane_session(lane),
+             lane_is_open(lane), lane_held(lane), lane_reports(lane), lane_claiming(lane, NULL));
+}
+
+static void add_capsule(struct dump *dump, const struct capsule *capsule)
+{
+    const struct capsule_plan *plan = capsule_plan(capsule);
+
+    add_line(dump, "capsule", "name=%s slots=%u running=%u sleeper_up=%d", plan->name, plan->slots, capsule_taken(capsule),
+             capsule_can_sleep(capsule));
+    for (size_t i = 0; i < plan->queue_count; i++)
+        add_line(dump, "queue", "capsule=%s name=%s weight=%u", plan->name, plan->queues[i].name, plan->queues[i].weight);
 }
 
 char *dump_write(const struct dump_subject *subject, const char *asked_by)
@@ -62,10 +71,10 @@ char *dump_write(const struct dump_subject *subject, const char *asked_by)
     add_line(&dump, "worker", "phase=%s asked_by=%s slots=%u running=%u begun=%llu done=%llu failed=%llu released=%llu",
              subject->phase, asked_by, subject->slot_count, slots_taken(subject->slots), (unsigned long long)counts->begun,
              (unsigned long long)counts->done, (unsigned long long)counts->failed, (unsigned long long)counts->released);
-    add_line(&dump, "redis", "address=%s up=%d waiting=%u sleeper_up=%d", redis_address(subject->redis),
-             redis_is_up(subject->redis), redis_pending(subject->redis), redis_is_up(subject->sleep_redis));
-    for (size_t i = 0; i < subject->queue_count; i++)
-        add_line(&dump, "queue", "name=%s weight=%u", subject->queues[i].name, subject->queues[i].weight);
+    add_line(&dump, "redis", "address=%s up=%d waiting=%u", redis_address(subject->redis), redis_is_up(subject->redis),
+             redis_pending(subject->redis));
+    for (size_t i = 0; i < subject->capsule_count; i++)
+        add_capsule(&dump, subject->capsules[i]);
     for (uint32_t i = 0; i < subject->lane_count; i++)
         add_lane(&dump, subject->lanes[i]);
     slots_look(subject->slots, add_slot, &dump);

@@ -2,12 +2,14 @@
  * text.
  *
  *   worker phase=running asked_by=ann@web1 slots=4 running=1 begun=17 done=12 failed=3 released=1
- *   redis address=unix:///run/redis.sock up=1 waiting=0 sleeper_up=1
- *   queue name=default weight=1
- *   lane number=0 session=... open=1 held=1 reports=0 claiming=0 v=4711 active=2
+ *   redis address=unix:///run/redis.sock up=1 waiting=0
+ *   capsule name=default slots=4 running=1 sleeper_up=1
+ *   queue capsule=default name=default weight=1
+ *   lane number=0 session=... open=1 held=1 reports=0 claiming=0
  *   slot number=2 job=acme/0ay5k3m8q4txw org=acme type=mail attempt=1 pid=812 elapsed_ms=1200 timeout_ms=60000 ours=1 */
 #pragma once
 
+#include "worker/capsule.h"
 #include "worker/slot.h"
 #include "worker/worker.h"
 
@@ -19,9 +21,9 @@ struct dump_subject {
     const struct slots *slots;
     struct lane *const *lanes;
     uint32_t lane_count;
-    const struct worker_queue *queues;
-    size_t queue_count;
-    const struct redis *redis, *sleep_redis;
+    struct capsule *const *capsules;
+    size_t capsule_count;
+    const struct redis *redis;
 };
 
 /* Writes it to the log, and gives the text (free). `asked_by` asked for it. */

@@ -49,8 +49,8 @@ struct lane {
     bool told;                         /* its failure was logged */
     struct complaint refused, dropped; /* claims · reports that nobody takes */
     unsigned char token[TOKEN_BYTES];
-    unsigned claiming, taken;
-    int64_t v, active, next_ms, now_ms;
+    void *taker; /* of the claim under way */
+    unsigned claiming;
     bool comparing; /* a look-up of `held` is under way */
     ev_timer repeat;
     struct call lookup; /* of `held` */
@@ -174,6 +174,7 @@ void lane_send(struct lane *lane, const struct lane_claim *claim)
     if (lane->suspects > 0)
         lane->sent = 1;
     lane->claiming = lane->suspects > 0 ? 0 : claim->want;
+    lane->taker = claim->taker;
     if (lane->sent == 0 && lane->claiming == 0)
         return;
     lane->under_way = true;
@@ -204,16 +205,18 @@ static void note_stale(struct lane *lane, const struct reply *answers)
 static void take_answer(struct lane *lane, const struct reply *reply)
 {
     const struct reply *jobs = reply_at(reply, 6);
-    int64_t next_ms = reply_int(reply_at(reply, 4));
+    int64_t now_ms = reply_int(reply_at(reply, 1)), next_ms = reply_int(reply_at(reply, 4));
+    struct lane_answer answer = {.v = reply_int(reply_at(reply, 2)),
+                                 .active = reply_int(reply_at(reply, 3)),
+                                 .next_ms = next_ms == 0       ? -1
+                                            : next_ms > now_ms ? next_ms - now_ms
+                                                               : 0,
+                                 .taken = (unsigned)(reply_count(jobs) / 3)};
     size_t sent = lane->sent;
     unsigned wanted = lane->claiming;
+    void *taker = lane->taker;
 
     note_stale(lane, reply_at(reply, 5));
-    lane->now_ms = reply_int(reply_at(reply, 1));
-    lane->v = reply_int(reply_at(reply, 2));
-    lane->active = reply_int(reply_at(reply, 3));
-    lane->next_ms = next_ms == 0 ? -1 : next_ms > lane->now_ms ? next_ms - lane->now_ms : 0;
-    lane->taken = (unsigned)(reply_count(jobs) / 3);
     end_call(lane);
     drop_ends(lane, sent);
     if (wanted > 0 && complaint_end(&lane->refused))
@@ -221,9 +224,9 @@ static void take_answer(struct lane *lane, const struct reply *reply)
     for (size_t i = 0; i + 2 < reply_count(jobs); i += 3) {
         const char *name = reply_string(reply_at(jobs, i));
         add_lease(lane, name, lane->token);
-        lane->options.on_job(lane, name, reply_at(jobs, i + 1), reply_at(jobs, i + 2), lane->options.ctx);
+        lane->options.on_job(lane, taker, name, reply_at(jobs, i + 1), reply_at(jobs, i + 2), lane->options.ctx);
     }
-    lane->options.on_answer(lane, wanted, lane->options.ctx);
+    lane->options.on_answer(lane, taker, wanted > 0 ? &answer : NULL, lane->options.ctx);
 }
 
 /* Drops the first report: it is refused without any other beside it. Its lease is found again by comparing with `held`. */
@@ -241,6 +244,7 @@ static void take_refusal(struct lane *lane, const struct error *err)
 {
     unsigned wanted = lane->claiming;
     size_t sent = lane->sent;
+    void *taker = lane->taker;
 
     end_call(lane);
     if (sent == 1 && wanted == 0)
@@ -250,9 +254,9 @@ static void take_refusal(struct lane *lane, const struct error *err)
     else if (complaint_raise(&lane->refused, err->message, clock_mono_ms()))
         log_error("claim refused, claiming again in a while", "lane=%u err=%s", lane->options.number, err->message);
     if (wanted > 0)
-        lane->options.on_refused(lane, lane->options.ctx);
+        lane->options.on_refused(lane, taker, lane->options.ctx);
     else
-        lane->options.on_answer(lane, 0, lane->options.ctx);
+        lane->options.on_answer(lane, taker, NULL, lane->options.ctx);
 }
 
 static void on_answer(const struct reply *reply, const struct error *err, void *ctx)
@@ -340,7 +344,7 @@ static void on_held(const struct reply *reply, const struct error *err, void *ct
     lane->comparing = false;
     if (!err && !lane->under_way && session_is_open(lane->session)) /* else things have moved on: the next beat compares again */
         settle_leases(lane, reply);
-    lane->options.on_answer(lane, 0, lane->options.ctx); /* it is ready again: reports may have gathered meanwhile */
+    lane->options.on_answer(lane, NULL, NULL, lane->options.ctx); /* it is ready again: reports may have gathered meanwhile */
 }
 
 static void compare_held(struct lane *lane)
@@ -395,7 +399,6 @@ struct lane *lane_new(const struct lane_options *options)
     struct lane *lane = memory_new(sizeof *lane);
 
     lane->options = *options;
-    lane->next_ms = -1;
     ev_timer_init(&lane->repeat, on_repeat, 0, REPEAT_AFTER_S);
     lane->repeat.data = lane;
     lane->session = session_new(options->loop, options->redis,
@@ -453,29 +456,9 @@ size_t lane_held(const struct lane *lane)
     return HASH_COUNT(lane->leases);
 }
 
-unsigned lane_claiming(const struct lane *lane)
+unsigned lane_claiming(const struct lane *lane, const void *taker)
 {
-    return lane->claiming;
-}
-
-int64_t lane_v(const struct lane *lane)
-{
-    return lane->v;
-}
-
-int64_t lane_active(const struct lane *lane)
-{
-    return lane->active;
-}
-
-int64_t lane_next_ms(const struct lane *lane)
-{
-    return lane->next_ms;
-}
-
-unsigned lane_taken(const struct lane *lane)
-{
-    return lane->taken;
+    return !taker || lane->taker == taker ? lane->claiming : 0;
 }
 
 const char *lane_session(const struct lane *lane)

@@ -19,6 +19,13 @@ struct lane;
 #define LANE_CLAIM_MAX  32
 #define LANE_QUEUES_MAX 16
 
+/* What a claim has found: V, and organizations left in active, of its first queue; ms until a rate-limited one comes back, in any
+ * of them (-1: none); jobs that came. */
+struct lane_answer {
+    int64_t v, active, next_ms;
+    unsigned taken;
+};
+
 struct lane_options {
     struct ev_loop *loop;
     struct redis *redis;
@@ -28,12 +35,13 @@ struct lane_options {
     const struct handlers *handlers; /* the types to claim; borrowed */
     /* The session is open. */
     void (*on_open)(struct lane *lane, void *ctx);
-    /* A job was claimed: name (org/id), record, state. Borrowed for the call. */
-    void (*on_job)(struct lane *lane, const char *name, const struct reply *record, const struct reply *state, void *ctx);
-    /* The call is over; what it claimed was handed over. `wanted`: the jobs it had asked for. */
-    void (*on_answer)(struct lane *lane, unsigned wanted, void *ctx);
+    /* `taker` is that of the claim. A job was claimed: name (org/id), record, state. Borrowed for the call. */
+    void (*on_job)(struct lane *lane, void *taker, const char *name, const struct reply *record, const struct reply *state,
+                   void *ctx);
+    /* The call is over; what it claimed was handed over. `answer` is NULL if it did not claim. */
+    void (*on_answer)(struct lane *lane, void *taker, const struct lane_answer *answer, void *ctx);
     /* A call that was to claim is over, and was refused: claim again, but not at once. */
-    void (*on_refused)(struct lane *lane, void *ctx);
+    void (*on_refused)(struct lane *lane, void *taker, void *ctx);
     /* A job must stop: an operator cancelled it (then it is still to be reported), or it is not ours any more. */
     void (*on_stop)(struct lane *lane, const char *name, bool cancelled, void *ctx);
     /* The session is over; on_stop was called for each of its jobs. */
@@ -42,6 +50,7 @@ struct lane_options {
 };
 
 struct lane_claim {
+    void *taker;               /* for whom; not NULL if any are wanted */
     unsigned want;             /* 0..LANE_CLAIM_MAX */
     bool quiet;                /* only for organizations with nothing running */
     const char *const *queues; /* in the order to visit */
@@ -74,15 +83,11 @@ void lane_send(struct lane *lane, const struct lane_claim *claim);
 /* Open, and no call under way. */
 bool lane_is_ready(const struct lane *lane);
 bool lane_is_open(const struct lane *lane);
-size_t lane_reports(const struct lane *lane);    /* ended jobs not yet acknowledged */
-unsigned lane_claiming(const struct lane *lane); /* jobs asked for by the call under way */
-size_t lane_held(const struct lane *lane);       /* jobs that are ours and have not ended */
+size_t lane_reports(const struct lane *lane); /* ended jobs not yet acknowledged */
 
-/* Of the last answer: V, and organizations left in active; ms until a rate-limited one comes back (-1: none); jobs that came. */
-int64_t lane_v(const struct lane *lane);
-int64_t lane_active(const struct lane *lane);
-int64_t lane_next_ms(const struct lane *lane);
-unsigned lane_taken(const struct lane *lane);
+/* Jobs asked for by the call under way, if it is one of `taker`; NULL: of anybody. */
+unsigned lane_claiming(const struct lane *lane, const void *taker);
+size_t lane_held(const struct lane *lane); /* jobs that are ours and have not ended */
 
 const char *lane_session(const struct lane *lane);
 uint32_t lane_number(const struct lane *lane);

@@ -1,19 +1,13 @@
 /* rota-worker - takes jobs of many organizations and runs their handlers. */
 #include <ev.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
 #include "common/file.h"
 #include "common/handler_file.h"
-#include "common/id.h"
-#include "common/memory.h"
 #include "common/program.h"
 #include "common/session.h"
 #include "common/settings.h"
-#include "common/units.h"
-#include "worker/lane.h"
 #include "worker/worker.h"
 
 static const char usage[] =
@@ -28,9 +22,7 @@ struct worker_program {
     char **argv;
     struct worker *worker;
     bool draining;
-    char names[LANE_QUEUES_MAX][NAME_BYTES_MAX + 1];
-    struct worker_queue queues[LANE_QUEUES_MAX];
-    size_t queue_count;
+    struct capsule_plans capsules;
 };
 
 /* ---- handlers ---- */
@@ -41,31 +33,6 @@ static int read_handlers(struct handlers *handlers, const struct config *config,
         if (handlers_add_shell(handlers, config_list_at(config, "worker.on", i), err) < 0)
             return err->code;
     return handlers_read(handlers, config_section(config, "handlers"), err);
-}
-
-/* ---- queues ---- */
-
-static int read_queues(struct worker_program *self, const struct config *config, struct error *err)
-{
-    size_t count = config_list_count(config, "worker.queues");
-
-    if (count > LANE_QUEUES_MAX)
-        return error_set(err, ERR_LIMIT, "%zu queues, the limit is %d", count, LANE_QUEUES_MAX);
-    for (size_t i = 0; i < count; i++) {
-        const char *text = config_list_at(config, "worker.queues", i), *equals = strchr(text, '=');
-        char *name = memory_copy(text, equals ? (size_t)(equals - text) : strlen(text));
-        int64_t weight;
-        if (name_check(name, "queue", err) < 0 ||
-            units_integer(&weight, equals ? equals + 1 : "1", "weight of a queue", 1, WORKER_QUEUE_WEIGHT_MAX, err) < 0) {
-            free(name);
-            return err->code;
-        }
-        snprintf(self->names[i], sizeof self->names[i], "%s", name);
-        self->queues[i] = (struct worker_queue){.name = self->names[i], .weight = (unsigned)weight};
-        free(name);
-    }
-    self->queue_count = count;
-    return 0;
 }
 
 /* ---- signals ---- */
@@ -117,9 +84,7 @@ static int run(struct worker_program *self, const struct config *config, const s
     struct worker_options options = {
         .redis_url = config_string(config, "redis.url"),
         .password_file = settings_password_file(config),
-        .slots = (unsigned)config_integer(config, "worker.slots"),
-        .queues = self->queues,
-        .queue_count = self->queue_count,
+        .capsules = &self->capsules,
         .handlers = handlers,
         .timeout_ms = config_integer(config, "session.timeout"),
         .check_every_ms = config_integer(config, "redis.check-every"),
@@ -156,7 +121,7 @@ int main(int argc, char **argv)
     config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, argv, &status);
     if (!config)
         return status;
-    if (read_handlers(&handlers, config, &err) < 0 || read_queues(&self, config, &err) < 0 ||
+    if (read_handlers(&handlers, config, &err) < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 ||
         run(&self, config, &handlers, &err) < 0) {
         fprintf(stderr, "rota-worker: %s\n", err.message);
         self.program.status = EX_CONFIG;

@@ -17,6 +17,7 @@ struct view {
     struct lane *lane;
     bool work, quiet_work; /* a claim may find something */
     bool woken;            /* a token came after the claim under way was sent */
+    int64_t v, active;     /* of the last claim: V, and organizations left */
     ev_timer comes_back;   /* a rate-limited organization has a token again */
     ev_timer pause;        /* a claim was refused: no other one while this runs */
     double pause_s;        /* 0: the last claim was not */
@@ -96,19 +97,19 @@ void outlook_add(struct outlook *outlook, struct lane *lane)
 
 struct lane *outlook_choose(const struct outlook *outlook, bool quiet, int64_t *ret_floor)
 {
-    struct lane *best = NULL;
+    const struct view *best = NULL;
     int64_t floor = INT64_MAX;
 
     for (uint32_t i = 0; i < outlook->added; i++) {
         const struct view *view = &outlook->views[i];
         bool work = (quiet ? view->quiet_work : view->work) && !ev_is_active(&view->pause);
-        if (lane_active(view->lane) > 0 && lane_v(view->lane) < floor)
-            floor = lane_v(view->lane);
-        if (work && lane_is_ready(view->lane) && (!best || lane_v(view->lane) < lane_v(best)))
-            best = view->lane;
+        if (view->active > 0 && view->v < floor)
+            floor = view->v;
+        if (work && lane_is_ready(view->lane) && (!best || view->v < best->v))
+            best = view;
     }
     *ret_floor = floor == INT64_MAX || outlook->lanes == 1 ? 0 : floor;
-    return best;
+    return best ? best->lane : NULL;
 }
 
 void outlook_expect(struct outlook *outlook, const struct lane *lane)
@@ -138,14 +139,16 @@ void outlook_sent(struct outlook *outlook, const struct lane *lane)
     view_of(outlook, lane)->woken = false;
 }
 
-void outlook_answered(struct outlook *outlook, const struct lane *lane, bool more)
+void outlook_answered(struct outlook *outlook, const struct lane *lane, const struct lane_answer *answer, bool more)
 {
     struct view *view = view_of(outlook, lane);
 
     view->pause_s = 0;
-    view->work = view->quiet_work = view->woken || (lane_taken(lane) > 0 && (lane_active(lane) > 0 || more));
-    if (lane_next_ms(lane) >= 0)
-        start_timer(outlook, &view->comes_back, (double)lane_next_ms(lane) / 1000);
+    view->v = answer->v;
+    view->active = answer->active;
+    view->work = view->quiet_work = view->woken || (answer->taken > 0 && (answer->active > 0 || more));
+    if (answer->next_ms >= 0)
+        start_timer(outlook, &view->comes_back, (double)answer->next_ms / 1000);
 }
 
 void outlook_refused(struct outlook *outlook, const struct lane *lane)

@@ -1,4 +1,4 @@
-/* outlook.h - what a worker believes of its lanes: in which of them a claim may find something, and which of those is next.
+/* outlook.h - what a capsule believes of the lanes: in which of them a claim may find something, and which of those is next.
  *
  * A lane may have work when its session opens, when a token came from it, when the last claim left some, when a rate-limited
  * organization comes back, and when it is its turn in a sweep. After a refused claim nothing is believed of it for a while. */
@@ -9,6 +9,7 @@
 
 struct ev_loop;
 struct lane;
+struct lane_answer;
 struct outlook;
 
 /* `on_change` is called when a lane that had no work may have some, but not by the functions below. */
@@ -29,5 +30,5 @@ void outlook_sweep(struct outlook *outlook);
 
 /* A claim was sent · was answered (`more`: the answer need not tell of all that is left) · was refused. */
 void outlook_sent(struct outlook *outlook, const struct lane *lane);
-void outlook_answered(struct outlook *outlook, const struct lane *lane, bool more);
+void outlook_answered(struct outlook *outlook, const struct lane *lane, const struct lane_answer *answer, bool more);
 void outlook_refused(struct outlook *outlook, const struct lane *lane);

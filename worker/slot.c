@@ -20,6 +20,7 @@ struct slot {
     struct slots *slots;
     unsigned number;
     struct lane *lane; /* NULL: free */
+    unsigned *group;   /* where it is counted while it is not */
     char name[JOB_NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
     int attempt, max_attempts;
     int64_t timeout_ms, started_mono_ms;
@@ -151,6 +152,7 @@ static void on_ended(const struct child_result *result, void *ctx)
         report_child(slot, result);
     slot->lane = NULL;
     slot->slots->taken--;
+    --*slot->group;
     slot->slots->on_free(slot->slots->ctx);
 }
 
@@ -162,7 +164,8 @@ static struct slot *find_free(struct slots *slots)
     return NULL;
 }
 
-static void start(struct slots *slots, struct lane *lane, const struct job *job, const char *name, const struct handler *handler)
+static void start(struct slots *slots, unsigned *group, struct lane *lane, const struct job *job, const char *name,
+                  const struct handler *handler)
 {
     struct slot *slot = find_free(slots);
     int64_t timeout_ms = job->record.timeout_ms ? job->record.timeout_ms : handler->timeout_ms;
@@ -172,6 +175,7 @@ static void start(struct slots *slots, struct lane *lane, const struct job *job,
     *slot = (struct slot){.slots = slots,
                           .number = slot->number,
                           .lane = lane,
+                          .group = group,
                           .timeout_ms = timeout_ms,
                           .started_mono_ms = clock_mono_ms(),
                           .attempt = job->state.attempt + 1,
@@ -180,6 +184,7 @@ static void start(struct slots *slots, struct lane *lane, const struct job *job,
     snprintf(slot->type, sizeof slot->type, "%s", job->record.type);
     environment = environment_new(job, lane_session(lane), slot->number, slot->attempt, slot->max_attempts, timeout_ms);
     slots->taken++;
+    ++*group;
     slots->counts.begun++;
     slot->child = child_start(slots->loop,
                               &(struct child_options){
@@ -212,7 +217,8 @@ static void quarantine(struct lane *lane, const char *name, const char *why)
     report(lane, name, "dead", 0, &(struct report){.exit = -1, .signal = -1, .error = (char *)why});
 }
 
-void slots_run(struct slots *slots, struct lane *lane, const char *name, const struct reply *record, const struct reply *state)
+void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const char *name, const struct reply *record,
+               const struct reply *state)
 {
     size_t record_bytes, state_bytes;
     const char *record_at = reply_bytes(record, &record_bytes), *state_at = reply_bytes(state, &state_bytes);
@@ -231,7 +237,7 @@ void slots_run(struct slots *slots, struct lane *lane, const char *name, const s
     else if (!handler->argv)
         run_noop(slots, lane, name);
     else
-        start(slots, lane, &job, name, handler);
+        start(slots, group, lane, &job, name, handler);
     job_clear(&job);
 }
 

@@ -18,8 +18,9 @@ struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handl
 void slots_free(struct slots *slots);
 
 /* Runs a claimed job in a free slot (there must be one), or ends it at once: the built-in noop, or a record that cannot be read.
- */
-void slots_run(struct slots *slots, struct lane *lane, const char *name, const struct reply *record, const struct reply *state);
+ * While it runs it counts in `group`, which must live as long. */
+void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const char *name, const struct reply *record,
+               const struct reply *state);
 
 /* Stops a job: with TERM if it was cancelled, at once if it is not ours any more. Unknown names are fine. */
 void slots_stop(struct slots *slots, const struct lane *lane, const char *name, bool cancelled);

@@ -6,17 +6,14 @@
 #include <string.h>
 
 #include "common/deployment_watch.h"
-#include "common/job.h"
-#include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/notify.h"
 #include "common/random.h"
+#include "worker/capsule.h"
 #include "worker/card.h"
 #include "worker/dump.h"
 #include "worker/lane.h"
-#include "worker/outlook.h"
-#include "worker/sleeper.h"
 #include "worker/slot.h"
 
 #define CHECK_AGAIN_S 1.0  /* after a check of the deployment that failed */
@@ -28,14 +25,12 @@ struct worker {
     struct ev_loop *loop;
     struct worker_options options;
     enum worker_phase phase;
-    struct redis *redis, *sleep_redis;
-    struct sleeper *sleeper;
-    struct outlook *outlook;
+    struct redis *redis;
     struct lane **lanes;
     uint32_t lane_count;
     struct slots *slots;
-    int turn[LANE_QUEUES_MAX]; /* what each queue is owed in turns */
-    const char *queue_names[LANE_QUEUES_MAX];
+    struct capsule *capsules[CAPSULES_MAX];
+    size_t capsule_count, first_capsule; /* whose turn it is to claim first */
     char session[SESSION_BYTES + 1];
     struct worker_card *card;
     unsigned closing; /* lanes whose session is being closed */
@@ -76,80 +71,30 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
         worker->changed = false;
         pump(worker);
         notify_status(worker->options.notify, "%s, %u of %u slots", phase_name(worker), slots_taken(worker->slots),
-                      worker->options.slots);
+                      worker->options.capsules->slots);
     }
 }
 
-/* Slots kept for quiet organizations. */
-static unsigned reserved_slots(const struct worker *worker)
-{
-    return worker->options.slots / WORKER_SLOTS_PER_QUIET;
-}
-
-/* Free slots that no claim under way may fill. */
-static unsigned free_slots(const struct worker *worker)
-{
-    unsigned taken = slots_taken(worker->slots);
-
-    for (uint32_t i = 0; i < worker->lane_count; i++)
-        taken += lane_claiming(worker->lanes[i]);
-    return taken < worker->options.slots ? worker->options.slots - taken : 0;
-}
-
-/* The queues in the order of this visit. Whose turn it is comes first: smooth weighted round robin, so that 2:1 gives a b a, a b
- * a. */
-static void turn_queues(struct worker *worker, const char *queues[LANE_QUEUES_MAX])
-{
-    size_t count = worker->options.queue_count, first = 0;
-    int total = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        worker->turn[i] += (int)worker->options.queues[i].weight;
-        total += (int)worker->options.queues[i].weight;
-        if (worker->turn[i] > worker->turn[first])
-            first = i;
-    }
-    worker->turn[first] -= total;
-    for (size_t i = 0; i < count; i++)
-        queues[i] = worker->options.queues[(first + i) % count].name;
-}
-
-static void send(struct worker *worker, struct lane *lane, unsigned want, bool quiet, int64_t floor)
-{
-    const char *queues[LANE_QUEUES_MAX];
-
-    turn_queues(worker, queues);
-    outlook_sent(worker->outlook, lane);
-    lane_send(lane, &(struct lane_claim){.want = want < LANE_CLAIM_MAX ? want : LANE_CLAIM_MAX,
-                                         .quiet = quiet,
-                                         .queues = queues,
-                                         .queue_count = worker->options.queue_count,
-                                         .floor = floor});
-}
-
-/* Claims in the lanes that may have work until no slot is free or no lane is left. */
-static void claim(struct worker *worker)
-{
-    unsigned available = free_slots(worker), reserved = reserved_slots(worker);
-    struct lane *lane;
-    int64_t floor;
-
-    while (available > reserved && (lane = outlook_choose(worker->outlook, false, &floor))) {
-        send(worker, lane, available - reserved, false, floor);
-        available = free_slots(worker);
-    }
-    while (available > 0 && available <= reserved && (lane = outlook_choose(worker->outlook, true, &floor))) {
-        send(worker, lane, available, true, floor);
-        available = free_slots(worker);
-    }
-}
-
+/* Those that the capsules do not take along. Which one's queues are named does not matter: nothing is claimed. */
 static void report(struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++)
         if (lane_reports(worker->lanes[i]) > 0 && lane_is_ready(worker->lanes[i]))
-            lane_send(worker->lanes[i],
-                      &(struct lane_claim){.queues = worker->queue_names, .queue_count = worker->options.queue_count});
+            capsule_report(worker->capsules[0], worker->lanes[i]);
+}
+
+/* A lane has one call under way: each time another capsule has the first go. */
+static void claim(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->capsule_count; i++)
+        capsule_claim(worker->capsules[(worker->first_capsule + i) % worker->capsule_count]);
+    worker->first_capsule = (worker->first_capsule + 1) % worker->capsule_count;
+}
+
+static void open_capsules(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->capsule_count; i++)
+        capsule_open(worker->capsules[i], may_claim(worker));
 }
 
 static bool any_open_lane(const struct worker *worker)
@@ -166,7 +111,7 @@ static bool holds_nothing(const struct worker *worker)
     if (slots_taken(worker->slots) > 0)
         return false;
     for (uint32_t i = 0; i < worker->lane_count; i++)
-        if (lane_reports(worker->lanes[i]) > 0 || lane_claiming(worker->lanes[i]) > 0)
+        if (lane_reports(worker->lanes[i]) > 0 || lane_claiming(worker->lanes[i], NULL) > 0)
             return false;
     return true;
 }
@@ -188,42 +133,8 @@ static void pump(struct worker *worker)
     report(worker);
     if (worker->phase == WORKER_DRAINING)
         close_when_drained(worker);
-    else if (may_claim(worker) && free_slots(worker) > 0 && any_open_lane(worker))
-        sleeper_sleep(worker->sleeper, free_slots(worker) <= reserved_slots(worker));
-}
-
-/* ---- sleeping ---- */
-
-static void on_ignored(const struct reply *reply, const struct error *err, void *ctx)
-{
-    (void)reply, (void)err, (void)ctx;
-}
-
-/* A token that came when no slot was free for its work any more wakes another worker. */
-static void pass_on(struct worker *worker, const char *key)
-{
-    struct call call = {0};
-
-    call_command(&call, "ZADD");
-    call_add_string(&call, key);
-    call_add_int(&call, 0);
-    call_add_int(&call, 0);
-    redis_send(worker->redis, &call, worker->options.timeout_ms, on_ignored, NULL);
-    call_clear(&call);
-}
-
-static void on_wake(int64_t lane, const char *key, bool quiet, void *ctx)
-{
-    struct worker *worker = ctx;
-
-    if (lane >= 0 && lane < worker->lane_count) {
-        if (!may_claim(worker) || free_slots(worker) <= (quiet ? 0 : reserved_slots(worker)))
-            pass_on(worker, key);
-        outlook_wake(worker->outlook, (uint32_t)lane);
-    } else {
-        outlook_sweep(worker->outlook);
-    }
-    note_change(worker);
+    for (size_t i = 0; i < worker->capsule_count && any_open_lane(worker); i++)
+        capsule_sleep(worker->capsules[i]);
 }
 
 /* ---- what the lanes tell ---- */
@@ -234,33 +145,31 @@ static void on_lane_open(struct lane *lane, void *ctx)
 
     worker_card_write(worker->card, lane);
     notify_ready(worker->options.notify);
-    log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane), worker->options.slots);
-    outlook_expect(worker->outlook, lane);
+    log_info("session open", "lane=%u session=%s slots=%u", lane_number(lane), lane_session(lane),
+             worker->options.capsules->slots);
+    for (size_t i = 0; i < worker->capsule_count; i++)
+        capsule_expect(worker->capsules[i], lane);
     note_change(worker);
 }
 
-static void on_job(struct lane *lane, const char *name, const struct reply *record, const struct reply *state, void *ctx)
+static void on_job(struct lane *lane, void *taker, const char *name, const struct reply *record, const struct reply *state,
+                   void *ctx)
 {
-    struct worker *worker = ctx;
-
-    slots_run(worker->slots, lane, name, record, state);
+    (void)ctx;
+    capsule_run(taker, lane, name, record, state);
 }
 
-static void on_answer(struct lane *lane, unsigned wanted, void *ctx)
+static void on_answer(struct lane *lane, void *taker, const struct lane_answer *answer, void *ctx)
 {
-    struct worker *worker = ctx;
-
-    if (wanted > 0) /* what is left is known of the first queue only: with more of them the next claim tells */
-        outlook_answered(worker->outlook, lane, worker->options.queue_count > 1);
-    note_change(worker);
+    if (answer)
+        capsule_answered(taker, lane, answer);
+    note_change(ctx);
 }
 
-static void on_lane_refused(struct lane *lane, void *ctx)
+static void on_lane_refused(struct lane *lane, void *taker, void *ctx)
 {
-    struct worker *worker = ctx;
-
-    outlook_refused(worker->outlook, lane);
-    note_change(worker);
+    capsule_refused(taker, lane);
+    note_change(ctx);
 }
 
 static void on_stop(struct lane *lane, const char *name, bool cancelled, void *ctx)
@@ -288,7 +197,6 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
 {
     worker->lane_count = lanes;
     worker->lanes = memory_new(sizeof(struct lane *) * lanes);
-    worker->outlook = outlook_new(worker->loop, lanes, on_news, worker);
     for (uint32_t i = 0; i < lanes; i++) {
         worker->lanes[i] = lane_new(&(struct lane_options){
             .loop = worker->loop,
@@ -306,17 +214,11 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
             .on_lost = on_lane_lost,
             .ctx = worker,
         });
-        outlook_add(worker->outlook, worker->lanes[i]);
     }
     worker_card_follow(worker->card, worker->lanes, lanes);
-    worker->sleeper = sleeper_new(&(struct sleeper_options){.loop = worker->loop,
-                                                            .redis = worker->sleep_redis,
-                                                            .other_redis = worker->redis,
-                                                            .lanes = lanes,
-                                                            .queues = worker->queue_names,
-                                                            .queue_count = worker->options.queue_count,
-                                                            .on_wake = on_wake,
-                                                            .ctx = worker});
+    for (size_t i = 0; i < worker->capsule_count; i++)
+        capsule_start(worker->capsules[i], worker->lanes, lanes);
+    open_capsules(worker);
 }
 
 static void stopped(struct worker *worker, const struct error *err)
@@ -392,15 +294,32 @@ static void on_down(const struct error *err, void *ctx)
     note_change(ctx);
 }
 
+static int make_capsules(struct worker *worker, struct error *err)
+{
+    for (size_t i = 0; i < worker->options.capsules->count; i++) {
+        struct capsule *capsule = capsule_new(&(struct capsule_options){.loop = worker->loop,
+                                                                        .plan = &worker->options.capsules->items[i],
+                                                                        .slots = worker->slots,
+                                                                        .redis = worker->redis,
+                                                                        .redis_url = worker->options.redis_url,
+                                                                        .password_file = worker->options.password_file,
+                                                                        .session = worker->session,
+                                                                        .timeout_ms = worker->options.timeout_ms,
+                                                                        .on_change = on_news,
+                                                                        .ctx = worker},
+                                              err);
+        if (!capsule)
+            return err->code;
+        worker->capsules[worker->capsule_count++] = capsule;
+    }
+    return 0;
+}
+
 struct worker *worker_new(struct ev_loop *loop, const struct worker_options *options, struct error *err)
 {
     struct worker *worker;
     char name[64];
 
-    if (options->slots < 1 || options->slots > WORKER_SLOTS_MAX)
-        return error_set(err, ERR_INVALID, "slots is %u, it must be 1..%d", options->slots, WORKER_SLOTS_MAX), NULL;
-    if (options->queue_count < 1 || options->queue_count > LANE_QUEUES_MAX)
-        return error_set(err, ERR_LIMIT, "%zu queues, there must be 1..%d", options->queue_count, LANE_QUEUES_MAX), NULL;
     if (options->handlers->count == 0)
         return error_set(err, ERR_INVALID, "no handlers: name at least one, as in --on wc='wc -w'"), NULL;
     worker = memory_new(sizeof *worker);
@@ -409,10 +328,8 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker->options.deployment.role = ACL_WORKER;
     worker->options.deployment.timeout_ms = options->timeout_ms;
     worker->options.deployment.beat_ms = options->beat_ms;
-    for (size_t i = 0; i < options->queue_count; i++)
-        worker->queue_names[i] = options->queues[i].name;
     session_draw(worker->session);
-    worker->slots = slots_new(loop, options->slots, options->handlers, on_news, worker);
+    worker->slots = slots_new(loop, options->capsules->slots, options->handlers, on_news, worker);
     snprintf(name, sizeof name, "rota-worker:%s", worker->session);
     worker->redis = redis_new(loop,
                               &(struct redis_options){.url = options->redis_url,
@@ -422,22 +339,12 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
                                                       .on_down = on_down,
                                                       .ctx = worker},
                               err);
-    snprintf(name, sizeof name, "rota-sleeper:%s", worker->session);
-    if (worker->redis)
-        worker->sleep_redis = redis_new(
-            loop,
-            &(struct redis_options){.url = options->redis_url, .password_file = options->password_file, .client_name = name},
-            err);
-    if (!worker->redis || !worker->sleep_redis) {
+    if (!worker->redis || make_capsules(worker, err) < 0) {
         worker_free(worker);
         return NULL;
     }
-    worker->card = worker_card_new(&(struct worker_card_options){.loop = loop,
-                                                                 .redis = worker->redis,
-                                                                 .queues = worker->queue_names,
-                                                                 .queue_count = options->queue_count,
-                                                                 .handlers = options->handlers,
-                                                                 .slots = options->slots});
+    worker->card = worker_card_new(&(struct worker_card_options){
+        .loop = loop, .redis = worker->redis, .capsules = options->capsules, .handlers = options->handlers});
     ev_timer_init(&worker->check, on_check_time, check_every_s(worker), check_every_s(worker));
     ev_prepare_init(&worker->pump, on_prepare);
     worker->check.data = worker->pump.data = worker->drain.data = worker;
@@ -455,9 +362,8 @@ void worker_free(struct worker *worker)
     ev_timer_stop(worker->loop, &worker->drain);
     ev_prepare_stop(worker->loop, &worker->pump);
     redis_free(worker->redis);
-    redis_free(worker->sleep_redis);
-    sleeper_free(worker->sleeper);
-    outlook_free(worker->outlook);
+    for (size_t i = 0; i < worker->capsule_count; i++)
+        capsule_free(worker->capsules[i]);
     for (uint32_t i = 0; i < worker->lane_count; i++)
         lane_free(worker->lanes[i]);
     free(worker->lanes);
@@ -528,6 +434,7 @@ void worker_drain(struct worker *worker, const char *who)
     notify_stopping(worker->options.notify);
     worker->phase = WORKER_DRAINING;
     worker_card_tell(worker->card, phase_name(worker), "stop", who);
+    open_capsules(worker);
     slots_drain(worker->slots);
     if (worker->lane_count == 0) {
         stopped(worker, NULL);
@@ -558,6 +465,7 @@ void worker_quiet(struct worker *worker, const char *who)
         return;
     log_info("quiet: no more jobs are claimed", "asked_by=%s running=%u", who, slots_taken(worker->slots));
     worker->quiet = true;
+    open_capsules(worker);
     worker_card_tell(worker->card, phase_name(worker), "quiet", who);
     note_change(worker);
 }
@@ -568,8 +476,7 @@ void worker_resume(struct worker *worker, const char *who)
         return;
     log_info("claiming jobs again", "asked_by=%s", who);
     worker->quiet = false;
-    for (uint32_t i = 0; i < worker->lane_count; i++)
-        outlook_expect(worker->outlook, worker->lanes[i]);
+    open_capsules(worker);
     worker_card_tell(worker->card, phase_name(worker), "resume", who);
     note_change(worker);
 }
@@ -577,13 +484,12 @@ void worker_resume(struct worker *worker, const char *who)
 void worker_dump(struct worker *worker, const char *who)
 {
     free(dump_write(&(struct dump_subject){.phase = phase_name(worker),
-                                           .slot_count = worker->options.slots,
+                                           .slot_count = worker->options.capsules->slots,
                                            .slots = worker->slots,
                                            .lanes = worker->lanes,
                                            .lane_count = worker->lane_count,
-                                           .queues = worker->options.queues,
-                                           .queue_count = worker->options.queue_count,
-                                           .redis = worker->redis,
-                                           .sleep_redis = worker->sleep_redis},
+                                           .capsules = worker->capsules,
+                                           .capsule_count = worker->capsule_count,
+                                           .redis = worker->redis},
                     who));
 }

@@ -1,12 +1,13 @@
 /* worker.h - the worker: takes jobs of many organizations into its slots, runs their handlers, reports how they ended.
  *
- * Claims only for free slots; ended jobs and the next claim travel in one call. Of the lanes that may have work it visits the one
- * whose virtual time is furthest behind. One slot in twenty is kept for organizations that have nothing running. */
+ * Its capsules claim; it holds together what they share: the lanes with their sessions, the slots, the connection, the end. Ended
+ * jobs and the next claim travel in one call. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/capsule_plan.h"
 #include "common/deployment.h"
 #include "common/error.h"
 #include "common/handler.h"
@@ -15,21 +16,9 @@ struct ev_loop;
 struct notify;
 struct worker;
 
-#define WORKER_SLOTS_MAX       1024
-#define WORKER_SLOTS_PER_QUIET 20 /* every 20th slot is kept for quiet organizations; none below 20 */
-
-#define WORKER_QUEUE_WEIGHT_MAX 10
-
-struct worker_queue {
-    const char *name; /* borrowed */
-    unsigned weight;  /* of its turns, 1..WORKER_QUEUE_WEIGHT_MAX */
-};
-
 struct worker_options {
     const char *redis_url, *password_file;
-    unsigned slots;                    /* 1..WORKER_SLOTS_MAX */
-    const struct worker_queue *queues; /* borrowed */
-    size_t queue_count;
+    const struct capsule_plans *capsules; /* borrowed */
     const struct handlers *handlers;      /* borrowed */
     int64_t timeout_ms, beat_ms;          /* of the session */
     int64_t drain_ms;                     /* how long a drain waits for running jobs */

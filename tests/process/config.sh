@@ -35,6 +35,7 @@ sed -E 's/^( *)#([a-z_.]+:)/\1\2/; s/^  (slots|queues):/  #&/; s/^    backoff: .
 [[ "$(rota config check --config full.yaml)" == *"2 handlers; 2 capsules with 5 slots" ]] || fail "the whole example"
 
 # it has all that the page has
+# shellcheck disable=SC2016 # these are backticks of Markdown
 while read -r key; do
   last=${key##*.}
   grep -qE "^ *#?([a-z]+\.)*$last:" rota.yaml || fail "$key of docs/CONFIGURATION.md is not in the example"

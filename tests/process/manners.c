@@ -107,7 +107,7 @@ static void a_dump_tells_what_runs_for_how_long(void **state)
     assert_has(
         log, "msg=\"dump: worker\" phase=running asked_by=\"signal TTIN\" slots=3 running=1 begun=2 done=1 failed=0 released=0");
     assert_has(log, pool_text(pool, "msg=\"dump: redis\" address=%s up=1 ", pool->url));
-    assert_has(log, "msg=\"dump: queue\" name=default weight=2");
+    assert_has(log, "msg=\"dump: queue\" capsule=default name=default weight=2");
     assert_has(log, pool_text(pool, "msg=\"dump: lane\" number=0 session=%s open=1 held=1 reports=0 claiming=0",
                               pool_session(pool, worker, 0)));
     slot = strstr(process_log(worker), "msg=\"dump: slot\" ");
