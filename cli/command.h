@@ -83,6 +83,8 @@ extern const struct command
     export_commands[],
     org_commands[],
     org_change_commands[],
+    usage_commands[],
+    stats_commands[],
     queue_commands[],
     dead_commands[],
     worker_commands[],

@@ -37,39 +37,20 @@ static int show_listed(struct org_view *org, void *ctx, struct error *err)
     return 0;
 }
 
-/* The page of `names`, which are sorted, behind the cursor. Borrowed. */
-static struct names page_of(const struct cli *cli, const struct names *names)
-{
-    const char *cursor = paging_cursor(cli);
-    int64_t limit = paging_limit(cli);
-    size_t from = 0, count;
-
-    while (from < names->count && cursor[0] && strcmp(names->items[from], cursor) <= 0)
-        from++;
-    count = names->count - from;
-    return (struct names){names->items + from, (int64_t)count > limit ? (size_t)limit : count};
-}
-
 static int org_list(struct cli *cli, struct error *err)
 {
     struct listing listing = {.cli = cli};
-    struct names names = {0}, page;
-    int rc = paging_cursor(cli)[0] ? cli_org(cli, paging_cursor(cli), err) : 0;
+    struct names all = {0}, names;
+    int rc = orgs_page(cli, &all, &names, err);
 
-    if (rc == 0)
-        rc = cli_connect(cli, false, NULL, err);
-    if (rc == 0)
-        rc = orgs_named(cli, 0, &names, err);
-    names_sort(&names);
-    page = page_of(cli, &names);
     if (rc == 0) {
         listing.list = list_new(&cli->output, org_columns);
-        rc = orgs_look(cli, &page, true, show_listed, &listing, err);
+        rc = orgs_look(cli, &names, true, show_listed, &listing, err);
         list_end(listing.list);
     }
-    if (rc == 0 && page.count > 0 && page.items + page.count < names.items + names.count)
-        paging_more(cli, (int64_t)page.count, (int64_t)names.count, page.items[page.count - 1]);
-    names_clear(&names);
+    if (rc == 0)
+        orgs_page_end(cli, &all, &names);
+    names_clear(&all);
     return rc;
 }
 

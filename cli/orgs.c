@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/connection.h"
+#include "cli/paging.h"
 #include "common/job.h"
 #include "common/keys.h"
 #include "common/memory.h"
@@ -107,6 +108,37 @@ int orgs_named(struct cli *cli, int first, struct names *ret, struct error *err)
         names_add(ret, cli_argument(cli, i));
     }
     return 0;
+}
+
+/* The page of `names`, which are sorted, behind the cursor. Borrowed. */
+static struct names page_of(const struct cli *cli, const struct names *names)
+{
+    const char *cursor = paging_cursor(cli);
+    int64_t limit = paging_limit(cli);
+    size_t from = 0, count;
+
+    while (from < names->count && cursor[0] && strcmp(names->items[from], cursor) <= 0)
+        from++;
+    count = names->count - from;
+    return (struct names){names->items + from, (int64_t)count > limit ? (size_t)limit : count};
+}
+
+int orgs_page(struct cli *cli, struct names *ret_all, struct names *ret_page, struct error *err)
+{
+    const char *cursor = paging_cursor(cli);
+
+    if ((cursor[0] && cli_org(cli, cursor, err) < 0) || cli_connect(cli, false, NULL, err) < 0 ||
+        orgs_named(cli, 0, ret_all, err) < 0)
+        return err->code;
+    names_sort(ret_all);
+    *ret_page = page_of(cli, ret_all);
+    return 0;
+}
+
+void orgs_page_end(const struct cli *cli, const struct names *all, const struct names *page)
+{
+    if (page->count > 0 && page->items + page->count < all->items + all->count)
+        paging_more(cli, (int64_t)page->count, (int64_t)all->count, page->items[page->count - 1]);
 }
 
 /* ---- looking ---- */

@@ -24,6 +24,11 @@ int orgs_find(struct cli *cli, struct names *ret, struct error *err) MUST_CHECK;
  * given none. Gives. */
 int orgs_named(struct cli *cli, int first, struct names *ret, struct error *err) MUST_CHECK;
 
+/* For lists of organizations (paging.h): connects, finds those that were named or all, `ret_all` (gives), and the page of them
+ * that --cursor and --limit say (borrowed from there). Then tells where there is more. */
+int orgs_page(struct cli *cli, struct names *ret_all, struct names *ret_page, struct error *err) MUST_CHECK;
+void orgs_page_end(const struct cli *cli, const struct names *all, const struct names *page);
+
 /* Told of each organization in turn; `org` is borrowed for the call. Returns 0, or a negative code that ends the walk. */
 typedef int orgs_visit(struct org_view *org, void *ctx, struct error *err);
 
