@@ -30,6 +30,7 @@ const struct command *const command_tables[] = {
     dead_commands,
     worker_commands,
     audit_commands,
+    event_commands,
     config_commands,
     stats_commands,
     completion_commands,
@@ -178,19 +179,22 @@ static void take_word(struct invocation *invocation, int index)
     invocation->argc--;
 }
 
-/* The second word of a command of two. */
+/* The second word of a command of two. Where the first one is a command as well ("audit", "audit log") another word is its
+ * argument. */
 static int read_verb(struct invocation *invocation, int at, struct error *err)
 {
     int index = next_word(invocation->argc, invocation->argv, at);
+    const struct command *command;
     char name[160];
 
     if (index == invocation->argc)
         return 0;
     snprintf(name, sizeof name, "%.60s %.60s", invocation->noun,
              strcmp(invocation->argv[index], "ls") == 0 ? "list" : invocation->argv[index]);
-    invocation->command = command_find(name);
-    if (!invocation->command)
-        return refuse_unknown(name, err);
+    command = command_find(name);
+    if (!command)
+        return invocation->command ? 0 : refuse_unknown(name, err);
+    invocation->command = command;
     take_word(invocation, index);
     return 0;
 }
@@ -211,7 +215,7 @@ static int read_words(struct invocation *invocation, struct error *err)
     if (!invocation->command && !noun_exists(invocation->noun))
         return refuse_unknown(invocation->noun, err);
     take_word(invocation, index);
-    return invocation->command ? 0 : read_verb(invocation, index, err);
+    return noun_exists(invocation->noun) ? read_verb(invocation, index, err) : 0;
 }
 
 int invocation_read(struct invocation *ret, int argc, char **argv, struct error *err)

@@ -89,6 +89,7 @@ extern const struct command
     dead_commands[],
     worker_commands[],
     audit_commands[],
+    event_commands[],
     config_commands[],
     completion_commands[],
     man_commands[],

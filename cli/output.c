@@ -85,8 +85,7 @@ static void add_distance(struct buffer *out, int64_t ms, int64_t now_ms)
         buffer_add_string(out, units_format_duration(text, now_ms - ms));
 }
 
-/* A member as plain text; "" for none. Gives. */
-static char *cell_text(const struct output *output, const json_t *object, const struct column *column)
+char *output_cell(const struct output *output, const json_t *object, const struct column *column)
 {
     const json_t *value = json_object_get(object, column->member);
     struct buffer out = {0};
@@ -147,7 +146,7 @@ static void add_to_table(struct list *list, const json_t *object)
     char *cells[TABLE_COLUMNS_MAX] = {0};
 
     for (size_t i = 0; i < list->columns_count; i++)
-        cells[i] = cell_text(list->output, object, &list->columns[i]);
+        cells[i] = output_cell(list->output, object, &list->columns[i]);
     table_add(list->table, (const char *const *)cells);
     for (size_t i = 0; i < list->columns_count; i++)
         free(cells[i]);
@@ -188,7 +187,7 @@ void output_object(const struct output *output, json_t *object, const struct col
         return;
     }
     for (const struct column *column = columns; column->heading; column++) {
-        char *text = cell_text(output, object, column);
+        char *text = output_cell(output, object, column);
         if (text[0])
             printf("%-*s %s\n", NAME_WIDTH, column->heading, text);
         free(text);

@@ -47,6 +47,9 @@ void list_end(struct list *list);
 /* One object, a member to a line in a table; members that are null are left out there. Takes. */
 void output_object(const struct output *output, json_t *object, const struct column *columns);
 
+/* What a table shows of a member, as plain text (text.h); "" for nothing. Gives. */
+char *output_cell(const struct output *output, const json_t *object, const struct column *column);
+
 /* A text as JSON; null for NULL and "". Gives. */
 json_t *output_text_or_null(const char *text);
 

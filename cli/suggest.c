@@ -213,6 +213,8 @@ static void offer_in_command(struct suggestion *suggestion, const struct invocat
         offer_flags(suggestion, typed->command);
     else
         offer_metavar(suggestion, name);
+    if (arguments == 0 && !expects && strcmp(typed->command->name, typed->noun) == 0) /* it may be a noun as well */
+        offer_verbs(suggestion, typed->noun);
 }
 
 void suggest(struct suggestion *ret, int count, char **words)

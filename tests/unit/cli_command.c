@@ -50,6 +50,22 @@ static void a_command_of_one_word_leaves_its_arguments_alone(void **state)
     free(invocation.argv);
 }
 
+static void a_noun_may_be_a_command_as_well(void **state)
+{
+    struct invocation invocation;
+    struct error err;
+
+    (void)state;
+    assert_int_equal(READ(&invocation, &err, "rota", "audit", "--json", "log", "--org", "acme"), 0);
+    assert_string_equal(invocation.command->name, "audit log");
+    assert_int_equal(invocation.argc, 4);
+    free(invocation.argv);
+    assert_int_equal(READ(&invocation, &err, "rota", "audit", "lag"), 0);
+    assert_string_equal(invocation.command->name, "audit");
+    assert_int_equal(invocation.argc, 2);
+    free(invocation.argv);
+}
+
 static void the_nearest_command_is_named(void **state)
 {
     struct invocation invocation;
@@ -112,6 +128,7 @@ int main(void)
         cmocka_unit_test(the_words_of_a_command_are_taken_out),
         cmocka_unit_test(flags_may_stand_before_and_between),
         cmocka_unit_test(a_command_of_one_word_leaves_its_arguments_alone),
+        cmocka_unit_test(a_noun_may_be_a_command_as_well),
         cmocka_unit_test(the_nearest_command_is_named),
         cmocka_unit_test(help_is_seen_wherever_it_stands),
         cmocka_unit_test(settings_of_other_commands_are_known_elsewhere),
