@@ -11,6 +11,8 @@
 /* The pages change with the program, whose version they name; mdoc wants a day. */
 #define MANUAL_DATE "November 20, 2026"
 
+#define EXAMPLE_INDENT 4
+
 /* One character; at the start of a line a request would begin with a dot or a quote. */
 static void print_char(FILE *file, char c, bool starts_line)
 {
@@ -60,13 +62,29 @@ void manual_part(void *file, const char *title)
     print_line(file, title, true);
 }
 
+/* An example, which stands in a line of its own behind four spaces. Returns its last character. */
+static const char *print_example(FILE *file, const char *at)
+{
+    size_t length = strcspn(at, "\n");
+    char *line = memory_copy(at + EXAMPLE_INDENT, length - EXAMPLE_INDENT);
+
+    fputs(".Dl ", file);
+    print_line(file, line, true);
+    free(line);
+    return at + length - (at[length] == '\0');
+}
+
 /* A sentence to a line, as mdoc likes it. */
 void manual_text(void *file, const char *text)
 {
     bool starts_line = true;
 
     for (const char *at = text; *at; at++) {
-        if (at[0] == '\n' && at[1] == '\n') {
+        if ((at == text || at[-1] == '\n') && strncmp(at, "    ", EXAMPLE_INDENT) == 0 && at[EXAMPLE_INDENT] != '\n') {
+            fputs(starts_line ? "" : "\n", file);
+            at = print_example(file, at);
+            starts_line = true;
+        } else if (at[0] == '\n' && at[1] == '\n') {
             fputs(starts_line ? ".Pp\n" : "\n.Pp\n", file);
             at += strspn(at, "\n") - 1;
             starts_line = true;

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The README's tour, as it stands there: `rota dev` in the background, then each marked block, which must end well and print a line
+# The tour of a page (README.md, docs/CLI.md), as it stands there: `rota dev` in the background, then each marked block, which must end well and print a line
 # that matches its mark. What `rota dev` started must be gone after Ctrl-C.
-# readme.sh SOURCE_FOLDER BIN_FOLDER
+# tour.sh PAGE BIN_FOLDER
 set -euo pipefail
 
-page=$(realpath "$1")/README.md
+page=$(realpath "$1")
 bin=$(realpath "$2")
-dir=$(mktemp -d "${TMPDIR:-/tmp}/rota-readme.XXXXXX")
+dir=$(mktemp -d "${TMPDIR:-/tmp}/rota-tour.XXXXXX")
 export HOME=$dir PATH="$bin:$PATH" ROTA_REDIS_URL="unix://$dir/rota-tour/redis.sock"
 failures=0
 dev=0
@@ -38,7 +38,7 @@ marked_block() {
 start_dev() {
   local deadline=$((SECONDS + 20)) command
   command=$(block background)
-  [ -n "$command" ] || { fail "the README has no block for the background"; exit 1; }
+  [ -n "$command" ] || { fail "the page has no block for the background"; exit 1; }
   # What a script starts in the background ignores SIGINT, unless it is told otherwise.
   env --default-signal=INT,QUIT setpriv --pdeathsig KILL bash -c "exec $command" >"$dir/dev.log" 2>&1 &
   dev=$!
@@ -62,7 +62,7 @@ run_blocks() {
       fail "\"$text\" (status $status) does not print $regex, but: $(head -c 400 <<<"$output")"
     fi
   done < <(marks)
-  [ $number -ge 10 ] || fail "only $number blocks were found in the README"
+  [ $number -ge 10 ] || fail "only $number blocks were found"
   blocks=$number
 }
 
@@ -89,8 +89,17 @@ stop_dev() {
   [ -z "$(left_over)" ] || fail "rota dev left processes: $(left_over)"
 }
 
+# Where a page says that all of its commands are run, none may be without a mark.
+check_marks() {
+  local without
+  grep -q '^<!-- every block is run -->$' "$page" || return 0
+  without=$(awk '/^```sh/ && last !~ /^<!-- (run: .*|background|setup) -->$/ { print NR } { last = $0 }' "$page")
+  [ -z "$without" ] || fail "no mark stands above the blocks in lines $without"
+}
+
+check_marks
 start_dev
 run_blocks
 stop_dev
 [ $failures -eq 0 ] || exit 1
-printf '%d blocks: as the README says\n' "$blocks"
+printf '%d blocks: as %s says\n' "$blocks" "$(basename "$page")"
