@@ -78,10 +78,7 @@ static int check_meaning(struct whole *whole, struct error *err)
         return error_wrap(err, "scheduler.session");
     if (capsule_plans_read(&whole->capsules, config, err) < 0)
         return err->code;
-    for (size_t i = 0; i < config_list_count(config, "worker.on"); i++)
-        if (handlers_add_shell(&whole->handlers, config_list_at(config, "worker.on", i), err) < 0)
-            return error_wrap(err, "worker.on (%s)", config_origin(config, "worker.on"));
-    return handlers_read(&whole->handlers, config_section(config, "handlers"), err);
+    return handlers_read_config(&whole->handlers, config, err);
 }
 
 static int read_whole(struct cli *cli, struct whole *whole, struct error *err)

@@ -376,6 +376,18 @@ const char *config_origin(const struct config *config, const char *key)
     return known_value(config, key)->origin;
 }
 
+bool config_same(const struct config *a, const struct config *b, const char *key)
+{
+    const struct config_value *left = known_value(a, key), *right = known_value(b, key);
+
+    if (left->item_count != right->item_count || (left->text && strcmp(left->text, right->text) != 0))
+        return false;
+    for (size_t i = 0; i < left->item_count; i++)
+        if (strcmp(left->items[i], right->items[i]) != 0)
+            return false;
+    return true;
+}
+
 const char *config_file(const struct config *config)
 {
     return config->path;

@@ -72,6 +72,9 @@ const char *config_list_at(const struct config *config, const char *key, size_t 
 /* Where the value came from: "flag --slots" (as it was typed), "variable ROTA_SLOTS", "rota.yaml:3", "default". */
 const char *config_origin(const struct config *config, const char *key);
 
+/* True if the setting has the same value in both, whatever its origin. */
+bool config_same(const struct config *a, const struct config *b, const char *key);
+
 /* The path of the file that was read, as it was named; NULL for none. Borrowed. */
 const char *config_file(const struct config *config);
 

@@ -120,6 +120,43 @@ struct handler *handlers_find(const struct handlers *handlers, const char *type)
     return found ? found : find_exact(handlers, "*");
 }
 
+/* What `handler` of the fresh table was before; tells of it. Gives the one to keep. */
+static struct handler *
+settle(const struct handlers *handlers, struct handler *handler,
+       void (*told)(enum handler_change change, const struct handler *old, const struct handler *now, void *ctx), void *ctx)
+{
+    struct handler *old = find_exact(handlers, handler->type);
+
+    if (old && handler_equals(old, handler)) {
+        handler_release(handler);
+        return handler_hold(old);
+    }
+    if (told)
+        told(old ? HANDLER_CHANGED : HANDLER_ADDED, old, handler, ctx);
+    return handler;
+}
+
+void handlers_replace(struct handlers *handlers, struct handlers *fresh,
+                      void (*told)(enum handler_change change, const struct handler *old, const struct handler *now, void *ctx),
+                      void *ctx)
+{
+    struct handlers before = *handlers;
+
+    for (size_t i = 0; i < fresh->count; i++)
+        fresh->items[i] = settle(&before, fresh->items[i], told, ctx);
+    handlers->items = fresh->items;
+    handlers->count = fresh->count;
+    for (size_t i = 0; i < before.count; i++) {
+        struct handler *old = before.items[i], *now = find_exact(handlers, old->type);
+        if (!now && told)
+            told(HANDLER_REMOVED, old, NULL, ctx);
+        if (now != old && handlers->on_retired)
+            handlers->on_retired(old, handlers->ctx);
+    }
+    handlers_clear(&before);
+    *fresh = (struct handlers){0};
+}
+
 void handlers_clear(struct handlers *handlers)
 {
     for (size_t i = 0; i < handlers->count; i++)

@@ -99,7 +99,14 @@ bool handler_equals(const struct handler *a, const struct handler *b);
 struct handlers {
     struct handler **items;
     size_t count;
+    /* Told of each handler that handlers_replace takes out of the table, before it is released: whoever keeps processes for it
+     * ends them. NULL: nobody. */
+    void (*on_retired)(struct handler *handler, void *ctx);
+    void *ctx;
 };
+
+/* How a handler of the one table relates to that of the other. */
+enum handler_change { HANDLER_ADDED, HANDLER_CHANGED, HANDLER_REMOVED };
 
 /* Takes a handler (ours from now on, even on failure). Refuses a second one of its type, and one too many. */
 int handlers_add(struct handlers *handlers, struct handler *handler, struct error *err) MUST_CHECK;
@@ -109,5 +116,11 @@ int handlers_add_shell(struct handlers *handlers, const char *text, struct error
 
 /* The handler of `type`, the one of "*", or NULL. */
 struct handler *handlers_find(const struct handlers *handlers, const char *type);
+
+/* Makes the table what `fresh` is, which is empty then. A handler that says the same in both stays the one it was. `told` (NULL:
+ * nobody) is told of the others: the old one and the new one, of which one may be NULL. */
+void handlers_replace(struct handlers *handlers, struct handlers *fresh,
+                      void (*told)(enum handler_change change, const struct handler *old, const struct handler *now, void *ctx),
+                      void *ctx);
 
 void handlers_clear(struct handlers *handlers);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/config.h"
 #include "common/handler_keys.h"
 #include "common/memory.h"
 #include "common/nearest.h"
@@ -278,4 +279,12 @@ int handlers_read(struct handlers *handlers, const struct tree *section, struct 
             return error_wrap(err, "%s", tree_place(node));
     }
     return 0;
+}
+
+int handlers_read_config(struct handlers *handlers, const struct config *config, struct error *err)
+{
+    for (size_t i = 0; i < config_list_count(config, "worker.on"); i++)
+        if (handlers_add_shell(handlers, config_list_at(config, "worker.on", i), err) < 0)
+            return error_wrap(err, "worker.on (%s)", config_origin(config, "worker.on"));
+    return handlers_read(handlers, config_section(config, "handlers"), err);
 }

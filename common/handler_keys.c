@@ -313,7 +313,7 @@ void handler_format(struct buffer *out, const struct handler *handler, const str
     }
 }
 
-static bool same_value(const struct handler *a, const struct handler *b, const struct handler_key *key)
+bool handler_same_value(const struct handler *a, const struct handler *b, const struct handler_key *key)
 {
     struct buffer left = {0}, right = {0};
     bool same;
@@ -329,7 +329,7 @@ static bool same_value(const struct handler *a, const struct handler *b, const s
 bool handler_equals(const struct handler *a, const struct handler *b)
 {
     for (const struct handler_key *key = handler_keys; key->name; key++)
-        if (!same_value(a, b, key))
+        if (!handler_same_value(a, b, key))
             return false;
     return strcmp(a->type, b->type) == 0;
 }
@@ -342,7 +342,7 @@ bool handler_is_set(const struct handler *handler, const struct handler_key *key
 
     if (handler->max_timeout_ms == handler->timeout_ms)
         plain->max_timeout_ms = handler->timeout_ms;
-    same = same_value(handler, plain, key);
+    same = handler_same_value(handler, plain, key);
     handler_release(plain);
     return !same;
 }

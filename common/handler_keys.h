@@ -64,6 +64,9 @@ int handler_entry_set(const struct handler_entry *entry, const char *text, struc
  * `reveal`: they may be secrets. */
 void handler_format(struct buffer *out, const struct handler *handler, const struct handler_key *key, bool reveal);
 
+/* True if both have the same value. */
+bool handler_same_value(const struct handler *a, const struct handler *b, const struct handler_key *key);
+
 /* True if the value is another one than the default. */
 bool handler_is_set(const struct handler *handler, const struct handler_key *key);
 

@@ -44,19 +44,34 @@ static int open_log(const struct config *config, struct error *err)
     return 0;
 }
 
-void settings_reload_log(const struct config_setting *settings, const char *const *known_elsewhere, int argc, char **argv)
+struct config *settings_read_again(const struct config_setting *settings, const char *const *known_elsewhere, int argc,
+                                   char **argv)
 {
     struct error err;
     struct config *config = config_new(settings, known_elsewhere, argc, argv, &err);
     enum log_level level;
 
-    if (config && read_level(config, &level, &err) == 0) {
-        log_set_level(level);
-        log_info("settings read again", "level=%s", log_level_name(level));
-    } else {
-        log_error("settings cannot be read again, the old ones stay", "err=%s", err.message);
-    }
+    if (config && read_level(config, &level, &err) == 0)
+        return config;
+    log_error("settings cannot be read again, the old ones stay", "err=%s", err.message);
     config_free(config);
+    return NULL;
+}
+
+void settings_take_over(const struct config_setting *settings, const struct config *before, const struct config *now)
+{
+    enum log_level level;
+    struct error err;
+
+    if (read_level(now, &level, &err) < 0)
+        return; /* cannot be: it was read before */
+    log_set_level(level);
+    for (; settings->key; settings++)
+        if (!config_same(before, now, settings->key) && strcmp(settings->key, "log.level") != 0 &&
+            strcmp(settings->key, "worker.on") != 0)
+            log_warn("a setting has changed that wants a restart", "setting=%s origin=%s", settings->key,
+                     config_origin(now, settings->key));
+    log_info("settings read again", "level=%s", log_level_name(level));
 }
 
 int settings_deployment(const struct config *config, struct deployment_options *ret, struct error *err)

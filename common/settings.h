@@ -89,8 +89,13 @@ extern const char *const settings_worker_elsewhere[], *const settings_scheduler_
  * RestartMode=debug, makes it debug. */
 int settings_log(const struct config *config, const char *program, struct error *err) MUST_CHECK;
 
-/* Reads the settings again, and takes over the level of the log. What is wrong with them is logged, and then it stays. */
-void settings_reload_log(const struct config_setting *settings, const char *const *known_elsewhere, int argc, char **argv);
+/* Reads the settings again, as they stand now. NULL if something is wrong with them: that was logged. Gives. */
+struct config *settings_read_again(const struct config_setting *settings, const char *const *known_elsewhere, int argc,
+                                   char **argv);
+
+/* Takes over what may change while a program runs, which is the level of the log; and logs the level, and which of the other
+ * settings are not those of `before`: they want a restart. */
+void settings_take_over(const struct config_setting *settings, const struct config *before, const struct config *now);
 
 /* The file with the password, or NULL. */
 const char *settings_password_file(const struct config *config);

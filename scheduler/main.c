@@ -19,6 +19,7 @@ struct scheduler_program {
     struct program program;
     int argc; /* for reading the settings again */
     char **argv;
+    const struct config *config; /* as it was at the start */
     struct scheduler *scheduler;
 };
 
@@ -40,7 +41,11 @@ static void on_reload(void *ctx)
 {
     struct scheduler_program *self = ctx;
 
-    settings_reload_log(settings_scheduler, settings_scheduler_elsewhere, self->argc, self->argv);
+    struct config *now = settings_read_again(settings_scheduler, settings_scheduler_elsewhere, self->argc, self->argv);
+
+    if (now)
+        settings_take_over(settings_scheduler, self->config, now);
+    config_free(now);
 }
 
 static const struct program_hooks hooks = {.stop = on_stop, .dump = on_dump, .reload = on_reload};
@@ -61,6 +66,7 @@ static int run(struct scheduler_program *self, const struct config *config, stru
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
     options.deployment.lanes = (uint32_t)config_integer(config, "scheduler.lanes");
+    self->config = config;
     program_begin(&self->program, &hooks, self);
     options.notify = self->program.notify;
     self->scheduler = scheduler_new(self->program.loop, &options, err);

@@ -79,7 +79,7 @@ static bool has_own_card(const struct worker_card *card, uint32_t lane)
     return true;
 }
 
-static void write_all(struct worker_card *card)
+void worker_card_refresh(struct worker_card *card)
 {
     for (uint32_t i = 0; i < card->lane_count && redis_is_up(card->options.redis); i++)
         if (has_own_card(card, i))
@@ -89,7 +89,7 @@ static void write_all(struct worker_card *card)
 static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    write_all(timer->data);
+    worker_card_refresh(timer->data);
 }
 
 void worker_card_tell(struct worker_card *card, const char *phase, const char *asked, const char *asked_by)
@@ -98,7 +98,7 @@ void worker_card_tell(struct worker_card *card, const char *phase, const char *a
     snprintf(card->asked, sizeof card->asked, "%s", asked);
     snprintf(card->asked_by, sizeof card->asked_by, "%s", asked_by);
     card->asked_ms = clock_wall_ms();
-    write_all(card);
+    worker_card_refresh(card);
 }
 
 struct worker_card *worker_card_new(const struct worker_card_options *options)

@@ -36,5 +36,8 @@ void worker_card_tell(struct worker_card *card, const char *phase, const char *a
 /* The lane has opened a session. */
 void worker_card_write(struct worker_card *card, const struct lane *lane);
 
+/* What it says has changed: writes all. */
+void worker_card_refresh(struct worker_card *card);
+
 /* All sessions end, in good order. */
 void worker_card_end(struct worker_card *card);

@@ -1,10 +1,12 @@
 /* rota-worker - takes jobs of many organizations and runs their handlers. */
 #include <ev.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "common/file.h"
 #include "common/handler_file.h"
+#include "common/log.h"
 #include "common/program.h"
 #include "common/session.h"
 #include "common/settings.h"
@@ -20,20 +22,11 @@ struct worker_program {
     struct program program;
     int argc; /* for reading the settings again */
     char **argv;
+    const struct config *config; /* as it was at the start */
     struct worker *worker;
     bool draining;
     struct capsule_plans capsules;
 };
-
-/* ---- handlers ---- */
-
-static int read_handlers(struct handlers *handlers, const struct config *config, struct error *err)
-{
-    for (size_t i = 0; i < config_list_count(config, "worker.on"); i++)
-        if (handlers_add_shell(handlers, config_list_at(config, "worker.on", i), err) < 0)
-            return err->code;
-    return handlers_read(handlers, config_section(config, "handlers"), err);
-}
 
 /* ---- signals ---- */
 
@@ -69,17 +62,40 @@ static void on_dump(void *ctx)
     worker_dump(self->worker, "signal TTIN");
 }
 
+/* All of it is understood, or nothing is taken over. */
+static int take_over(struct worker_program *self, const struct config *now, struct error *err)
+{
+    struct capsule_plans capsules;
+    struct handlers fresh = {0};
+    int rc = capsule_plans_read(&capsules, now, err);
+
+    if (rc == 0)
+        rc = handlers_read_config(&fresh, now, err);
+    if (rc == 0)
+        rc = worker_set_handlers(self->worker, &fresh, err);
+    handlers_clear(&fresh);
+    if (rc == 0 && memcmp(&capsules, &self->capsules, sizeof capsules) != 0)
+        log_warn("the capsules have changed: that wants a restart", NULL);
+    return rc;
+}
+
 static void on_reload(void *ctx)
 {
     struct worker_program *self = ctx;
+    struct config *now = settings_read_again(settings_worker, settings_worker_elsewhere, self->argc, self->argv);
+    struct error err;
 
-    settings_reload_log(settings_worker, settings_worker_elsewhere, self->argc, self->argv);
+    if (now && take_over(self, now, &err) == 0)
+        settings_take_over(settings_worker, self->config, now);
+    else if (now)
+        log_error("settings cannot be read again, the old ones stay", "err=%s", err.message);
+    config_free(now);
 }
 
 static const struct program_hooks hooks = {
     .stop = on_stop, .quiet = on_quiet, .resume = on_resume, .dump = on_dump, .reload = on_reload};
 
-static int run(struct worker_program *self, const struct config *config, const struct handlers *handlers, struct error *err)
+static int run(struct worker_program *self, const struct config *config, struct handlers *handlers, struct error *err)
 {
     struct worker_options options = {
         .redis_url = config_string(config, "redis.url"),
@@ -97,6 +113,7 @@ static int run(struct worker_program *self, const struct config *config, const s
 
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
+    self->config = config;
     program_begin(&self->program, &hooks, self);
     options.notify = self->program.notify;
     self->worker = worker_new(self->program.loop, &options, err);
@@ -121,7 +138,7 @@ int main(int argc, char **argv)
     config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, argv, &status);
     if (!config)
         return status;
-    if (read_handlers(&handlers, config, &err) < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 ||
+    if (handlers_read_config(&handlers, config, &err) < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 ||
         run(&self, config, &handlers, &err) < 0) {
         fprintf(stderr, "rota-worker: %s\n", err.message);
         self.program.status = EX_CONFIG;

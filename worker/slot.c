@@ -19,8 +19,9 @@
 struct slot {
     struct slots *slots;
     unsigned number;
-    struct lane *lane; /* NULL: free */
-    unsigned *group;   /* where it is counted while it is not */
+    struct lane *lane;       /* NULL: free */
+    unsigned *group;         /* where it is counted while it is not */
+    struct handler *handler; /* that it was started with; held */
     char name[JOB_NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
     int attempt, max_attempts;
     int64_t timeout_ms, started_mono_ms;
@@ -62,6 +63,9 @@ void slots_free(struct slots *slots)
         return;
     slots_kill(slots); /* PR_SET_PDEATHSIG sees to the same when the process ends; the children are never waited for here */
     guard_stop(slots->guard);
+    for (unsigned i = 0; i < slots->count; i++)
+        if (slots->items[i].lane)
+            handler_release(slots->items[i].handler);
     free(slots->items);
     free(slots);
 }
@@ -153,6 +157,7 @@ static void on_ended(const struct child_result *result, void *ctx)
     slot->lane = NULL;
     slot->slots->taken--;
     --*slot->group;
+    handler_release(slot->handler);
     slot->slots->on_free(slot->slots->ctx);
 }
 
@@ -165,7 +170,7 @@ static struct slot *find_free(struct slots *slots)
 }
 
 static void start(struct slots *slots, unsigned *group, struct lane *lane, const struct job *job, const char *name,
-                  const struct handler *handler)
+                  struct handler *handler)
 {
     struct slot *slot = find_free(slots);
     int64_t timeout_ms = job->record.timeout_ms ? job->record.timeout_ms : handler->timeout_ms;
@@ -176,6 +181,7 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                           .number = slot->number,
                           .lane = lane,
                           .group = group,
+                          .handler = handler_hold(handler),
                           .timeout_ms = timeout_ms,
                           .started_mono_ms = clock_mono_ms(),
                           .attempt = job->state.attempt + 1,
@@ -222,7 +228,7 @@ void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const ch
 {
     size_t record_bytes, state_bytes;
     const char *record_at = reply_bytes(record, &record_bytes), *state_at = reply_bytes(state, &state_bytes);
-    const struct handler *handler;
+    struct handler *handler;
     struct job job = {.place = "running"};
     struct error err;
 

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buffer.h"
 #include "common/deployment_watch.h"
+#include "common/handler_keys.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/notify.h"
@@ -294,6 +296,11 @@ static void on_down(const struct error *err, void *ctx)
     note_change(ctx);
 }
 
+static int check_handlers(const struct handlers *handlers, struct error *err)
+{
+    return handlers->count > 0 ? 0 : error_set(err, ERR_INVALID, "no handlers: name at least one, as in --on wc='wc -w'");
+}
+
 static int make_capsules(struct worker *worker, struct error *err)
 {
     for (size_t i = 0; i < worker->options.capsules->count; i++) {
@@ -320,8 +327,8 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     struct worker *worker;
     char name[64];
 
-    if (options->handlers->count == 0)
-        return error_set(err, ERR_INVALID, "no handlers: name at least one, as in --on wc='wc -w'"), NULL;
+    if (check_handlers(options->handlers, err) < 0)
+        return NULL;
     worker = memory_new(sizeof *worker);
     worker->loop = loop;
     worker->options = *options;
@@ -479,6 +486,43 @@ void worker_resume(struct worker *worker, const char *who)
     open_capsules(worker);
     worker_card_tell(worker->card, phase_name(worker), "resume", who);
     note_change(worker);
+}
+
+/* ---- other handlers ---- */
+
+/* The keys in which two differ, "timeout,attempts". */
+static void list_differences(struct buffer *out, const struct handler *old, const struct handler *now)
+{
+    for (const struct handler_key *key = handler_keys; key->name; key++)
+        if (!handler_same_value(old, now, key))
+            buffer_add_format(out, "%s%s", out->length ? "," : "", key->name);
+}
+
+static void on_handler_change(enum handler_change change, const struct handler *old, const struct handler *now, void *ctx)
+{
+    struct buffer keys = {0};
+
+    (void)ctx;
+    switch (change) {
+    case HANDLER_ADDED: log_info("handler added", "type=%s", now->type); break;
+    case HANDLER_REMOVED: log_info("handler removed", "type=%s", old->type); break;
+    case HANDLER_CHANGED:
+        list_differences(&keys, old, now);
+        log_info("handler changed", "type=%s keys=%s", now->type, keys.data);
+        break;
+    }
+    buffer_clear(&keys);
+}
+
+int worker_set_handlers(struct worker *worker, struct handlers *fresh, struct error *err)
+{
+    if (check_handlers(fresh, err) < 0)
+        return err->code;
+    handlers_replace(worker->options.handlers, fresh, on_handler_change, worker);
+    worker_card_refresh(worker->card);
+    open_capsules(worker); /* there may be work of types that are new */
+    note_change(worker);
+    return 0;
 }
 
 void worker_dump(struct worker *worker, const char *who)

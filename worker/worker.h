@@ -19,7 +19,7 @@ struct worker;
 struct worker_options {
     const char *redis_url, *password_file;
     const struct capsule_plans *capsules; /* borrowed */
-    const struct handlers *handlers;      /* borrowed */
+    struct handlers *handlers;            /* borrowed; changed by worker_set_handlers alone */
     int64_t timeout_ms, beat_ms;          /* of the session */
     int64_t drain_ms;                     /* how long a drain waits for running jobs */
     struct deployment_options deployment; /* the session's times are added */
@@ -45,6 +45,10 @@ void worker_drain(struct worker *worker, const char *who);
 
 /* The same without waiting: kills what runs. */
 void worker_stop_now(struct worker *worker, const char *who);
+
+/* Works with the handlers of `fresh` from now on, which is empty then; jobs that run end with those that they have. The log gets
+ * what is different. Refuses an empty table. */
+int worker_set_handlers(struct worker *worker, struct handlers *fresh, struct error *err) MUST_CHECK;
 
 /* Tells what it does at this moment (dump.h). */
 void worker_dump(struct worker *worker, const char *who);
