@@ -8,6 +8,8 @@
 #include "cli/fetch.h"
 #include "cli/orgs.h"
 #include "cli/paging.h"
+#include "cli/wait.h"
+#include "cli/worker_order.h"
 #include "common/keys.h"
 #include "common/memory.h"
 #include "common/units.h"
@@ -90,13 +92,16 @@ static bool is_alive(const struct session_view *session, int64_t now_ms)
     return session->deadline_ms >= now_ms;
 }
 
-/* "alive", "suspect" (its deadline has passed, nobody has taken its jobs yet), or how it ended: "stopped", "lost", "gone". */
+/* What its card says that it does ("running", "quiet", "draining"), "suspect" (its deadline has passed, nobody has taken its jobs
+ * yet), or how it ended: "stopped", "lost", "gone". */
 static const char *state_of(const struct session_view *session, int64_t now_ms)
 {
-    const char *why = card_field(session, "why");
+    const char *why = card_field(session, "why"), *phase = card_field(session, "phase");
 
+    if (session->deadline_ms && !is_alive(session, now_ms))
+        return "suspect";
     if (session->deadline_ms)
-        return is_alive(session, now_ms) ? "alive" : "suspect";
+        return phase ? phase : "running";
     return why ? why : "gone";
 }
 
@@ -107,8 +112,8 @@ static json_t *number_or_null(const char *text)
 
 static json_t *session_to_json(const struct session_view *session, int64_t now_ms)
 {
-    static const char *const texts[] = {"kind", "host", "version", "queues", "capsules", "types", "why"};
-    static const char *const numbers[] = {"pid", "slots", "started_ms", "stopped_ms"};
+    static const char *const texts[] = {"kind", "host", "version", "queues", "capsules", "types", "why", "asked", "asked_by"};
+    static const char *const numbers[] = {"pid", "slots", "started_ms", "stopped_ms", "asked_ms"};
     json_t *object = json_object();
 
     json_object_set_new(object, "worker", json_string(session->id));
@@ -132,19 +137,11 @@ static bool is_session(const char *text)
 /* ---- list ---- */
 
 static const struct column worker_columns[] = {
-    {"WORKER", "worker", COLUMN_TEXT},
-    {"KIND", "kind", COLUMN_TEXT},
-    {"STATE", "state", COLUMN_TEXT},
-    {"HOST", "host", COLUMN_TEXT},
-    {"PID", "pid", COLUMN_NUMBER},
-    {"RUNNING", "running", COLUMN_NUMBER},
-    {"SLOTS", "slots", COLUMN_NUMBER},
-    {"QUEUES", "queues", COLUMN_TEXT},
-    {"CAPSULES", "capsules", COLUMN_CUT},
-    {"TYPES", "types", COLUMN_CUT},
-    {"STARTED", "started_ms", COLUMN_SINCE},
-    {"SEEN", "seen_ms", COLUMN_SINCE},
-    {0},
+    {"WORKER", "worker", COLUMN_TEXT},   {"KIND", "kind", COLUMN_TEXT},           {"STATE", "state", COLUMN_TEXT},
+    {"HOST", "host", COLUMN_TEXT},       {"PID", "pid", COLUMN_NUMBER},           {"RUNNING", "running", COLUMN_NUMBER},
+    {"SLOTS", "slots", COLUMN_NUMBER},   {"QUEUES", "queues", COLUMN_TEXT},       {"CAPSULES", "capsules", COLUMN_CUT},
+    {"TYPES", "types", COLUMN_CUT},      {"STARTED", "started_ms", COLUMN_SINCE}, {"SEEN", "seen_ms", COLUMN_SINCE},
+    {"ASKED", "asked_ms", COLUMN_SINCE}, {"BY", "asked_by", COLUMN_CUT},          {0},
 };
 
 /* A page of the register of sessions, the newest first. */
@@ -264,14 +261,25 @@ static int worker_list(struct cli *cli, struct error *err)
 /* ---- show ---- */
 
 static const struct column show_columns[] = {
-    {"worker", "worker", COLUMN_TEXT},      {"kind", "kind", COLUMN_TEXT},
-    {"state", "state", COLUMN_TEXT},        {"why", "why", COLUMN_TEXT},
-    {"host", "host", COLUMN_TEXT},          {"pid", "pid", COLUMN_TEXT},
-    {"version", "version", COLUMN_TEXT},    {"slots", "slots", COLUMN_TEXT},
-    {"queues", "queues", COLUMN_TEXT},      {"capsules", "capsules", COLUMN_TEXT},
-    {"types", "types", COLUMN_TEXT},        {"started", "started_ms", COLUMN_TIME},
-    {"stopped", "stopped_ms", COLUMN_TIME}, {"seen", "seen_ms", COLUMN_TIME},
-    {"running", "running", COLUMN_TEXT},    {0},
+    {"worker", "worker", COLUMN_TEXT},
+    {"kind", "kind", COLUMN_TEXT},
+    {"state", "state", COLUMN_TEXT},
+    {"why", "why", COLUMN_TEXT},
+    {"host", "host", COLUMN_TEXT},
+    {"pid", "pid", COLUMN_TEXT},
+    {"version", "version", COLUMN_TEXT},
+    {"slots", "slots", COLUMN_TEXT},
+    {"queues", "queues", COLUMN_TEXT},
+    {"capsules", "capsules", COLUMN_TEXT},
+    {"types", "types", COLUMN_TEXT},
+    {"started", "started_ms", COLUMN_TIME},
+    {"stopped", "stopped_ms", COLUMN_TIME},
+    {"seen", "seen_ms", COLUMN_TIME},
+    {"running", "running", COLUMN_TEXT},
+    {"asked", "asked", COLUMN_TEXT},
+    {"asked by", "asked_by", COLUMN_TEXT},
+    {"asked at", "asked_ms", COLUMN_TIME},
+    {0},
 };
 
 static void on_names(const struct reply *reply, void *ctx)
@@ -352,12 +360,30 @@ static const struct config_setting list_settings[] = {
     {0},
 };
 
+#define SETTING_ORDER_ALL FLAG_BOOL("cli.worker.order.", "all", 'a', "all workers; asks")
+#define ORDER_HELP                                                                                            \
+    "WORKER is the id of a live worker or the beginning of one. The worker hears of it with its next beat.\n" \
+    "On the machine where it runs a signal does the same: TSTP quiet, CONT resume, TERM stop, TTIN dump."
+
+static const struct config_setting order_settings[] = {SETTINGS_CLI, SETTING_ORDER_ALL, SETTING_YES, {0}};
+static const struct config_setting stop_settings[] = {
+    SETTINGS_CLI,         SETTING_ORDER_ALL,
+    SETTING_YES,          FLAG_BOOL("cli.worker.order.", "wait", 0, "wait until it has stopped"),
+    SETTING_WAIT_TIMEOUT, {0},
+};
+
 const struct command worker_commands[] = {
     {"worker list", "", "List workers and schedulers, the last seen first", list_settings, 0, 0, worker_list,
-     "States: alive; suspect (no beat for its time-out, its jobs are about to be recovered); stopped; lost (its jobs were "
-     "recovered);\n"
-     "gone (nothing tells how it ended)."},
+     "States: running; quiet; draining; suspect (no beat for its time-out, its jobs are about to be recovered); stopped; lost "
+     "(its jobs were recovered);\n"
+     "gone (nothing tells how it ended). ASKED and BY: who has asked it for that, or for something else, and when."},
     {"worker show", "WORKER", "Show a worker, also one that is long gone, and what it runs", plain_settings, 1, 1, worker_show,
      NULL},
+    {"worker quiet", "WORKER | --all", "Let a worker claim no more jobs; what runs goes on", order_settings, 0, 1, worker_quiet,
+     ORDER_HELP},
+    {"worker resume", "WORKER | --all", "Let a quiet worker claim jobs again", order_settings, 0, 1, worker_resume, ORDER_HELP},
+    {"worker stop", "WORKER | --all", "Let a worker stop when its jobs have ended", stop_settings, 0, 1, worker_stop, ORDER_HELP},
+    {"worker dump", "WORKER | --all", "Ask a worker what it does at this moment", order_settings, 0, 1, worker_dump,
+     ORDER_HELP "\nThe worker also writes it to its log."},
     {0},
 };

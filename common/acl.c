@@ -30,6 +30,7 @@ const struct acl_command acl_commands[] = {
     {{"HSETNX", "rota:meta", "f", "v"}, .scheduler_sends = true},
     {{"SET", KEY, "v"}, BOTH_CALL},
     {{"SET", "rota:leader", "v"}, .scheduler_sends = true},
+    {{"SET", "rota:worker:w:dump", "v"}, .worker_sends = true},
     {{"TIME"}, BOTH_SEND, BOTH_CALL},
     {{"XADD", "rota:inbox", "MAXLEN", "0", "0-1", "f", "v"}, .scheduler_sends = true},
     {{"XADD", "rota:{0}:events", "*", "f", "v"}, BOTH_CALL},

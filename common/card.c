@@ -84,9 +84,25 @@ void card_write(struct redis *redis, const struct card *card)
         add_field(&call, "asked_by", card->asked_by);
         add_number(&call, "asked_ms", card->asked_ms);
     }
+    if (card->order > 0) {
+        add_number(&call, "order", card->order);
+    }
     send(redis, &call);
     keep(redis, card->session);
     note_seen(redis, card->session);
+}
+
+void card_write_dump(struct redis *redis, const char *session, int64_t number, const char *text)
+{
+    struct call call = {0};
+    char key[KEY_BYTES_MAX];
+
+    call_command(&call, "SET");
+    call_add_string(&call, key_dump(key, session));
+    call_add_format(&call, "%lld %s", (long long)number, text);
+    call_add_string(&call, "EX");
+    call_add_int(&call, CARD_DUMP_KEEP_S);
+    send(redis, &call);
 }
 
 void card_end(struct redis *redis, const char *session, const char *why)

@@ -25,3 +25,9 @@ const char *key_worker(char ret_key[KEY_BYTES_MAX], const char *session)
     snprintf(ret_key, KEY_BYTES_MAX, "rota:worker:%s", session);
     return ret_key;
 }
+
+const char *key_dump(char ret_key[KEY_BYTES_MAX], const char *session)
+{
+    snprintf(ret_key, KEY_BYTES_MAX, "rota:worker:%s:dump", session);
+    return ret_key;
+}

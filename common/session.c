@@ -173,6 +173,15 @@ void session_tell_lost(struct session *session)
         send_open(session);
 }
 
+static void take_beat(struct session *session, const struct reply *reply)
+{
+    const char *order = reply_string(reply_at(reply, 4)), *dump = reply_string(reply_at(reply, 5));
+
+    if (session->options.on_orders && (order[0] || dump[0]))
+        session->options.on_orders(order, dump, session->options.ctx);
+    session->options.on_beat(reply_int(reply_at(reply, 2)), reply_at(reply, 3), session->options.ctx);
+}
+
 static void on_beaten(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct session *session = ctx;
@@ -184,7 +193,7 @@ static void on_beaten(const struct reply *reply, const struct error *err, void *
     else if (reply_is(reply_at(reply, 0), "lost"))
         session_tell_lost(session);
     else
-        session->options.on_beat(reply_int(reply_at(reply, 2)), reply_at(reply, 3), session->options.ctx);
+        take_beat(session, reply);
 }
 
 static void send_close(struct session *session)

@@ -25,6 +25,9 @@ struct session_options {
     void (*on_open)(void *ctx);
     /* A beat was answered: `held` leases are held after it; `cancelled` is an array of names (org/id) of jobs to stop. */
     void (*on_beat)(int64_t held, const struct reply *cancelled, void *ctx);
+    /* A beat has brought what an operator has asked for last (function `order` in docs/PROTOCOL.md), again and again: texts, ""
+     * for nothing, not both. Borrowed. NULL for none. */
+    void (*on_orders)(const char *order, const char *dump, void *ctx);
     /* The session is over: what it held belongs to others. A new one is being opened. */
     void (*on_lost)(void *ctx);
     void *ctx;

@@ -24,7 +24,8 @@ register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'XADD'
   ARGV  1 session
         2 'keep' or absent: 'keep' takes no job away. The caller ends what is over its time itself, on a clock that nobody sets;
           the server's may have been stepped
-  Returns {'ok', now_ms, held, {name, ...}}: leases held after the call, and those (at most 64) that an operator has cancelled
+  Returns {'ok', now_ms, held, {name, ...}, order, dump}: leases held after the call, and those (at most 64) that an operator has
+          cancelled; what an operator has asked for last, 'NUMBER VERB WHO' and 'NUMBER WHO', or '' (`order`)
           {'lost'}: the session is over; kill its handlers
   Calls <= 9, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 41 for the organization of
         one, 12 for each further queue of it ]]
@@ -87,11 +88,35 @@ local function beat(keys, args)
   end
   save_lane(lane)
   beat_session(lane, session)
-  return { 'ok', lane.now_ms, #flat / 2 - #gone, cancelled }
+  return { 'ok', lane.now_ms, #flat / 2 - #gone, cancelled, session.order, session.dump }
 end
 register('beat', beat, { 'allow-oom' }, {
   'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
+
+--[[ order - asks something of a worker. Its next beat takes that along, and so does each one after it: the worker does once what has a
+  number that it has not seen. A new order takes the place of the one before, but not of a dump that was asked for.
+  ARGV  1 who (lib/events.lua), 2 session, 3 'quiet' | 'resume' | 'stop' | 'dump'
+  Returns {'ok', number, timeout_ms}: when it is done the worker's card names that number, or a higher one, as `order`; of a dump the
+          key `rota:worker:<session>:dump` does. The time-out is the session's
+          {'gone'}: it is not open in this lane
+          {'scheduler'}: it is one, and takes no orders
+  Calls <= 6 ]]
+local ORDERS = { quiet = 'order', resume = 'order', stop = 'order', dump = 'dump' }
+local function order(keys, args)
+  local lane, who, verb = open_lane(keys), check_who(args[1]), args[3]
+  local field = verb and ORDERS[verb]
+  if not field then refuse('INVALID', format('"%s" is no order: quiet, resume, stop, dump', sub(tostring(verb), 1, 40))) end
+  local session = load_session(lane, args[2])
+  if not session then return { 'gone' } end
+  if session.kind ~= 'worker' then return { 'scheduler' } end
+  local last = max(tonumber(string.match(session.order, '^%d+') or 0), tonumber(string.match(session.dump, '^%d+') or 0))
+  local number, before = max(lane.now_ms, last + 1), string.match(session.order, '^%d+ (%a+)') or ''
+  call('HSET', session.key, field, int_text(number) .. (field == 'order' and ' ' .. verb or '') .. ' ' .. who)
+  note_change(lane, who, verb, '', session.id, before, verb)
+  return { 'ok', number, session.timeout_ms }
+end
+register('order', order, { 'allow-oom' }, { 'HMGET', 'HSET', 'TIME', 'XADD' })
 
 --[[ close - ends a session and hands its jobs back, uncounted, in bounded steps. Repeat until it answers 0.
   ARGV  1 session, 2 limit int 1..64

@@ -19,7 +19,7 @@ struct worker_card {
     struct lane *const *lanes;
     uint32_t lane_count;
     char phase[16], asked[16], asked_by[CARD_WHO_BYTES_MAX + 1];
-    int64_t asked_ms;
+    int64_t asked_ms, order;
     ev_timer timer;
 };
 
@@ -64,7 +64,8 @@ void worker_card_write(struct worker_card *card, const struct lane *lane)
                                               .phase = card->phase,
                                               .asked = card->asked[0] ? card->asked : NULL,
                                               .asked_by = card->asked_by,
-                                              .asked_ms = card->asked_ms});
+                                              .asked_ms = card->asked_ms,
+                                              .order = card->order});
     buffer_clear(&queues);
     buffer_clear(&types);
     buffer_clear(&capsules);
@@ -99,6 +100,19 @@ void worker_card_tell(struct worker_card *card, const char *phase, const char *a
     snprintf(card->asked_by, sizeof card->asked_by, "%s", asked_by);
     card->asked_ms = clock_wall_ms();
     worker_card_refresh(card);
+}
+
+void worker_card_obey(struct worker_card *card, int64_t order)
+{
+    card->order = order;
+    worker_card_refresh(card);
+}
+
+void worker_card_dump(struct worker_card *card, int64_t number, const char *text)
+{
+    for (uint32_t i = 0; i < card->lane_count && redis_is_up(card->options.redis); i++)
+        if (has_own_card(card, i))
+            card_write_dump(card->options.redis, lane_session(card->lanes[i]), number, text);
 }
 
 struct worker_card *worker_card_new(const struct worker_card_options *options)

@@ -33,6 +33,12 @@ void worker_card_follow(struct worker_card *card, struct lane *const *lanes, uin
  */
 void worker_card_tell(struct worker_card *card, const char *phase, const char *asked, const char *asked_by);
 
+/* The last order that was carried out has this number; written at once. */
+void worker_card_obey(struct worker_card *card, int64_t order);
+
+/* A dump that was asked for as number `number`. */
+void worker_card_dump(struct worker_card *card, int64_t number, const char *text);
+
 /* The lane has opened a session. */
 void worker_card_write(struct worker_card *card, const struct lane *lane);
 

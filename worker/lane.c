@@ -374,6 +374,13 @@ static void on_beat(int64_t held, const struct reply *cancelled, void *ctx)
         log_info("all leases are accounted for again", "lane=%u", lane->options.number);
 }
 
+static void on_orders(const char *order, const char *dump, void *ctx)
+{
+    struct lane *lane = ctx;
+
+    lane->options.on_orders(lane, order, dump, lane->options.ctx);
+}
+
 /* ---- the session ---- */
 
 static void on_open(void *ctx)
@@ -410,6 +417,7 @@ struct lane *lane_new(const struct lane_options *options)
                                     .beat_ms = options->beat_ms,
                                     .on_open = on_open,
                                     .on_beat = on_beat,
+                                    .on_orders = on_orders,
                                     .on_lost = on_lost,
                                     .ctx = lane,
                                 });

@@ -44,6 +44,8 @@ struct lane_options {
     void (*on_refused)(struct lane *lane, void *taker, void *ctx);
     /* A job must stop: an operator cancelled it (then it is still to be reported), or it is not ours any more. */
     void (*on_stop)(struct lane *lane, const char *name, bool cancelled, void *ctx);
+    /* What an operator has asked for, with each beat (common/session.h). */
+    void (*on_orders)(struct lane *lane, const char *order, const char *dump, void *ctx);
     /* The session is over; on_stop was called for each of its jobs. */
     void (*on_lost)(struct lane *lane, void *ctx);
     void *ctx;

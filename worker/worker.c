@@ -16,6 +16,7 @@
 #include "worker/card.h"
 #include "worker/dump.h"
 #include "worker/lane.h"
+#include "worker/orders.h"
 #include "worker/slot.h"
 
 #define CHECK_AGAIN_S 1.0  /* after a check of the deployment that failed */
@@ -35,6 +36,7 @@ struct worker {
     size_t capsule_count, first_capsule; /* whose turn it is to claim first */
     char session[SESSION_BYTES + 1];
     struct worker_card *card;
+    struct orders *orders;
     unsigned closing; /* lanes whose session is being closed */
     ev_timer check, drain;
     bool checking;
@@ -50,6 +52,20 @@ static const char *phase_name(const struct worker *worker)
     static const char *const names[] = {"starting", "running", "draining", "closing", "stopped"};
 
     return worker->quiet && worker->phase <= WORKER_RUNNING ? "quiet" : names[worker->phase];
+}
+
+/* Gives the text. */
+static char *dump(const struct worker *worker, const char *who)
+{
+    return dump_write(&(struct dump_subject){.phase = phase_name(worker),
+                                             .slot_count = worker->options.capsules->slots,
+                                             .slots = worker->slots,
+                                             .lanes = worker->lanes,
+                                             .lane_count = worker->lane_count,
+                                             .capsules = worker->capsules,
+                                             .capsule_count = worker->capsule_count,
+                                             .redis = worker->redis},
+                      who);
 }
 
 static bool may_claim(const struct worker *worker)
@@ -181,6 +197,32 @@ static void on_stop(struct lane *lane, const char *name, bool cancelled, void *c
     slots_stop(worker->slots, lane, name, cancelled);
 }
 
+static void on_lane_orders(struct lane *lane, const char *order, const char *dump, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    orders_take(worker->orders, lane_number(lane), lane_session(lane), order, dump);
+}
+
+static void on_order(const char *verb, int64_t number, const char *who, void *ctx)
+{
+    struct worker *worker = ctx;
+
+    if (strcmp(verb, "dump") == 0) {
+        char *text = dump(worker, who);
+        worker_card_dump(worker->card, number, text);
+        free(text);
+        return;
+    }
+    if (strcmp(verb, "quiet") == 0)
+        worker_quiet(worker, who);
+    else if (strcmp(verb, "resume") == 0)
+        worker_resume(worker, who);
+    else
+        worker_drain(worker, who);
+    worker_card_obey(worker->card, number);
+}
+
 static void on_lane_lost(struct lane *lane, void *ctx)
 {
     (void)lane;
@@ -213,11 +255,13 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
             .on_answer = on_answer,
             .on_refused = on_lane_refused,
             .on_stop = on_stop,
+            .on_orders = on_lane_orders,
             .on_lost = on_lane_lost,
             .ctx = worker,
         });
     }
     worker_card_follow(worker->card, worker->lanes, lanes);
+    worker->orders = orders_new(&(struct orders_options){.lanes = lanes, .on_order = on_order, .ctx = worker});
     for (size_t i = 0; i < worker->capsule_count; i++)
         capsule_start(worker->capsules[i], worker->lanes, lanes);
     open_capsules(worker);
@@ -375,6 +419,7 @@ void worker_free(struct worker *worker)
         lane_free(worker->lanes[i]);
     free(worker->lanes);
     slots_free(worker->slots);
+    orders_free(worker->orders);
     worker_card_free(worker->card);
     free(worker);
 }
@@ -527,13 +572,5 @@ int worker_set_handlers(struct worker *worker, struct handlers *fresh, struct er
 
 void worker_dump(struct worker *worker, const char *who)
 {
-    free(dump_write(&(struct dump_subject){.phase = phase_name(worker),
-                                           .slot_count = worker->options.capsules->slots,
-                                           .slots = worker->slots,
-                                           .lanes = worker->lanes,
-                                           .lane_count = worker->lane_count,
-                                           .capsules = worker->capsules,
-                                           .capsule_count = worker->capsule_count,
-                                           .redis = worker->redis},
-                    who));
+    free(dump(worker, who));
 }

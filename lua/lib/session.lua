@@ -1,7 +1,8 @@
 --[[ session.lua - one run of a worker or scheduler process, in one lane.
 
   rota:{k}:session:<id>   hash: kind, timeout_ms, beat_ms, beat (a counter), opened_ms; of its last claim or finish:
-                          call (its token) and answers. Gone: the session is over, whatever it says is LOST or STALE.
+                          call (its token) and answers; what operators have asked for last: order ("NUMBER VERB WHO") and dump
+                          ("NUMBER WHO"). Gone: the session is over, whatever it says is LOST or STALE.
   rota:{k}:beat:<id>      string with the time-out as expiry: the beat's number. Gone: suspect
   rota:{k}:sessions       zset session -> deadline ms
   rota:{k}:held:<id>      hash org/job -> lease ]]
@@ -12,11 +13,11 @@ local SESSION_MS_MIN, SESSION_MS_MAX, BEATS_MIN = 1000, 3600000, 3
 local function load_session(lane, id)
   check_session(id)
   local key = lane.prefix .. 'session:' .. id
-  local found = call('HMGET', key, 'timeout_ms', 'beat', 'call', 'answers', 'kind')
+  local found = call('HMGET', key, 'timeout_ms', 'beat', 'call', 'answers', 'kind', 'order', 'dump')
   if not found[1] then return nil end
   return {
     id = id, key = key, held = lane.prefix .. 'held:' .. id, timeout_ms = tonumber(found[1]), beat = tonumber(found[2]),
-    call = found[3], answers = found[4], kind = found[5],
+    call = found[3], answers = found[4], kind = found[5], order = found[6] or '', dump = found[7] or '',
   }
 end
 

@@ -189,6 +189,8 @@ static void sessions_stay_in_bounds(void **state)
     for (int i = 0; i < 2; i++)
         lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32});
     clock_advance_ms(f, 5000);
+    lane_call(f, "order", "tester w1 quiet");
+    assert_calls(f, "order", 6);
     lane_call(f, "beat", "w1");
     assert_calls(f, "beat that charges 64 jobs of 4 organizations", 9 + 4 * 14);
     clock_advance_ms(f, 3700000);

@@ -91,7 +91,7 @@ static void keys_are_tried_too(void **state)
     set_user(f, "narrow", "~rota:meta ~rota:{0}* +@all");
     check_connect_as(f, "narrow");
 
-    check_refused(f, options, ERR_DENIED, "EXPIRE, HSET, ZADD (This user has no permissions to access the 'rota:worker:w'");
+    check_refused(f, options, ERR_DENIED, "EXPIRE, HSET, SET, ZADD (This user has no permissions to access the 'rota:worker:w'");
 }
 
 static void dangerous_rights_are_warned_about_where_users_are_required(void **state)

@@ -295,6 +295,95 @@ static void a_cancelled_job_of_a_closed_session_is_cancelled(void **state)
     assert_string_equal(lane_place(f, "acme", "job1"), "cancelled");
 }
 
+/* ---- orders ---- */
+
+static int64_t order(struct fixture *f, const char *session, const char *verb)
+{
+    const redisReply *reply = lane_call(f, "order", "ann@host %s %s", session, verb);
+
+    assert_reply(reply_element(reply, 0), "ok");
+    assert_int_equal(reply_number(reply_element(reply, 2)), 6000);
+    return reply_number(reply_element(reply, 1));
+}
+
+static void assert_brings(struct fixture *f, const char *order_text, const char *dump_text)
+{
+    const redisReply *reply = lane_call(f, "beat", "w1");
+
+    assert_reply(reply_element(reply, 4), order_text);
+    assert_reply(reply_element(reply, 5), dump_text);
+}
+
+static void each_beat_brings_the_last_order(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 6000);
+    assert_brings(f, "", "");
+
+    int64_t first = order(f, "w1", "quiet");
+
+    assert_int_equal(first, CLOCK_START_MS);
+    const char *quiet = fixture_text(f, "%lld quiet ann@host", (long long)first);
+    assert_brings(f, quiet, "");
+    assert_brings(f, quiet, ""); /* the reply may have been lost */
+    int64_t second = order(f, "w1", "stop");
+    assert_int_equal(second, first + 1); /* in the same ms */
+    assert_brings(f, fixture_text(f, "%lld stop ann@host", (long long)second), "");
+}
+
+static void a_dump_is_asked_for_beside_the_last_order(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 6000);
+    int64_t quiet = order(f, "w1", "quiet"), dump = order(f, "w1", "dump"), again;
+
+    assert_true(dump > quiet);
+    assert_brings(f, fixture_text(f, "%lld quiet ann@host", (long long)quiet), fixture_text(f, "%lld ann@host", (long long)dump));
+    clock_set_us(f, CLOCK_START_US - 5000000); /* numbers rise, whatever the clock does */
+    again = order(f, "w1", "resume");
+    assert_int_equal(again, dump + 1);
+    assert_brings(f, fixture_text(f, "%lld resume ann@host", (long long)again),
+                  fixture_text(f, "%lld ann@host", (long long)dump));
+}
+
+static void an_order_ends_with_the_session(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 6000);
+    order(f, "w1", "quiet");
+    assert_int_equal(lane_call(f, "close", "w1 1")->integer, 0);
+
+    assert_reply(reply_element(lane_call(f, "order", "ann@host w1 quiet"), 0), "gone");
+    lane_open(f, "w1", 6000);
+    assert_brings(f, "", "");
+}
+
+static void only_workers_take_orders(void **state)
+{
+    struct fixture *f = *state;
+    assert_reply(lane_call(f, "open", "s1 scheduler 6000 2000"), "ok");
+    const char *before = lane_digest(f);
+
+    assert_reply(reply_element(lane_call(f, "order", "ann@host s1 quiet"), 0), "scheduler");
+    assert_reply(reply_element(lane_call(f, "order", "ann@host nobody quiet"), 0), "gone");
+
+    assert_string_equal(lane_digest(f), before);
+}
+
+static void an_order_is_noted_with_who_gave_it(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 6000);
+    order(f, "w1", "quiet");
+    order(f, "w1", "resume");
+
+    const redisReply *entry = reply_element(reply_element(lane_redis(f, "XREVRANGE %s + - COUNT 1", lane_key(f, "audit")), 0), 1);
+    static const char *const should[] = {"who",     "ann@host", "what",   "resume", "org",   "",
+                                         "subject", "w1",       "before", "quiet",  "after", "resume"};
+    for (size_t i = 0; i < sizeof should / sizeof *should; i++)
+        assert_reply(reply_element(entry, i), should[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +406,11 @@ int main(void)
         cmocka_unit_test(closing_makes_progress_at_each_step),
         cmocka_unit_test(closing_an_unknown_session_changes_nothing),
         cmocka_unit_test(a_cancelled_job_of_a_closed_session_is_cancelled),
+        cmocka_unit_test(each_beat_brings_the_last_order),
+        cmocka_unit_test(a_dump_is_asked_for_beside_the_last_order),
+        cmocka_unit_test(an_order_ends_with_the_session),
+        cmocka_unit_test(only_workers_take_orders),
+        cmocka_unit_test(an_order_is_noted_with_who_gave_it),
     };
 
     return RUN_IN_LANES("session", tests);

@@ -246,7 +246,7 @@ static void workers_are_listed_with_what_they_do(void **state)
     list = ran_json(&ran);
     object = find(list, "worker", session);
     assert_int_equal(json_array_size(list), 2);
-    assert_string_equal(json_text(object, "state"), "alive");
+    assert_string_equal(json_text(object, "state"), "running");
     assert_string_equal(json_text(object, "types"), "slow");
     assert_int_equal(json_number(object, "slots"), 3);
     assert_int_equal(json_number(object, "running"), 1);

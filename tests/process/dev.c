@@ -58,7 +58,7 @@ static pid_t pid_of(struct pool *pool, const char *kind)
 
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *member = json_array_get(list, i);
-        if (strcmp(json_text(member, "kind"), kind) == 0 && strcmp(json_text(member, "state"), "alive") == 0)
+        if (strcmp(json_text(member, "kind"), kind) == 0 && strcmp(json_text(member, "state"), "running") == 0)
             pid = (pid_t)json_number(member, "pid");
     }
     assert_true(pid > 0);

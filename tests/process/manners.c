@@ -140,6 +140,160 @@ static void a_scheduler_tells_what_it_does(void **state)
     process_wait_for(follower, "msg=\"signal ignored: it means nothing here\" signal=TSTP");
 }
 
+/* ---- the same from elsewhere ---- */
+
+static void a_worker_is_quiet_when_somebody_far_away_says_so(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--session-timeout", "1s", "--session-beat", "100ms", "--on", "t=@noop", NULL);
+    const char *session = pool_session(pool, worker, 0), *beginning = pool_text(pool, "%.10s", session);
+
+    struct ran ran = ROTA_MUST(pool, 0, "worker", "quiet", beginning);
+
+    assert_has(ran.err, pool_text(pool, "worker %s is quiet: it claims no more, what runs goes on. Undo: rota worker resume %s",
+                                  session, session));
+    assert_has(process_log(worker), "msg=\"quiet: no more jobs are claimed\" asked_by=\"");
+    assert_has(process_log(worker), "@");
+    ran = ROTA_MUST(pool, 0, "worker", "list", "--json");
+    json_t *list = ran_json(&ran), *object = json_array_get(list, 0);
+    if (strcmp(json_text(object, "worker"), session) != 0)
+        object = json_array_get(list, 1);
+    assert_string_equal(json_text(object, "state"), "quiet");
+    assert_string_equal(json_text(object, "asked"), "quiet");
+    assert_has(json_text(object, "asked_by"), "@");
+    assert_true(json_number(object, "asked_ms") > 0);
+    json_decref(list);
+    assert_has(ROTA_MUST(pool, 0, "worker", "show", session).out, "state              quiet\n");
+    pool_push(pool, "acme", "job1", "t", "");
+    long long beat = pool_number(pool, "HGET rota:{0}:session:%s beat", session);
+    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", session) > beat + 3);
+    assert_string_equal(pool_place(pool, "acme", "job1"), "ready");
+
+    process_signal(worker, SIGCONT); /* who is there has the last word: the old order is not carried out again */
+    pool_wait_place(pool, "acme", "job1", "done");
+    beat = pool_number(pool, "HGET rota:{0}:session:%s beat", session);
+    WAIT_UNTIL(pool_number(pool, "HGET rota:{0}:session:%s beat", session) > beat + 3);
+    assert_int_equal(count_text(process_log(worker), "msg=\"quiet:"), 1);
+
+    ROTA_MUST(pool, 0, "worker", "quiet", session);
+    assert_has(ROTA_MUST(pool, 0, "worker", "resume", session).err, "claims jobs again");
+    pool_push(pool, "acme", "job2", "t", "");
+    pool_wait_place(pool, "acme", "job2", "done");
+}
+
+/* In a deployment of eight lanes, where it has a session in each. */
+static void a_worker_of_many_lanes_gets_an_order_once(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, "--lanes", "8", NULL);
+    struct process *worker = pool_worker(pool, "--slots", "2", "--session-timeout", "1s", "--session-beat", "100ms", "--on",
+                                         pool_logging(pool, "t", HOLD), NULL);
+    const char *session = pool_session(pool, worker, 3);
+    pool_push(pool, "acme", "job1", "t", "");
+    WAIT_UNTIL(pool_logged(pool, "acme/job1") == 1);
+
+    struct ran ran = ROTA_MUST(pool, 0, "worker", "dump", session);
+
+    assert_has(ran.out, pool_text(pool, "worker %s\n  worker phase=running asked_by=", session));
+    assert_has(ran.out, "\n  slot number=0 job=acme/job1 org=acme type=t attempt=1 pid=");
+    assert_int_equal(count_text(process_log(worker), "msg=\"dump: worker\""), 1);
+    assert_in_range(pool_number(pool, "TTL rota:worker:%s:dump", session), 1, 600);
+
+    /* In lane 0 its session is lost, and with it the order that nobody has heard: the next one goes another way. */
+    process_signal(worker, SIGSTOP);
+    const char *beat = pool_text(pool, "%s", pool_string(pool, "HGET rota:{0}:session:%s beat", session));
+    pool_redis(pool, "ZADD rota:{0}:sessions 1 %s", session);
+    assert_string_equal(pool_call(pool, 0, "recover", "%s %s 64", session, beat)->element[0]->str, "ok");
+    process_signal(worker, SIGCONT);
+    WAIT_UNTIL(strcmp(pool_session(pool, worker, 0), session) != 0);
+    ROTA_MUST(pool, 0, "worker", "quiet", session);
+    process_wait_for(worker, "msg=\"quiet:");
+    assert_string_equal(pool_string(pool, "HGET rota:worker:%s phase", pool_session(pool, worker, 0)), "quiet");
+    ROTA_MUST(pool, 0, "worker", "resume", pool_session(pool, worker, 0));
+    process_wait_for(worker, "msg=\"claiming jobs again\"");
+    let_go(pool);
+    pool_wait_place(pool, "acme", "job1", "done");
+}
+
+static void a_worker_stops_when_somebody_far_away_says_so(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker =
+        pool_worker(pool, "--session-timeout", "1s", "--session-beat", "100ms", "--on", pool_logging(pool, "t", HOLD), NULL);
+    const char *session = pool_session(pool, worker, 0);
+    pool_push(pool, "acme", "job1", "t", "");
+    WAIT_UNTIL(pool_logged(pool, "acme/job1") == 1);
+
+    assert_has(ROTA_MUST(pool, 0, "worker", "stop", session).err,
+               "is draining: it claims no more and stops when its jobs have ended");
+    assert_has(ROTA_MUST(pool, 0, "worker", "list").out, " draining ");
+    struct ran ran = ROTA_MUST(pool, 75, "worker", "stop", session, "--wait", "--wait-timeout", "100ms");
+    assert_has(ran.err, "has not stopped yet: it is draining");
+    assert_has(ROTA_MUST(pool, 0, "worker", "resume", session).err, "is draining: the order came to nothing");
+    let_go(pool);
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_string_equal(pool_place(pool, "acme", "job1"), "done");
+    assert_int_equal(pool_job(pool, "acme", "job1")->state.attempt_count, 1);
+
+    worker = pool_worker(pool, "--session-timeout", "1s", "--session-beat", "100ms", "--on", "t=@noop", NULL);
+    ran = ROTA_MUST(pool, 0, "worker", "stop", "--wait", pool_session(pool, worker, 0));
+    assert_has(ran.err, "has stopped");
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_has(ROTA_MUST(pool, 66, "worker", "quiet", pool_session(pool, worker, 0)).err, "is gone: it was stopped");
+}
+
+static void orders_to_nobody_are_refused(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    struct process *frozen = pool_worker(pool, "--session-timeout", "1s", "--session-beat", "100ms", "--on", "t=@noop", NULL);
+    const char *session = pool_session(pool, frozen, 0);
+
+    assert_has(ROTA_MUST(pool, 66, "worker", "quiet", "nobody").err,
+               "no live worker has an id that is or begins with \"nobody\"");
+    ROTA_MUST(pool, 64, "worker", "quiet", "no/body");
+    ROTA_MUST(pool, 64, "worker", "quiet", "");
+    ROTA_MUST(pool, 64, "worker", "quiet");
+    ROTA_MUST(pool, 64, "worker", "quiet", session, "--all");
+    ROTA_MUST(pool, 64, "worker", "quiet", "--all"); /* nobody can be asked */
+    assert_has(ROTA_MUST(pool, 64, "worker", "dump", pool_scheduler_session(pool, scheduler)).err,
+               "is a scheduler, and takes no orders");
+    pool_redis(pool, "ZADD rota:{0}:sessions 9999999999999 twin1 9999999999999 twin2");
+    assert_has(ROTA_MUST(pool, 64, "worker", "stop", "twin").err, "is the beginning of more than one worker: twin1, twin2");
+    pool_redis(pool, "ZREM rota:{0}:sessions twin1 twin2");
+
+    process_signal(scheduler, SIGSTOP); /* nobody recovers it */
+    process_signal(frozen, SIGSTOP);
+    assert_has(ROTA_MUST(pool, 75, "worker", "quiet", session).err, "has not answered within 3000 ms: the order stands");
+    process_signal(frozen, SIGCONT);
+    process_wait_for(frozen, "msg=\"quiet:");
+    process_signal(scheduler, SIGCONT);
+}
+
+static void all_workers_are_told_at_once(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *workers[3];
+    for (int i = 0; i < 3; i++)
+        workers[i] = pool_worker(pool, "--session-timeout", "1s", "--session-beat", "100ms", "--on", "t=@noop", NULL);
+
+    struct ran ran = ROTA_MUST(pool, 0, "worker", "quiet", "--all", "--yes", "--json");
+
+    json_t *list = ran_json(&ran);
+    assert_int_equal(json_array_size(list), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(json_text(json_array_get(list, i), "state"), "quiet");
+    json_decref(list);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(process_said(workers[i], "msg=\"quiet:"));
+    ROTA_MUST(pool, 0, "worker", "stop", "--all", "--yes", "--wait");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(process_wait(workers[i], PROCESS_MS_MAX), 0);
+}
+
 /* ---- the log ---- */
 
 static void the_log_file_is_opened_again(void **state)
@@ -449,6 +603,11 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_quiet_worker_can_be_drained, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_dump_tells_what_runs_for_how_long, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_scheduler_tells_what_it_does, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_is_quiet_when_somebody_far_away_says_so, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_of_many_lanes_gets_an_order_once, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_worker_stops_when_somebody_far_away_says_so, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(orders_to_nobody_are_refused, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(all_workers_are_told_at_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(the_log_file_is_opened_again, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_log_file_that_cannot_be_opened_is_refused_at_start, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(hup_reads_the_level_of_the_log_again, pool_setup, pool_teardown),

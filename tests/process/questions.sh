@@ -237,6 +237,7 @@ look_at_keys
 run_tables
 run_blocks
 check_examples
+wait_for '^[0-9]+ worker phase=' redis-cli GET "rota:worker:$SESSION:dump"
 wait_for '^cancelled$' place acme slow-1
 enqueue acme slow-2 slow >/dev/null
 wait_for '^running$' place acme slow-2

@@ -51,7 +51,7 @@ struct model_org {
 
 struct model_session {
     char id[SESSION_BYTES + 1];
-    bool used, open;
+    bool used, open, is_scheduler;
     bool listed; /* in the index of sessions: open, or ended with leases left */
     int64_t timeout_ms, deadline_ms, beat;
     /* its last claim or finish: what a repetition with the same token is answered */
@@ -59,6 +59,9 @@ struct model_session {
     unsigned char token[TOKEN_BYTES];
     int answer_count;
     bool answered_ok[MODEL_ANSWERS_MAX]; /* else stale */
+    /* what was asked of it last; 0: nothing */
+    int64_t order, dump;
+    const char *verb;
 };
 
 /* What a producer asks for. */

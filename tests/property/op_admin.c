@@ -202,13 +202,17 @@ static const struct {
 void op_refused(struct world *w)
 {
     size_t i = draw(w, sizeof refused / sizeof refused[0]);
-    const char *before = lane_digest(w->f);
+    bool same = false;
 
     note(w, "refused: %s %s", refused[i].function, refused[i].arguments);
     lane_use(w->f, w->at->lane);
-    const redisReply *reply = lane_call(w->f, refused[i].function, refused[i].arguments);
-    if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "INVALID", 7) != 0)
-        complain(w, "%s %s is not refused", refused[i].function, refused[i].arguments);
-    if (strcmp(before, lane_digest(w->f)) != 0)
+    for (int tries = 0; tries < 3 && !same; tries++) { /* a key of a beat may expire meanwhile, on the real clock */
+        const char *before = lane_digest(w->f);
+        const redisReply *reply = lane_call(w->f, refused[i].function, refused[i].arguments);
+        if (reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "INVALID", 7) != 0)
+            complain(w, "%s %s is not refused", refused[i].function, refused[i].arguments);
+        same = strcmp(before, lane_digest(w->f)) == 0;
+    }
+    if (!same)
         complain(w, "%s %s is refused, and has changed the database", refused[i].function, refused[i].arguments);
 }

@@ -61,16 +61,18 @@ void op_open(struct world *w)
             return;
         }
     }
+    bool is_scheduler = draw_percent(w, 30);
     note(w, "open %s", session->id);
     args_text(&args, "%s", session->id);
-    args_text(&args, "%s", draw_percent(w, 70) ? "worker" : "scheduler");
+    args_text(&args, "%s", is_scheduler ? "scheduler" : "worker");
     args_text(&args, "%" PRId64, timeout_ms);
     args_text(&args, "%" PRId64, draw_between(w, 1, timeout_ms / 3));
     expect_text(w, ask(w, "open", &args), should, "open");
     if (strcmp(should, "ok") == 0) {
         session->used = session->open = true;
+        session->is_scheduler = is_scheduler;
         session->timeout_ms = timeout_ms;
-        session->beat = 0;
+        session->beat = session->order = session->dump = 0;
         session_beats(w, session);
     }
 }
@@ -134,6 +136,55 @@ static void check_cancelled(struct world *w, const struct model_session *session
     expect_number(w, (int64_t)names->elements, (int64_t)cancelled, "number of cancelled jobs that are told");
 }
 
+/* The beat brings what was asked for last, whoever has heard it already. */
+static void check_orders(struct world *w, const struct model_session *session, const redisReply *reply)
+{
+    char order[64] = "", dump[64] = "";
+
+    if (session->order)
+        snprintf(order, sizeof order, "%" PRId64 " %s ann", session->order, session->verb);
+    if (session->dump)
+        snprintf(dump, sizeof dump, "%" PRId64 " ann", session->dump);
+    expect_text(w, reply_element(reply, 4), order, "the order that the beat brings");
+    expect_text(w, reply_element(reply, 5), dump, "the dump that the beat asks for");
+}
+
+static int64_t higher(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+void op_order(struct world *w)
+{
+    static const char *const verbs[] = {"quiet", "resume", "stop", "dump"};
+    struct model_session *session = draw_session(w, draw_percent(w, 90));
+    const char *verb = verbs[draw(w, 4)];
+    struct args args = {0};
+
+    note(w, "order %s %s", session ? session->id : "nobody0session", verb);
+    args_text(&args, "%s", "ann");
+    args_text(&args, "%s", session ? session->id : "nobody0session");
+    args_text(&args, "%s", verb);
+    const redisReply *reply = ask(w, "order", &args);
+    if (!session || !session->open) {
+        expect_text(w, reply_element(reply, 0), "gone", "order");
+        return;
+    }
+    if (session->is_scheduler) {
+        expect_text(w, reply_element(reply, 0), "scheduler", "order");
+        return;
+    }
+    int64_t number = higher(now_ms(w), higher(session->order, session->dump) + 1);
+    expect_text(w, reply_element(reply, 0), "ok", "order");
+    expect_number(w, reply_number(reply_element(reply, 1)), number, "number of the order");
+    if (strcmp(verb, "dump") == 0) {
+        session->dump = number;
+    } else {
+        session->order = number;
+        session->verb = verb;
+    }
+}
+
 void op_beat(struct world *w)
 {
     struct model_session *session = draw_session(w, draw_percent(w, 90));
@@ -154,6 +205,7 @@ void op_beat(struct world *w)
         end_overdue(w, session);
     expect_number(w, reply_number(reply_element(reply, 2)), model_count_held(w->model, session), "number of leases held");
     check_cancelled(w, session, reply_element(reply, 3));
+    check_orders(w, session, reply);
     session_beats(w, session);
 }
 

@@ -19,6 +19,7 @@ void op_finish(struct world *w);
 void op_repeat(struct world *w);
 void op_open(struct world *w);
 void op_beat(struct world *w);
+void op_order(struct world *w);
 void op_close(struct world *w);
 void op_recover(struct world *w);
 
