@@ -29,7 +29,10 @@ static int dead_list(struct cli *cli, struct error *err)
 
     for (size_t i = 0; i < LISTING_STATES; i++)
         options.states[i] = strcmp(listing_states[i], "dead") == 0;
-    return cli_connect(cli, false, NULL, err) < 0 ? err->code : listing_print(cli, &options, err);
+    if (cli_connect(cli, false, NULL, err) < 0)
+        return err->code;
+    listing_read_find(cli, &options);
+    return listing_print(cli, &options, err);
 }
 
 /* ---- choosing ---- */
@@ -222,7 +225,7 @@ static int dead_purge(struct cli *cli, struct error *err)
     return change_dead(cli, "delete", "delete", "deleted", err);
 }
 
-static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_LISTING, {0}};
+static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_LISTING, SETTINGS_FIND, {0}};
 static const struct config_setting change_settings[] = {
     SETTINGS_CLI,
     SETTING_YES,

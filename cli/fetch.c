@@ -116,54 +116,92 @@ int fetch_rank_behind(struct cli *cli, const char *key, int64_t score, const cha
 
 /* ---- pages ---- */
 
-struct page {
-    const char *org, *place;
-    fetch_visit *visit;
-    void *ctx;
-    size_t jobs;
-    bool ended;
-};
+/* One job of a page; false if the visitor has seen enough. */
+static bool visit_job(struct fetch_walk *walk, const struct reply *jobs, size_t at)
+{
+    struct job job = {.score = reply_int(reply_at(jobs, at + 1))};
+    size_t record_bytes, state_bytes;
+    const char *record = reply_bytes(reply_at(jobs, at + 2), &record_bytes);
+    const char *state = reply_bytes(reply_at(jobs, at + 3), &state_bytes);
+    struct error ignored;
+    bool more;
 
+    snprintf(job.org, sizeof job.org, "%s", walk->org);
+    snprintf(job.id, sizeof job.id, "%s", reply_string(reply_at(jobs, at)));
+    snprintf(job.place, sizeof job.place, "%s", strncmp(walk->set, "ready:", 6) == 0 ? "ready" : walk->set);
+    if (job_decode(&job, record, record_bytes, state, state_bytes, &ignored) < 0)
+        snprintf(job.place, sizeof job.place, "unreadable"); /* a foreign record: what is known of it is shown */
+    more = walk->visit(&job, walk->ctx);
+    job_clear(&job);
+    return more;
+}
+
+/* The walk has ended where a page has looked at nothing. */
 static void on_page(const struct reply *reply, void *ctx)
 {
-    struct page *page = ctx;
+    struct fetch_walk *walk = ctx;
+    const struct reply *jobs = reply_at(reply, 3);
+    int64_t looked = reply_int(reply_at(reply, 0));
 
-    page->jobs = reply_count(reply) / 4;
-    for (size_t i = 0; i < page->jobs && !page->ended; i++) {
-        struct job job = {.score = reply_int(reply_at(reply, 4 * i + 1))};
-        size_t record_bytes, state_bytes;
-        const char *record = reply_bytes(reply_at(reply, 4 * i + 2), &record_bytes);
-        const char *state = reply_bytes(reply_at(reply, 4 * i + 3), &state_bytes);
-        struct error ignored;
-        snprintf(job.org, sizeof job.org, "%s", page->org);
-        snprintf(job.id, sizeof job.id, "%s", reply_string(reply_at(reply, 4 * i)));
-        snprintf(job.place, sizeof job.place, "%s", page->place);
-        if (job_decode(&job, record, record_bytes, state, state_bytes, &ignored) < 0)
-            snprintf(job.place, sizeof job.place, "unreadable"); /* a foreign record: what is known of it is shown */
-        page->ended = !page->visit(&job, page->ctx);
-        job_clear(&job);
+    walk->empty = looked == 0;
+    for (size_t at = 0; at + 3 < reply_count(jobs) && !walk->ended; at += 4)
+        walk->ended = !visit_job(walk, jobs, at);
+    if (walk->ended || walk->empty)
+        return;
+    walk->from += looked;
+    walk->looked += looked;
+    snprintf(walk->last_id, sizeof walk->last_id, "%s", reply_string(reply_at(reply, 1)));
+    walk->last_score = reply_int(reply_at(reply, 2));
+}
+
+static void add_filter(struct call *call, const struct fetch_filter *filter)
+{
+    const char *const texts[][2] = {{"type", filter->type}, {"error", filter->error}, {"payload", filter->payload}};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i][1] && texts[i][1][0]) {
+            call_add_string(call, texts[i][0]);
+            call_add_string(call, texts[i][1]);
+        }
+    if (filter->since_ms > 0) {
+        call_add_string(call, "since_ms");
+        call_add_int(call, filter->since_ms);
     }
+}
+
+static int64_t page_of(const struct fetch_walk *walk)
+{
+    int64_t left = walk->look_max ? walk->look_max - walk->looked : PAGE_JOBS;
+
+    return left < PAGE_JOBS ? left : PAGE_JOBS;
+}
+
+int fetch_walk(struct cli *cli, struct fetch_walk *walk, struct error *err)
+{
+    struct call call = {0};
+    int rc = 0;
+
+    do {
+        call_function(&call, "jobs", cli_lane(cli, walk->org));
+        call_add_string(&call, walk->org);
+        call_add_string(&call, walk->set);
+        call_add_int(&call, walk->from);
+        call_add_int(&call, page_of(walk));
+        call_add_string(&call, walk->newest ? "1" : "0");
+        if (walk->filter)
+            add_filter(&call, walk->filter);
+        rc = cli_call(cli, &call, on_page, walk, err);
+    } while (rc == 0 && !walk->ended && !walk->empty && (!walk->look_max || walk->looked < walk->look_max));
+    call_clear(&call);
+    return rc;
 }
 
 int fetch_set(struct cli *cli, const char *org, const char *set, int64_t from, bool newest, fetch_visit *visit, void *ctx,
               bool *ret_ended, struct error *err)
 {
-    struct page page = {.org = org, .place = strncmp(set, "ready:", 6) == 0 ? "ready" : set, .visit = visit, .ctx = ctx};
-    struct call call = {0};
-    int rc = 0;
+    struct fetch_walk walk = {.org = org, .set = set, .from = from, .newest = newest, .visit = visit, .ctx = ctx};
+    int rc = fetch_walk(cli, &walk, err);
 
-    do {
-        page.jobs = 0;
-        call_function(&call, "jobs", cli_lane(cli, org));
-        call_add_string(&call, org);
-        call_add_string(&call, set);
-        call_add_int(&call, from);
-        call_add_int(&call, PAGE_JOBS);
-        call_add_string(&call, newest ? "1" : "0");
-        rc = cli_call(cli, &call, on_page, &page, err);
-        from += (int64_t)page.jobs;
-    } while (rc == 0 && !page.ended && page.jobs > 0);
-    call_clear(&call);
-    *ret_ended = page.ended;
+    *ret_ended = walk.ended;
     return rc;
 }

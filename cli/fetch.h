@@ -28,6 +28,35 @@ const char *fetch_key(const struct cli *cli, const char *org, const char *set, c
 int fetch_rank_behind(struct cli *cli, const char *key, int64_t score, const char *member, bool newest, int64_t *ret_from,
                       struct error *err) MUST_CHECK;
 
+#define FETCH_FILTER_BYTES_MAX 256
+
+/* Only jobs that have all of this. "" and NULL, 0: any. */
+struct fetch_filter {
+    const char *type;
+    const char *error, *payload; /* texts that are in the report of an attempt, in the payload */
+    int64_t since_ms;            /* ended, or if it has not ended was enqueued, then or later */
+};
+
+/* A walk through one set ("ready:<queue>", "scheduled", ...) in its order, or from its newest on, in pages. Redis looks for what
+ * matches; only that is visited. */
+struct fetch_walk {
+    const char *org, *set;
+    int64_t from; /* jobs that are passed over; afterwards: where to go on */
+    bool newest;
+    const struct fetch_filter *filter; /* NULL for none */
+    int64_t look_max;                  /* end after so many were looked at; 0: never */
+    fetch_visit *visit;
+    void *ctx;
+    /* What came of it. */
+    bool ended;         /* by the visitor: there may be more */
+    bool empty;         /* by the end of the set */
+    int64_t looked;     /* in whole pages, of which */
+    int64_t last_score; /* this was the last job */
+    char last_id[JOB_ID_BYTES_MAX + 1];
+};
+
+int fetch_walk(struct cli *cli, struct fetch_walk *walk, struct error *err) MUST_CHECK;
+
 /* Visits the jobs of one set ("ready:<queue>", "scheduled", ...) in its order, or from its newest on, in pages, from the one that
  * has `from` jobs before it. *ret_ended: the visitor ended it, there may be more. */
 int fetch_set(struct cli *cli, const char *org, const char *set, int64_t from, bool newest, fetch_visit *visit, void *ctx,

@@ -40,6 +40,7 @@ static int job_list(struct cli *cli, struct error *err)
     if (listing_read_states(cli, &options, "", err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
         (options.queue[0] && queue_check(cli, options.queue, err) < 0))
         return err->code;
+    listing_read_find(cli, &options);
     return listing_print(cli, &options, err);
 }
 
@@ -155,6 +156,7 @@ static const struct config_setting list_settings[] = {
     SETTING_STATES("running, ready, scheduled, dead, cancelled or done; may be repeated"),
     FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
     SETTINGS_LISTING,
+    SETTINGS_FIND,
     {0},
 };
 
@@ -168,7 +170,13 @@ static const struct config_setting wait_settings[] = {SETTINGS_CLI, SETTING_WAIT
 static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
 
 const struct command job_commands[] = {
-    {"job list", "[ORG]...", "List jobs, of all organizations or of some", list_settings, 0, -1, job_list, NULL},
+    {"job list", "[ORG]...", "List jobs, of all organizations or of some", list_settings, 0, -1, job_list,
+     "--type, --error, --payload and --since are looked for by Redis, in pages; texts are found as they are, in the case that "
+     "they\n"
+     "have. A search looks at --look jobs, and then tells a cursor to go on with.\n"
+     "\n"
+     "    rota job list acme --state dead --error 'no route' --since 2h\n"
+     "    rota job list --payload order-42 --json"},
     {"job show", "JOB", "Show a job with all its attempts", show_settings, 1, 1, job_show, NULL},
     {"job wait", "JOB...", "Wait until jobs have ended, print the result", wait_settings, 1, -1, job_wait,
      "Exits with 0 if all are done, 1 if one is dead or cancelled, 75 if one has not ended in time, 66 if one is not there: "

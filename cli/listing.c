@@ -33,6 +33,9 @@ struct listing {
     bool resumes;        /* what comes before the cursor is passed over */
     struct batch *batch; /* for options->whole */
     int64_t visited;     /* of the set */
+    int64_t looked;      /* jobs that Redis has looked at */
+    struct fetch_filter filter;
+    bool filters;
 };
 
 int listing_read_states(struct cli *cli, struct listing_options *options, const char *except, struct error *err)
@@ -147,13 +150,34 @@ static int list_whole(struct listing *listing, const char *org, const char *set,
 
 /* ---- sets ---- */
 
+/* Where a search has looked at as many jobs as it may, the cursor is that of the last one of them, shown or not. */
+static int search_set(struct listing *listing, const char *org, const char *set, int64_t from, struct error *err)
+{
+    struct fetch_walk walk = {.org = org,
+                              .set = set,
+                              .from = from,
+                              .newest = listing->options->newest,
+                              .filter = listing->filters ? &listing->filter : NULL,
+                              .look_max = listing->filters ? listing->options->look_max - listing->looked : 0,
+                              .visit = show_listed,
+                              .ctx = listing};
+    int rc = fetch_walk(listing->cli, &walk, err);
+
+    listing->looked += walk.looked;
+    if (rc == 0 && !walk.ended && !walk.empty) {
+        listing->more = true;
+        listing->cursor.score = walk.last_score;
+        snprintf(listing->cursor.id, sizeof listing->cursor.id, "%s", walk.last_id);
+    }
+    return rc;
+}
+
 /* The cursor's own set is gone on with behind it; what comes before that was shown already. */
 static int list_set(struct listing *listing, const char *org, const char *set, struct error *err)
 {
     struct job_cursor *cursor = &listing->cursor;
     char key[KEY_BYTES_MAX];
     int64_t from = 0;
-    bool ended;
 
     if (listing->resumes) {
         if (strcmp(set, cursor->set) != 0)
@@ -169,7 +193,7 @@ static int list_set(struct listing *listing, const char *org, const char *set, s
     }
     if (listing->options->whole)
         return list_whole(listing, org, set, from, err);
-    return fetch_set(listing->cli, org, set, from, listing->options->newest, show_listed, listing, &ended, err);
+    return search_set(listing, org, set, from, err);
 }
 
 static int list_ready(struct listing *listing, const struct org_view *org, struct error *err)
@@ -231,7 +255,7 @@ static int64_t count_all(struct listing *listing, const struct names *names)
     struct counting counting = {.options = listing->options};
     struct error ignored;
 
-    if (names->count > COUNT_ORGS_MAX || listing->options->type[0] || listing->options->queue[0] ||
+    if (names->count > COUNT_ORGS_MAX || listing->filters || listing->options->type[0] || listing->options->queue[0] ||
         orgs_look(listing->cli, names, false, count_org, &counting, &ignored) < 0)
         return -1;
     return counting.jobs;
@@ -255,6 +279,23 @@ static int list_orgs(struct listing *listing, const struct names *names, struct 
     return rc;
 }
 
+void listing_read_find(struct cli *cli, struct listing_options *options)
+{
+    int64_t since_ms = config_integer(cli->config, "cli.find.since"), now_ms = cli_now_ms(cli);
+    int64_t look = config_integer(cli->config, "cli.find.look");
+
+    options->filter.error = config_string(cli->config, "cli.find.error");
+    options->filter.payload = config_string(cli->config, "cli.find.payload");
+    options->filter.since_ms = since_ms > 0 && since_ms < now_ms ? now_ms - since_ms : 0;
+    options->look_max = look ? look : INT64_MAX;
+}
+
+static bool has_filter(const struct fetch_filter *filter)
+{
+    return filter->type[0] || (filter->error && filter->error[0]) || (filter->payload && filter->payload[0]) ||
+           filter->since_ms > 0;
+}
+
 int listing_print(struct cli *cli, const struct listing_options *options, struct error *err)
 {
     struct listing listing = {.cli = cli, .options = options, .left = paging_limit(cli)};
@@ -264,6 +305,9 @@ int listing_print(struct cli *cli, const struct listing_options *options, struct
     int rc = cursor[0] ? job_cursor_parse(cli, &listing.cursor, cursor, err) : 0;
 
     listing.resumes = cursor[0] != '\0';
+    listing.filter = options->filter;
+    listing.filter.type = options->type;
+    listing.filters = !options->whole && has_filter(&listing.filter);
     if (rc == 0)
         rc = orgs_named(cli, 0, &names, err);
     if (rc == 0) {
@@ -277,6 +321,8 @@ int listing_print(struct cli *cli, const struct listing_options *options, struct
     }
     if (rc < 0 && options->whole && listing.shown > 0) /* what was shown need not be shown again */
         cli_hint(cli, "--cursor %s, to go on", job_cursor_format(&listing.cursor, text));
+    if (rc == 0 && listing.filters && options->look_max - listing.looked <= 0)
+        cli_note(cli, "%lld jobs were looked at: --look N looks at more", (long long)listing.looked);
     if (rc == 0 && listing.more)
         paging_more(cli, listing.shown, count_all(&listing, &names), job_cursor_format(&listing.cursor, text));
     names_clear(&names);

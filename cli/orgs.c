@@ -168,12 +168,13 @@ static void ask(struct cli *cli, struct org_view *org, const char *name)
 static void on_head(const struct reply *reply, void *ctx)
 {
     struct org_view *org = ctx;
-    struct job job = {.place = "ready", .score = reply_int(reply_at(reply, 1))};
+    const struct reply *head = reply_at(reply, 3);
+    struct job job = {.place = "ready", .score = reply_int(reply_at(head, 1))};
     size_t record_bytes, state_bytes;
-    const char *record = reply_bytes(reply_at(reply, 2), &record_bytes), *state = reply_bytes(reply_at(reply, 3), &state_bytes);
+    const char *record = reply_bytes(reply_at(head, 2), &record_bytes), *state = reply_bytes(reply_at(head, 3), &state_bytes);
     struct error ignored;
 
-    if (reply_count(reply) < 4 || job_decode(&job, record, record_bytes, state, state_bytes, &ignored) < 0)
+    if (reply_count(head) < 4 || job_decode(&job, record, record_bytes, state, state_bytes, &ignored) < 0)
         return;
     if (org->wait_since_ms == 0 || job_due_ms(&job) < org->wait_since_ms)
         org->wait_since_ms = job_due_ms(&job);

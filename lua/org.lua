@@ -148,13 +148,63 @@ end
 register('job', job, { 'no-writes' }, { 'HGET', 'HGETALL', 'HMGET', 'TIME', 'ZSCORE' })
 
 --[[ jobs - a page of an organization's jobs in one set, in the set's order, without payloads. Writes nothing.
-  ARGV  1 org, 2 set ('ready:<queue>', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500,
-        5 '1': from the newest on
-  Returns {id, score, record, state or '', ...}, four each; a page may be short (where records are large): none is left when it is empty
+  ARGV  1 org, 2 set ('ready:<queue>', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500
+        jobs to look at, 5 '1': from the newest on; then, for only those that match all of them, pairs of
+          type     its type
+          error    text, 1..256 bytes, that is in the report of one of its attempts
+          payload  text, 1..256 bytes, that is in its payload
+          since_ms ended, or if it has not ended was enqueued, at that time or later
+  Returns {looked at, id and score of the last one looked at, {id, score, record, state or '', ...}}, four each. A page may look at fewer than the
+          limit (where records are large): none is left when it has looked at none
   Calls <= 6 ]]
+local FILTER_BYTES_MAX = 256
+local ENDED = { done = true, dead = true, cancelled = true }
+
+-- The filter described by args[6..]; nil for none.
+local function read_filter(args)
+  if #args <= 5 then return nil end
+  local filter = {}
+  for i = 6, #args, 2 do
+    local name, value = args[i], args[i + 1]
+    if name == 'since_ms' then
+      filter.since_ms = to_int(value or '', name, 0, 2 ^ 46)
+    elseif (name == 'type' or name == 'error' or name == 'payload') and value and #value >= 1 and #value <= FILTER_BYTES_MAX then
+      filter[name] = value
+    else
+      refuse('INVALID', format('filter "%s" must be type, error or payload with 1..%d bytes, or since_ms', sub(name, 1, 40), FILTER_BYTES_MAX))
+    end
+  end
+  return filter
+end
+
+-- True if `text` is in the report of an attempt. Most states are ruled out without unpacking them.
+local function has_error(state_text, text)
+  if not find(state_text, text, 1, true) then return false end
+  for _, attempt in ipairs(cmsgpack.unpack(state_text)[ATTEMPTS]) do
+    if find(attempt[6], text, 1, true) then return true end
+  end
+  return false
+end
+
+-- When the job ended, or was enqueued.
+local function time_of(set, score, record, state_text)
+  if ENDED[set] then return score end
+  if not state_text then return score + (record_options(record).priority or 0) * PRIORITY_MS end
+  local _, order, enqueued, _, priority = cmsgpack.unpack_limit(state_text, 4, 1) -- of an array with a header of one byte
+  return enqueued or order + (priority or 0) * PRIORITY_MS
+end
+
+local function matches(filter, set, score, record, state_text)
+  if not record or (filter.type and record_type(record) ~= filter.type) then return false end
+  if filter.since_ms and time_of(set, score, record, state_text) < filter.since_ms then return false end
+  if filter.error and not (state_text and has_error(state_text, filter.error)) then return false end
+  return not filter.payload or
+         (byte(record, 1) == 0x94 and find(record, filter.payload, #record_without_payload(record) + 1, true) ~= nil)
+end
+
 local function jobs(keys, args)
   local lane = open_lane(keys)
-  local found, set = load_org(lane, check_org(args[1])), args[2] or ''
+  local found, set, filter = load_org(lane, check_org(args[1])), args[2] or '', read_filter(args)
   local known = find(set, '^ready:[a-z0-9][a-z0-9_-]*$')
   for _, place in ipairs(PLACES) do known = known or place == set end
   if not known then refuse('INVALID', format('there is no set "%s"', sub(set, 1, 80))) end
@@ -163,14 +213,17 @@ local function jobs(keys, args)
   local flat = call(args[5] == '1' and 'ZREVRANGE' or 'ZRANGE', org_key(found, set), int_text(from), int_text(from + limit - 1), 'WITHSCORES')
   local ids, listed = {}, {}
   for i = 1, #flat, 2 do ids[#ids + 1] = flat[i] end
-  if #ids == 0 then return listed end
+  if #ids == 0 then return { 0, '', 0, listed } end
   local records = call('HMGET', org_key(found, 'jobs'), unpack(ids))
   local states = call('HMGET', org_key(found, 'state'), unpack(ids))
   for i, id in ipairs(ids) do
-    local n = #listed
-    listed[n + 1], listed[n + 2] = id, tonumber(flat[2 * i])
-    listed[n + 3], listed[n + 4] = records[i] and record_without_payload(records[i]) or '', states[i] or ''
+    local score, record, state_text = tonumber(flat[2 * i]), records[i] or nil, states[i] or nil
+    if not filter or matches(filter, set, score, record, state_text) then
+      local n = #listed
+      listed[n + 1], listed[n + 2] = id, score
+      listed[n + 3], listed[n + 4] = record and record_without_payload(record) or '', state_text or ''
+    end
   end
-  return listed
+  return { #ids, ids[#ids], tonumber(flat[#flat]), listed }
 end
 register('jobs', jobs, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGE', 'ZREVRANGE' })

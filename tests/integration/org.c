@@ -275,6 +275,17 @@ static void a_record_in_no_set_is_lost(void **state)
 
 /* ---- jobs ---- */
 
+/* What a page has found, and of how many: "2 of 5: a b". */
+static const char *found(struct fixture *f, const char *arguments)
+{
+    const redisReply *reply = lane_call(f, "jobs", arguments), *list = reply_element(reply, 3);
+    const char *text = fixture_text(f, "%zu of %lld:", list->elements / 4, reply_number(reply_element(reply, 0)));
+
+    for (size_t i = 0; i < list->elements; i += 4)
+        text = fixture_text(f, "%s %s", text, list->element[i]->str);
+    return text;
+}
+
 static void jobs_come_in_pages_without_payloads(void **state)
 {
     struct fixture *f = *state;
@@ -283,7 +294,7 @@ static void jobs_come_in_pages_without_payloads(void **state)
     lane_enqueue_many(f, "acme", "job", 10,
                       &(struct lane_record){.payload = payload, .payload_bytes = sizeof payload, .timeout_ms = 9});
 
-    const redisReply *page = lane_call(f, "jobs", "acme ready:default 4 3 0");
+    const redisReply *page = reply_element(lane_call(f, "jobs", "acme ready:default 4 3 0"), 3);
 
     assert_int_equal(page->elements, 12);
     for (size_t i = 0; i < 3; i++) {
@@ -299,7 +310,7 @@ static void jobs_can_be_read_from_the_newest_on(void **state)
     struct fixture *f = *state;
     lane_enqueue_many(f, "acme", "job", 10, NULL);
 
-    const redisReply *page = lane_call(f, "jobs", "acme ready:default 0 2 1");
+    const redisReply *page = reply_element(lane_call(f, "jobs", "acme ready:default 0 2 1"), 3);
 
     assert_reply(reply_element(page, 0), "job0009");
     assert_reply(reply_element(page, 4), "job0008");
@@ -310,10 +321,10 @@ static void jobs_beyond_the_end_are_none(void **state)
     struct fixture *f = *state;
     lane_enqueue_many(f, "acme", "job", 3, NULL);
 
-    assert_int_equal(lane_call(f, "jobs", "acme ready:default 2 500 0")->elements, 4);
-    assert_int_equal(lane_call(f, "jobs", "acme ready:default 3 500 0")->elements, 0);
-    assert_int_equal(lane_call(f, "jobs", "acme dead 0 500 0")->elements, 0);
-    assert_int_equal(lane_call(f, "jobs", "nobody dead 0 500 0")->elements, 0);
+    assert_string_equal(found(f, "acme ready:default 2 500 0"), "1 of 1: job0002");
+    assert_string_equal(found(f, "acme ready:default 3 500 0"), "0 of 0:");
+    assert_string_equal(found(f, "acme dead 0 500 0"), "0 of 0:");
+    assert_string_equal(found(f, "nobody dead 0 500 0"), "0 of 0:");
 }
 
 static void jobs_of_ended_sets_carry_their_state(void **state)
@@ -326,7 +337,7 @@ static void jobs_of_ended_sets_carry_their_state(void **state)
         struct lane_lease lease = lane_claim_one(f, "w1");
         lane_end(f, &lease, verdicts[i]);
 
-        const redisReply *page = lane_call(f, "jobs", "acme %s 0 10 0", verdicts[i]);
+        const redisReply *page = reply_element(lane_call(f, "jobs", "acme %s 0 10 0", verdicts[i]), 3);
 
         assert_reply(reply_element(page, 0), verdicts[i]);
         assert_int_equal((unsigned char)reply_element(page, 2)->str[0], 0x93);
@@ -335,12 +346,68 @@ static void jobs_of_ended_sets_carry_their_state(void **state)
     }
 }
 
+static void redis_looks_for_what_matches(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    lane_enqueue(f, "acme", "a", &(struct lane_record){.type = "mail", .payload = "to ann", .payload_bytes = 6});
+    lane_enqueue(f, "acme", "b", &(struct lane_record){.type = "mail", .payload = "to bob", .payload_bytes = 6, .key = "ann"});
+    clock_advance_ms(f, 1000);
+    lane_enqueue(f, "acme", "c", &(struct lane_record){.type = "web", .payload = "%d", .payload_bytes = 2, .priority = 5});
+
+    assert_string_equal(found(f, "acme ready:default 0 10 0 type mail"), "2 of 3: a b");
+    assert_string_equal(found(f, "acme ready:default 0 10 0 payload ann"), "1 of 3: a"); /* not in the key */
+    assert_string_equal(found(f, "acme ready:default 0 10 0 payload %%"), "1 of 3: c");  /* no pattern */
+    assert_string_equal(found(f, "acme ready:default 0 10 0 type mail payload bob"), "1 of 3: b");
+    assert_string_equal(found(f, fixture_text(f, "acme ready:default 0 10 0 since_ms %lld", (long long)clock_ms(f))),
+                        "1 of 3: c");
+    assert_string_equal(found(f, "acme ready:default 0 2 0 type web"), "1 of 2: c"); /* the first for its priority */
+    assert_string_equal(found(f, "acme ready:default 1 1 0 type web"), "0 of 1:");
+    assert_string_equal(found(f, "acme ready:default 0 10 0 error x"), "0 of 3:");
+}
+
+static void errors_are_looked_for_in_reports_alone(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 60000);
+    for (int i = 0; i < 3; i++) {
+        lane_enqueue(f, "acme", fixture_text(f, "j%d", i), NULL);
+        struct lane_lease lease = lane_claim_one(f, "w1");
+        struct lane_end end = {.lease = &lease,
+                               .verdict = i == 2 ? "retry 0 9" : "dead",
+                               .report = {"\x81\xa5"
+                                          "error"
+                                          "\xa8"
+                                          "no route",
+                                          16}};
+        if (i == 1)
+            end.report = (struct bytes){"\x81\xa5"
+                                        "error"
+                                        "\xa6"
+                                        "crash!",
+                                        14};
+        lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, &end, 1);
+        clock_advance_ms(f, 1000);
+    }
+
+    assert_string_equal(found(f, "acme dead 0 10 0 error route"), "1 of 2: j0");
+    assert_string_equal(found(f, "acme dead 0 10 0 error crash!"), "1 of 2: j1");
+    assert_string_equal(found(f, "acme dead 0 10 0 error failed"), "0 of 2:"); /* the outcome of each attempt */
+    assert_string_equal(found(f, "acme scheduled 0 10 0 error route"), "1 of 1: j2");
+    assert_string_equal(found(f, fixture_text(f, "acme dead 0 10 1 since_ms %lld", CLOCK_START_MS + 1000)), "1 of 2: j1");
+    assert_string_equal(found(f, fixture_text(f, "acme scheduled 0 10 0 since_ms %lld", CLOCK_START_MS + 2000)), "1 of 1: j2");
+    assert_string_equal(found(f, fixture_text(f, "acme scheduled 0 10 0 since_ms %lld", CLOCK_START_MS + 2001)), "0 of 1:");
+}
+
 static void sets_that_do_not_exist_are_refused(void **state)
 {
     struct fixture *f = *state;
-    static const char *const bad[] = {"acme jobs 0 10 0",  "acme ready 0 10 0",  "acme ready: 0 10 0", "acme ready:A 0 10 0",
-                                      "acme state 0 10 0", "acme done:x 0 10 0", "acme dead -1 10 0",  "acme dead 0 0 0",
-                                      "acme dead 0 501 0", "acme dead x 10 0",   "Acme dead 0 10 0",   "acme"};
+    static const char *const bad[] = {
+        "acme jobs 0 10 0",        "acme ready 0 10 0",          "acme ready: 0 10 0",         "acme ready:A 0 10 0",
+        "acme state 0 10 0",       "acme done:x 0 10 0",         "acme dead -1 10 0",          "acme dead 0 0 0",
+        "acme dead 0 501 0",       "acme dead x 10 0",           "Acme dead 0 10 0",           "acme",
+        "acme dead 0 9 0 type",    "acme dead 0 9 0 colour red", "acme dead 0 9 0 since_ms x", "acme dead 0 9 0 type t error",
+        "acme dead 0 9 0 since_ms"};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_error(lane_call(f, "jobs", bad[i]), "INVALID");
@@ -432,6 +499,8 @@ int main(void)
         cmocka_unit_test(jobs_can_be_read_from_the_newest_on),
         cmocka_unit_test(jobs_beyond_the_end_are_none),
         cmocka_unit_test(jobs_of_ended_sets_carry_their_state),
+        cmocka_unit_test(redis_looks_for_what_matches),
+        cmocka_unit_test(errors_are_looked_for_in_reports_alone),
         cmocka_unit_test(sets_that_do_not_exist_are_refused),
         cmocka_unit_test(explain_tells_what_a_waiting_job_waits_for),
         cmocka_unit_test(explain_tells_of_jobs_that_run_and_of_none),

@@ -94,6 +94,42 @@ static void the_pages_of_jobs_are_the_list(void **state)
     PAGES(pool, 0, "dead", "list");
 }
 
+static void the_pages_of_what_was_found_are_the_list(void **state)
+{
+    struct pool *pool = *state;
+
+    for (int i = 0; i < 30; i++)
+        pool_push(pool, i % 2 ? "acme" : "beta", pool_text(pool, "j%02d", i), i % 3 ? "t" : "u", i % 5 ? "to ann" : "to bob");
+    PAGES(pool, 20, "job", "list", "--type", "t");
+    PAGES(pool, 6, "job", "list", "--payload", "bob");
+    PAGES(pool, 4, "job", "list", "--payload", "bob", "--type", "t");
+    PAGES(pool, 30, "job", "list", "--since", "1h");
+    PAGES(pool, 0, "job", "list", "--error", "x");
+}
+
+/* The walk ends where it has looked at enough, also if nothing was found, and goes on from there. */
+static void a_search_is_bounded_and_goes_on(void **state)
+{
+    struct pool *pool = *state;
+    const char *cursor = NULL, *found = "";
+    struct ran ran;
+    int runs = 0;
+
+    pool_push_many(pool, "acme", "j", 10, "t", "to ann");
+    pool_push(pool, "acme", "z", "t", "to bob");
+    do {
+        ran = cursor ? ROTA_MUST(pool, 0, "job", "list", "--payload", "bob", "--look", "4", "-o", "ndjson", "--cursor", cursor)
+                     : ROTA_MUST(pool, 0, "job", "list", "--payload", "bob", "--look", "4", "-o", "ndjson");
+        found = pool_text(pool, "%s%s", found, ran.out);
+        cursor = cursor_of(pool, &ran, 0);
+        runs++;
+    } while (cursor);
+    assert_int_equal(runs, 3);
+    assert_has(found, "acme/z");
+    assert_int_equal(count_text(found, "\n"), 1);
+    assert_has(ROTA_MUST(pool, 0, "job", "list", "--payload", "bob", "--look", "4").err, "4 jobs were looked at");
+}
+
 static void a_page_tells_how_many_there_are(void **state)
 {
     struct pool *pool = *state;
@@ -178,9 +214,10 @@ static void a_cursor_of_something_else_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_pages_of_jobs_are_the_list),        TEST(a_page_tells_how_many_there_are),
-        TEST(a_list_goes_on_where_the_job_has_gone), TEST(the_pages_of_organizations_and_queues_are_the_list),
-        TEST(the_pages_of_workers_are_the_list),     TEST(a_cursor_of_something_else_is_refused),
+        TEST(the_pages_of_jobs_are_the_list),           TEST(a_page_tells_how_many_there_are),
+        TEST(the_pages_of_what_was_found_are_the_list), TEST(a_search_is_bounded_and_goes_on),
+        TEST(a_list_goes_on_where_the_job_has_gone),    TEST(the_pages_of_organizations_and_queues_are_the_list),
+        TEST(the_pages_of_workers_are_the_list),        TEST(a_cursor_of_something_else_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
