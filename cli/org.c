@@ -69,6 +69,7 @@ static const struct column show_columns[] = {
     {"done", "done", COLUMN_TEXT},
     {"cancelled", "cancelled", COLUMN_TEXT},
     {"oldest wait", "oldest_wait_ms", COLUMN_FOR},
+    {"in its inbox", "private_inbox_entries", COLUMN_TEXT},
     {0},
 };
 

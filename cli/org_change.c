@@ -219,6 +219,7 @@ static const struct config_setting set_settings[] = {
     ORG_SETTING("keep-dead", "DURATION", "how long dead jobs are kept"),
     ORG_SETTING("keep-dead-max", "N", "how many dead jobs are kept"),
     ORG_SETTING("keep-unique", "DURATION", "how long the key of an ended job is kept"),
+    ORG_SETTING("private-inbox", "on|off", "an inbox of its own, for producers with rights to nothing else: rota acl print"),
     {0},
 };
 

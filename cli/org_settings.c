@@ -22,6 +22,7 @@ const struct org_setting org_settings[] = {
     {"keep_dead_ms", "keep-dead", ORG_MS, 1000, 365 * DAY_MS, "2592000000"},
     {"keep_dead_max", "keep-dead-max", ORG_INTEGER, 1, 1000000, "10000"},
     {"keep_unique_ms", "keep-unique", ORG_MS, 0, 30 * DAY_MS, "86400000"},
+    {"private_inbox", "private-inbox", ORG_SWITCH, 0, 0, "off"},
     {0},
 };
 
@@ -44,6 +45,14 @@ static int parse_rate(const char *text, char ret_value[ORG_VALUE_BYTES], struct 
     return 0;
 }
 
+static int parse_switch(const char *text, const char *flag, char ret_value[ORG_VALUE_BYTES], struct error *err)
+{
+    if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+        return error_set(err, ERR_INVALID, "%s \"%.40s\" must be on or off", flag, text);
+    snprintf(ret_value, ORG_VALUE_BYTES, "%s", strcmp(text, "on") == 0 ? "1" : "");
+    return 0;
+}
+
 int org_setting_parse(const struct org_setting *setting, const char *text, char ret_value[ORG_VALUE_BYTES], struct error *err)
 {
     int64_t number = 0;
@@ -55,6 +64,7 @@ int org_setting_parse(const struct org_setting *setting, const char *text, char 
     }
     switch (setting->kind) {
     case ORG_RATE: return parse_rate(text, ret_value, err);
+    case ORG_SWITCH: return parse_switch(text, setting->flag, ret_value, err);
     case ORG_INTEGER: rc = units_integer(&number, text, setting->flag, setting->low, setting->high, err); break;
     case ORG_MS: rc = units_duration_ms(&number, text, setting->flag, setting->low, setting->high, err); break;
     case ORG_BYTES: rc = units_bytes(&number, text, setting->flag, setting->low, setting->high, err); break;
@@ -84,6 +94,8 @@ const char *org_setting_format(const struct org_setting *setting, const char *va
 
     if (!shown)
         snprintf(ret_text, ORG_VALUE_BYTES, "none");
+    else if (setting->kind == ORG_SWITCH)
+        snprintf(ret_text, ORG_VALUE_BYTES, "%s", strcmp(shown, "1") == 0 ? "on" : "off");
     else if (setting->kind == ORG_MS)
         format_ms(ret_text, strtoll(shown, NULL, 10));
     else

@@ -51,6 +51,8 @@ static void read_set(struct org_view *org, const char *set, int64_t jobs, int64_
         org->done = jobs;
     } else if (strcmp(set, "cancelled") == 0) {
         org->cancelled = jobs;
+    } else if (strcmp(set, "inbox") == 0) {
+        org->inbox = jobs;
     }
 }
 
@@ -58,7 +60,7 @@ void org_view_read(struct org_view *ret, const char *name, const struct reply *r
 {
     const struct reply *sets = reply_at(reply, 1);
 
-    *ret = (struct org_view){.exists = reply_count(reply_at(reply, 0)) > 0};
+    *ret = (struct org_view){.exists = reply_count(reply_at(reply, 0)) > 0, .inbox = -1};
     snprintf(ret->name, sizeof ret->name, "%s", name);
     read_fields(ret, reply_at(reply, 0));
     read_queues(ret, reply_at(reply, 2));
@@ -113,7 +115,10 @@ static json_t *settings_to_json(const struct org_view *org)
     json_t *object = json_object();
 
     for (const struct org_setting *setting = org_settings; setting->field; setting++)
-        json_object_set_new(object, setting->field, number_or_null(org_view_field(org, setting->field)));
+        json_object_set_new(object, setting->field,
+                            setting->kind == ORG_SWITCH && org_view_field(org, setting->field)
+                                ? json_true()
+                                : number_or_null(org_view_field(org, setting->field)));
     return object;
 }
 
@@ -152,6 +157,7 @@ json_t *org_view_to_json(const struct org_view *org, int64_t now_ms)
     json_object_set_new(object, "next_due_ms", org->next_due_ms ? json_integer(org->next_due_ms) : json_null());
     json_object_set_new(object, "paused_by", by ? json_string(by) : json_null());
     json_object_set_new(object, "paused_ms", number_or_null(org_view_field(org, "paused_ms")));
+    json_object_set_new(object, "private_inbox_entries", org->inbox >= 0 ? json_integer(org->inbox) : json_null());
     json_object_set_new(object, "settings", settings_to_json(org));
     json_object_set_new(object, "queues", queues_to_json(org));
     return object;

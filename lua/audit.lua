@@ -4,8 +4,8 @@
         3 limit   int 1..100 organizations (about)
         4 mend    '1': put right what is wrong, else '0'
   Returns {next cursor, organizations seen, {what, org, ...}} - what is wrong, two each:
-          'active' | 'quiet' | 'parked' | 'due' | 'expiring'
-  Calls <= 4 + 14 + 6 per queue for each organization; mending as reindex, and 2 for each organization ]]
+          'active' | 'quiet' | 'parked' | 'due' | 'expiring' | 'inboxes'
+  Calls <= 4 + 16 + 6 per queue for each organization; mending as reindex, and 7 for each organization ]]
 local function audit_org(lane, org, wrong)
   local running = call('ZCARD', org_key(org, 'running'))
   local limit = setting(org, 'max_running')
@@ -28,6 +28,8 @@ local function audit_org(lane, org, wrong)
   end
   local first, expiring = first_to_trim(org), call('ZSCORE', lane.prefix .. 'expiring', org.name)
   if first and (not expiring or tonumber(expiring) > first) then report('expiring') end
+  local inbox, listed = org.fields.private_inbox ~= nil, call('ZSCORE', lane.prefix .. 'inboxes', org.name) ~= false
+  if inbox ~= listed or (inbox and call('EXISTS', org_key(org, 'inbox'), org_key(org, 'rejected')) < 2) then report('inboxes') end
 end
 
 -- Notes what was mended in one organization: `wrong` has two each, what comes first. Calls: 2.
@@ -50,6 +52,7 @@ local function audit(keys, args)
     for _, word in ipairs(wrong) do all[#all + 1] = word end
     if #wrong > 0 and mend then
       reindex(lane, org)
+      if wrong[#wrong - 1] == 'inboxes' then reindex_inbox(lane, org) end
       mended[#mended + 1] = wrong
     end
   end
@@ -58,7 +61,7 @@ local function audit(keys, args)
   return { page[1], #page[2] / 2, all }
 end
 register('audit', audit, { 'allow-oom' }, {
-  'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
+  'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
 })
 
 --[[ audit_jobs - walks the jobs of one organization: each must be in exactly one place, and each running one must be held.

@@ -29,7 +29,7 @@ local function explain(keys, args)
   fact('now_ms', lane.now_ms)
   fact('intake', lane.intake)
   if not job then
-    fact('moved_ms', call('ZSCORE', lane.prefix .. 'inbox_seen', id))
+    fact('moved_ms', call('ZSCORE', lane.prefix .. 'inbox_seen', org.name .. '/' .. id))
     return facts
   end
   fact('place', job.place or 'lost')

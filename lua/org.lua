@@ -1,18 +1,19 @@
 --[[ org_set - changes settings of an organization, effective at the next claim; it exists from then on.
   ARGV  1 who, 2 org, 3.. field, value: 1..16 pairs; value '' puts the default back (lib/org.lua names fields and defaults). paused is
-        '1' or ''
+        '1' or ''; so is private_inbox, which is not taken away while it has entries
   Returns 'ok'
   Errors  INVALID naming field, value and range; nothing was changed
-  Calls <= 18 + 12 for each of its queues ]]
+  Calls <= 25 + 12 for each of its queues ]]
 local SETTINGS = {
   weight = { 1, 10000 }, max_running = { 1, 1000000 }, burst = { 1, 1000000 }, max_queued = { 1, 100000000 },
   max_payload_bytes = { 0, 1040000 }, keep_done_ms = { 0, 2592000000 }, keep_done_max = { 0, 1000000 },
   keep_dead_ms = { 1000, 31536000000 }, keep_dead_max = { 1, 1000000 }, keep_unique_ms = { 0, 2592000000 }, max_crashes = { 1, 1000 },
 }
 
-local function check_setting(name, value)
-  if name == 'paused' then
-    if value ~= '1' and value ~= '' then refuse('INVALID', 'paused must be 1 or empty') end
+local function check_setting(lane, org, name, value)
+  if name == 'paused' or name == 'private_inbox' then
+    if value ~= '1' and value ~= '' then refuse('INVALID', format('%s is "%s", it must be 1 or empty', name, sub(value, 1, 40))) end
+    if name == 'private_inbox' then check_private_inbox(lane, org, value) end
   elseif name == 'rate' then
     local rate = tonumber(value)
     if value ~= '' and not (rate and find(value, '^%d+%.?%d*$') and rate >= 0.001 and rate <= 1000000) then
@@ -59,8 +60,8 @@ local function org_set(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org = load_org(lane, check_org(args[2]))
   if #args < 4 or #args % 2 == 1 or #args > 34 then refuse('INVALID', 'org_set takes 1..16 pairs of field and value') end
-  local weight, rate = setting(org, 'weight'), org.fields.rate
-  for i = 3, #args, 2 do check_setting(args[i], args[i + 1]) end
+  local weight, rate, private_inbox = setting(org, 'weight'), org.fields.rate, org.fields.private_inbox
+  for i = 3, #args, 2 do check_setting(lane, org, args[i], args[i + 1]) end
   if not org.known then set_field(org, 'created_ms', lane.now_text) end
   register_org(lane, org)
   local removed, before, after = {}, {}, {}
@@ -87,20 +88,21 @@ local function org_set(keys, args)
   if setting(org, 'weight') ~= weight then rescale_debts(lane, org, weight, setting(org, 'weight')) end
   if org.fields.rate ~= rate then rescale_tokens(lane, org, rate, org.fields.rate) end
   if org.fields.rate then limit_tokens(lane, org) end
+  if org.fields.private_inbox ~= private_inbox then reindex_inbox(lane, org) end
   reindex(lane, org)
   save_lane(lane)
   if before[1] then note_change(lane, who, 'org_set', org.name, '', table.concat(before, ' '), table.concat(after, ' ')) end
   return 'ok'
 end
 register('org_set', org_set, { 'allow-oom' }, {
-  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'XLEN', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ org - what there is to know of an organization. Writes nothing.
   ARGV  1 org
   Returns {{field, value, ...}, {set, jobs, first score, ...}, {queue, start tag or '', parked until ms or 0, ...}}; empty lists if it does not exist.
-          sets: ready:<queue> for each of its queues, scheduled, running, done, dead, cancelled
-  Calls <= 14 + 4 for each of its queues ]]
+          sets: ready:<queue> for each of its queues, scheduled, running, done, dead, cancelled; inbox, if it has a private one
+  Calls <= 15 + 4 for each of its queues ]]
 local function org(keys, args)
   local lane = open_lane(keys)
   local found = load_org(lane, check_org(args[1]))
@@ -124,9 +126,13 @@ local function org(keys, args)
     local n = #sets
     sets[n + 1], sets[n + 2], sets[n + 3] = name, call('ZCARD', org_key(found, name)), tonumber(head[2] or 0)
   end
+  if found.fields.private_inbox then
+    local n = #sets
+    sets[n + 1], sets[n + 2], sets[n + 3] = 'inbox', call('XLEN', org_key(found, 'inbox')), 0
+  end
   return { fields, sets, places }
 end
-register('org', org, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZCARD', 'ZRANGE', 'ZSCORE' })
+register('org', org, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'XLEN', 'ZCARD', 'ZRANGE', 'ZSCORE' })
 
 --[[ job - one job, whole. Writes nothing.
   ARGV  1 org, 2 id

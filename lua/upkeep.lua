@@ -37,22 +37,24 @@ register('promote', promote, { 'allow-oom' }, {
 
 --[[ inbox - moves entries of the inbox stream to their organization: as enqueue, but an entry that was moved in the last 24 h
   is not moved again, whatever became of its job since.
-  ARGV  1 org, 2.. entry, record: 1..128 pairs; the entry's id is the job's id
-  Returns as enqueue, and 'moved' for an entry whose job was accepted before (or was there already). A refused entry is refused
-          again when it is tried again. All answers but 'intake_paused' are final
+  ARGV  1 org, 2.. id, record: 1..128 pairs; the job's id is that of the entry, 'p:' before it if the entry is of its private inbox
+  Returns as enqueue, and 'moved' for an entry whose job was accepted before (or was there already); 'closed': its private inbox is
+          gone. A refused entry is refused again when it is tried again. All answers but 'intake_paused' are final
   Calls <= those of enqueue and 3 ]]
 local function inbox(keys, args)
   check_batch(args, BATCH_MAX)
   local lane = open_lane(keys)
   local org, seen_key = load_org(lane, check_org(args[1])), lane.prefix .. 'inbox_seen'
   local entries, rest, at, answers, seen = {}, {}, {}, {}, {}
-  for i = 2, #args, 2 do entries[#entries + 1] = check_job_id(args[i]) end
+  for i = 2, #args, 2 do entries[#entries + 1] = org.name .. '/' .. check_job_id(args[i]) end
   local known = call('ZMSCORE', seen_key, unpack(entries))
-  for i, entry in ipairs(entries) do
+  for i = 1, #entries do
     if known[i] then
       answers[i] = 'moved'
+    elseif is_private(args[2 * i]) and not org.fields.private_inbox then
+      answers[i] = 'closed'
     else
-      rest[#rest + 1] = entry
+      rest[#rest + 1] = args[2 * i]
       rest[#rest + 1] = args[2 * i + 1]
       at[#at + 1] = i
     end
@@ -62,7 +64,7 @@ local function inbox(keys, args)
     answers[at[i]] = answer
     if answer == 'new' or answer == 'exists' or sub(answer, 1, 9) == 'coalesced' then
       seen[#seen + 1] = lane.now_text
-      seen[#seen + 1] = rest[2 * i - 1]
+      seen[#seen + 1] = entries[at[i]]
     end
   end
   if #seen > 0 then call('ZADD', seen_key, unpack(seen)) end
@@ -112,10 +114,10 @@ end
 register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'TIME', 'ZADD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
 
 --[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
-  from their workers, whose reports are then stale. Repeat until it answers 0.
+  from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.
   ARGV  1 who, 2 org, 3 limit int 1..500 jobs
   Returns 1: there is more to do, 0: it is gone
-  Calls <= 63 + 11 for each of its queues, 1 for each running job ]]
+  Calls <= 68 + 11 for each of its queues, 1 for each running job ]]
 local function purge(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, limit = load_org(lane, check_org(args[2])), to_int(args[3], 'limit', 1, 500)
@@ -125,6 +127,11 @@ local function purge(keys, args)
     set_field(org, 'paused', '1')
     set_field(org, 'paused_by', 'purge')
     set_field(org, 'paused_ms', lane.now_text)
+  end
+  if org.fields.private_inbox then -- the first step: nothing more comes in
+    set_field(org, 'private_inbox', nil)
+    call('HDEL', org.key, 'private_inbox')
+    reindex_inbox(lane, org)
   end
   local sets, removed = {}, 0
   for _, queue in ipairs(org_queues(org)) do sets[#sets + 1] = 'ready:' .. queue end
@@ -155,7 +162,7 @@ local function purge(keys, args)
   return 0
 end
 register('purge', purge, { 'allow-oom' }, {
-  'HDEL', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'HDEL', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).

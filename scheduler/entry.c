@@ -99,13 +99,13 @@ static int place_names(struct entry *entry, struct error *err)
 }
 
 /* Whose entry it is, whatever else is wrong with it: whoever looks into rota:rejected wants to know. */
-static void find_org(const struct reply *fields, char ret_org[NAME_BYTES_MAX + 1])
+static void find_org(const char *owner, const struct reply *fields, char ret_org[NAME_BYTES_MAX + 1])
 {
     struct error ignored;
     size_t bytes;
 
-    ret_org[0] = '\0';
-    for (size_t i = 0; i + 1 < reply_count(fields); i += 2) {
+    snprintf(ret_org, NAME_BYTES_MAX + 1, "%s", owner);
+    for (size_t i = 0; !owner[0] && i + 1 < reply_count(fields); i += 2) {
         const char *text = reply_bytes(reply_at(fields, i + 1), &bytes);
         if (strcmp(reply_string(reply_at(fields, i)), "org") != 0)
             continue;
@@ -115,16 +115,18 @@ static void find_org(const struct reply *fields, char ret_org[NAME_BYTES_MAX + 1
     }
 }
 
-int entry_read(const char *id, const struct reply *fields, char ret_org[NAME_BYTES_MAX + 1], struct buffer *record,
-               struct error *err)
+int entry_read(const char *id, const char *owner, const struct reply *fields, char ret_org[NAME_BYTES_MAX + 1],
+               struct buffer *record, struct error *err)
 {
     struct entry entry = {.record = {.payload = ""}};
     int rc = check_fields(fields, err);
 
-    find_org(fields, ret_org);
+    find_org(owner, fields, ret_org);
     entry.record.nonce = (uint32_t)crc32(0, (const Bytef *)id, (uInt)strlen(id));
     for (size_t i = 0; rc == 0 && i + 1 < reply_count(fields); i += 2)
         rc = read_field(&entry, reply_string(reply_at(fields, i)), reply_at(fields, i + 1), err);
+    if (owner[0])
+        entry.org = owner;
     if (rc == 0)
         rc = place_names(&entry, err);
     if (rc == 0)

@@ -5,278 +5,132 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/job.h"
-#include "common/keys.h"
-#include "common/log.h"
+#include "common/clock.h"
 #include "common/memory.h"
-#include "scheduler/entry.h"
+#include "scheduler/inbox_list.h"
+#include "scheduler/inbox_round.h"
 
-#define ENTRIES_PER_READ 128
-#define BATCH_BYTES_MAX  (900 * 1024)      /* of records in one call; a single larger one goes alone */
-#define READ_BYTES_MAX   (8 * 1024 * 1024) /* wished for in one read */
-#define LISTEN_MS        1000
-#define RETRY_S          0.5
-
-struct item {
-    char id[JOB_ID_BYTES_MAX + 1], org[NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
-    struct buffer record;
-    char reason[256]; /* why it is rejected; "" if it is not */
-    bool sent;        /* in a call of this round */
-    bool settled;     /* its place is known: it leaves the stream */
-};
-
-/* The items of one call. */
-struct batch {
-    struct inbox *inbox;
-    size_t index[ENTRIES_PER_READ], count;
-};
+#define ENTRIES_PER_STREAM 128               /* of one read */
+#define ENTRIES_PER_READ   4096              /* of all its streams */
+#define READ_BYTES_MAX     (8 * 1024 * 1024) /* wished for in one read */
+#define LISTEN_MS          1000
 
 struct inbox {
     struct duty duty;
     struct redis *listener;
-    struct item items[ENTRIES_PER_READ];
-    size_t count;
-    size_t to_read;                  /* entries of the next read: one at first, fewer while they are large */
-    char from[JOB_ID_BYTES_MAX + 1]; /* the next read begins behind this entry: "0", or behind what stays */
-    bool stays;                      /* entries that were refused stay in the stream: the walk goes on behind them */
-    bool at_end;                     /* this read came to the end of the stream */
-    unsigned calls;                  /* of this round, not yet answered */
-    bool failed;                     /* something of this round must be tried again */
-    ev_timer retry;
+    struct inbox_stream *streams; /* by key */
+    struct inbox_list *list;      /* of the private ones; NULL: there is the shared one */
+    size_t turn;                  /* of the streams, those from here on are listened to next */
+    bool reading;
+    int64_t looked_mono_ms; /* when all streams of a turn were read last */
+    size_t entry_bytes;     /* of the entries of the last read, on average */
+    size_t pace;            /* entries to ask a stream for: one at first, at most twice as many as the time before */
+    size_t asked;           /* entries that the last read has asked each stream for */
+    ev_timer timer;
     struct complaint complaint;
+    struct inbox_round *round;
     struct call call;
 };
 
-static void read_stream(struct inbox *inbox);
-static void leave_stream(struct inbox *inbox);
+static void read_streams(struct inbox *inbox);
 
-static void clear_items(struct inbox *inbox)
+static void rest(struct inbox *inbox, int64_t ms)
 {
-    for (size_t i = 0; i < inbox->count; i++)
-        buffer_clear(&inbox->items[i].record);
-    inbox->count = 0;
+    ev_timer_stop(inbox->duty.loop, &inbox->timer);
+    ev_timer_set(&inbox->timer, (double)ms / 1000, 0);
+    ev_timer_start(inbox->duty.loop, &inbox->timer);
 }
 
-static void begin_walk(struct inbox *inbox)
-{
-    snprintf(inbox->from, sizeof inbox->from, "0");
-    inbox->stays = false;
-}
-
-static void rest(struct inbox *inbox)
-{
-    ev_timer_stop(inbox->duty.loop, &inbox->retry);
-    ev_timer_set(&inbox->retry, RETRY_S, 0);
-    ev_timer_start(inbox->duty.loop, &inbox->retry);
-}
-
-/* The round is over. If it did not go well, the same again in a while. Otherwise the next one now; behind what stays, if
- * something does, so that a damaged organization does not hold up the others, and from the beginning when all was seen. */
-static void end_round(struct inbox *inbox)
-{
-    if (inbox->count > 0 && inbox->stays && !inbox->failed)
-        memcpy(inbox->from, inbox->items[inbox->count - 1].id, sizeof inbox->from);
-    clear_items(inbox);
-    if (inbox->failed) {
-        rest(inbox);
-    } else if (inbox->stays && inbox->at_end) {
-        begin_walk(inbox);
-        rest(inbox);
-    } else {
-        if (!inbox->stays)
-            duty_worked(&inbox->complaint, "inbox", 0);
-        read_stream(inbox);
-    }
-}
-
-static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    read_stream(timer->data);
+    read_streams(timer->data);
 }
 
-/* Counts an answer; the last one leads on. */
-static void end_call(struct inbox *inbox, const struct error *err, void (*next)(struct inbox *))
+/* ---- what the next read asks for ---- */
+
+/* Where something stayed, the walk begins anew after a while. */
+static void begin_walks(struct inbox *inbox)
 {
-    if (err) {
-        inbox->failed = true;
-        duty_failed(&inbox->duty, &inbox->complaint, "inbox", 0, err);
-    }
-    if (--inbox->calls == 0)
-        next(inbox);
-}
+    int64_t mono_ms = clock_mono_ms();
 
-/* ---- 4: what is settled leaves the stream ---- */
-
-static void on_left(const struct reply *reply, const struct error *err, void *ctx)
-{
-    (void)reply;
-    end_call(ctx, err, end_round);
-}
-
-static void leave_stream(struct inbox *inbox)
-{
-    size_t settled = 0;
-
-    call_command(&inbox->call, "XDEL");
-    call_add_string(&inbox->call, KEY_INBOX);
-    for (size_t i = 0; i < inbox->count; i++) {
-        if (inbox->items[i].settled) {
-            call_add_string(&inbox->call, inbox->items[i].id);
-            settled++;
+    for (struct inbox_stream *stream = inbox->streams; stream; stream = stream->hh.next) {
+        if (stream->stays && !stream->more && stream->again_mono_ms <= mono_ms) {
+            snprintf(stream->from, sizeof stream->from, "0");
+            stream->stays = false;
         }
     }
-    if (settled == 0) {
-        end_round(inbox);
+}
+
+static bool any_stays(const struct inbox *inbox)
+{
+    for (const struct inbox_stream *stream = inbox->streams; stream; stream = stream->hh.next)
+        if (stream->stays)
+            return true;
+    return false;
+}
+
+/* The streams to read: those that have more, or, if there are none or it is time, all of this turn. Their number. */
+static size_t choose(struct inbox *inbox, struct inbox_stream *chosen[INBOX_STREAMS_PER_READ], bool *ret_wait)
+{
+    size_t count = 0, at = 0;
+
+    for (struct inbox_stream *stream = inbox->streams; stream && count < INBOX_STREAMS_PER_READ; stream = stream->hh.next)
+        if (stream->more)
+            chosen[count++] = stream;
+    *ret_wait = count == 0;
+    if (count > 0 && clock_mono_ms() - inbox->looked_mono_ms < INBOX_LOOK_MS)
+        return count;
+    count = 0;
+    inbox->looked_mono_ms = clock_mono_ms();
+    if (inbox->turn >= HASH_COUNT(inbox->streams))
+        inbox->turn = 0;
+    for (struct inbox_stream *stream = inbox->streams; stream && count < INBOX_STREAMS_PER_READ; stream = stream->hh.next)
+        if (at++ >= inbox->turn)
+            chosen[count++] = stream;
+    inbox->turn += count;
+    return count;
+}
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+    size_t smaller = a < b ? a : b;
+
+    return smaller < c ? smaller : c;
+}
+
+/* Entries to ask each of `streams` streams for: fewer while they are large. */
+static size_t entries_wanted(const struct inbox *inbox, size_t streams)
+{
+    size_t most = smallest(inbox->pace, ENTRIES_PER_READ / streams, READ_BYTES_MAX / (inbox->entry_bytes + 1) / streams);
+
+    return most > 0 ? most : 1;
+}
+
+/* As long as nothing comes: less where many take turns, or something is to be tried again. */
+static int64_t listen_ms(const struct inbox *inbox)
+{
+    int64_t turns = HASH_COUNT(inbox->streams) / INBOX_STREAMS_PER_READ + 1, ms = LISTEN_MS / turns;
+
+    if (any_stays(inbox) && ms > STREAM_RETRY_MS)
+        ms = STREAM_RETRY_MS;
+    return ms > 0 ? ms : 1;
+}
+
+/* ---- reading ---- */
+
+static void on_round_end(bool failed, void *ctx)
+{
+    struct inbox *inbox = ctx;
+
+    inbox->reading = false;
+    if (failed) {
+        rest(inbox, STREAM_RETRY_MS);
         return;
     }
-    inbox->calls = 1;
-    redis_send(inbox->duty.redis, &inbox->call, DUTY_TIMEOUT_MS, on_left, inbox);
-}
-
-/* ---- 3: what was refused is written down ---- */
-
-struct refusal {
-    struct inbox *inbox;
-    size_t index;
-};
-
-static void on_rejected(const struct reply *reply, const struct error *err, void *ctx)
-{
-    struct refusal refusal = *(struct refusal *)ctx;
-
-    (void)reply;
-    free(ctx);
-    if (!err)
-        refusal.inbox->items[refusal.index].settled = true;
-    end_call(refusal.inbox, err, leave_stream);
-}
-
-static void send_rejected(struct inbox *inbox, size_t index)
-{
-    const struct item *item = &inbox->items[index];
-    struct refusal *refusal = memory_new(sizeof *refusal);
-    struct call *call = &inbox->call;
-
-    *refusal = (struct refusal){.inbox = inbox, .index = index};
-    log_warn("inbox entry rejected", "entry=%s org=%s reason=%s", item->id, item->org, item->reason);
-    call_command(call, "XADD");
-    call_add_string(call, KEY_REJECTED);
-    call_add_string(call, "MAXLEN");
-    call_add_string(call, "~");
-    call_add_int(call, INBOX_REJECTED_MAX);
-    call_add_string(call, "*");
-    call_add_string(call, "entry");
-    call_add_string(call, item->id);
-    call_add_string(call, "org");
-    call_add_string(call, item->org);
-    call_add_string(call, "reason");
-    call_add_string(call, item->reason);
-    inbox->calls++;
-    redis_send(inbox->duty.redis, call, DUTY_TIMEOUT_MS, on_rejected, refusal);
-}
-
-static void reject(struct inbox *inbox)
-{
-    inbox->calls = 1; /* so that answers that come at once do not lead on yet */
-    for (size_t i = 0; i < inbox->count; i++)
-        if (inbox->items[i].reason[0] && !inbox->items[i].settled)
-            send_rejected(inbox, i);
-    end_call(inbox, NULL, leave_stream);
-}
-
-/* ---- 2: one call for each organization ---- */
-
-static void take_answer(struct inbox *inbox, struct item *item, const char *answer)
-{
-    if (strcmp(answer, "new") == 0 || strcmp(answer, "moved") == 0 || strcmp(answer, "exists") == 0 ||
-        strncmp(answer, "coalesced ", 10) == 0)
-        item->settled = true;
-    else if (strcmp(answer, "intake_paused") == 0)
-        inbox->failed = true; /* it stays in the stream */
-    else
-        snprintf(item->reason, sizeof item->reason, "%s", answer[0] ? answer : "no answer");
-}
-
-/* A key of the organization is damaged, say: its entries stay where they are. */
-static void leave_batch(const struct batch *batch, const struct error *err)
-{
-    struct inbox *inbox = batch->inbox;
-    struct error named;
-
-    error_set(&named, err->code, "organization %s: %s", inbox->items[batch->index[0]].org, err->message);
-    duty_failed(&inbox->duty, &inbox->complaint, "inbox", lane_of(inbox->items[batch->index[0]].org, inbox->duty.lanes), &named);
-    inbox->stays = true;
-}
-
-static void on_moved(const struct reply *reply, const struct error *err, void *ctx)
-{
-    struct batch *batch = ctx;
-    struct inbox *inbox = batch->inbox;
-
-    for (size_t i = 0; i < batch->count; i++) {
-        struct item *item = &inbox->items[batch->index[i]];
-        if (!err)
-            take_answer(inbox, item, reply_string(reply_at(reply, i)));
-        else if (err->code == ERR_INVALID && batch->count == 1)
-            snprintf(item->reason, sizeof item->reason, "%.250s", err->message);
-    }
-    if (err && err->code == ERR_PROTOCOL)
-        leave_batch(batch, err);
-    if (err && (err->code == ERR_PROTOCOL || (err->code == ERR_INVALID && batch->count == 1)))
-        err = NULL;
-    free(batch);
-    end_call(inbox, err, reject);
-}
-
-static void send_batch(struct inbox *inbox, size_t first, const uint32_t lane, size_t entries_max)
-{
-    struct batch *batch = memory_new(sizeof *batch);
-    const char *org = inbox->items[first].org;
-    size_t bytes = 0;
-
-    batch->inbox = inbox;
-    call_function(&inbox->call, "inbox", lane);
-    call_add_string(&inbox->call, org);
-    for (size_t i = first; i < inbox->count && batch->count < entries_max; i++) {
-        struct item *item = &inbox->items[i];
-        if (item->sent || item->reason[0] || strcmp(item->org, org) != 0)
-            continue;
-        if (batch->count > 0 && bytes + item->record.length > BATCH_BYTES_MAX)
-            break;
-        bytes += item->record.length;
-        call_add_string(&inbox->call, item->id);
-        call_add(&inbox->call, item->record.data, item->record.length);
-        item->sent = true;
-        batch->index[batch->count++] = i;
-    }
-    inbox->calls++;
-    redis_send(inbox->duty.redis, &inbox->call, DUTY_TIMEOUT_MS, on_moved, batch);
-}
-
-static void move(struct inbox *inbox)
-{
-    size_t entries_max = inbox->failed ? 1 : ENTRIES_PER_READ; /* after a refused batch, one by one: who is it? */
-
-    inbox->failed = false;
-    inbox->calls = 1;
-    for (size_t i = 0; i < inbox->count; i++)
-        if (!inbox->items[i].sent && !inbox->items[i].reason[0])
-            send_batch(inbox, i, lane_of(inbox->items[i].org, inbox->duty.lanes), entries_max);
-    end_call(inbox, NULL, reject);
-}
-
-/* ---- 1: the stream ---- */
-
-static void read_item(struct inbox *inbox, const struct reply *entry)
-{
-    struct item *item = &inbox->items[inbox->count++];
-    struct error err;
-
-    *item = (struct item){0};
-    snprintf(item->id, sizeof item->id, "%s", reply_string(reply_at(entry, 0)));
-    if (entry_read(item->id, reply_at(entry, 1), item->org, &item->record, &err) < 0)
-        snprintf(item->reason, sizeof item->reason, "%.250s", err.message);
+    if (!any_stays(inbox))
+        duty_worked(&inbox->complaint, "inbox", 0);
+    read_streams(inbox);
 }
 
 static size_t entry_bytes(const struct reply *entry)
@@ -291,83 +145,136 @@ static size_t entry_bytes(const struct reply *entry)
     return sum;
 }
 
-/* How many entries to ask for after `count` of them had `bytes` bytes: at most twice as many. */
-static size_t next_read(size_t to_read, size_t count, size_t bytes)
+/* One stream of what was read. Adds up its entries and their bytes. */
+static void take_stream(struct inbox *inbox, const struct reply *read, size_t *entries, size_t *bytes)
 {
-    size_t fit = bytes > 0 ? READ_BYTES_MAX / (bytes / count + 1) : ENTRIES_PER_READ;
+    const struct reply *list = reply_at(read, 1);
+    struct inbox_stream *stream;
 
-    if (fit > 2 * to_read)
-        fit = 2 * to_read;
-    if (fit > ENTRIES_PER_READ)
-        fit = ENTRIES_PER_READ;
-    return fit > 0 ? fit : 1;
+    HASH_FIND_STR(inbox->streams, reply_string(reply_at(read, 0)), stream);
+    if (!stream)
+        return;
+    stream->more = reply_count(list) >= inbox->asked;
+    for (size_t i = 0; i < reply_count(list); i++) {
+        inbox_round_add(inbox->round, stream, reply_at(list, i));
+        *bytes += entry_bytes(reply_at(list, i));
+        ++*entries;
+    }
 }
 
 static void on_read(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct inbox *inbox = ctx;
-    const struct reply *entries = reply_at(reply_at(reply, 0), 1);
-    size_t bytes = 0;
+    size_t entries = 0, bytes = 0;
 
     if (err) {
-        inbox->failed = true;
         duty_failed(&inbox->duty, &inbox->complaint, "inbox", 0, err);
-        end_round(inbox);
+        on_round_end(true, inbox);
         return;
     }
-    clear_items(inbox);
-    for (size_t i = 0; i < reply_count(entries) && i < ENTRIES_PER_READ; i++) {
-        read_item(inbox, reply_at(entries, i));
-        bytes += entry_bytes(reply_at(entries, i));
+    for (struct inbox_stream *stream = inbox->streams; stream; stream = stream->hh.next)
+        stream->more = false;
+    for (size_t i = 0; i < reply_count(reply); i++)
+        take_stream(inbox, reply_at(reply, i), &entries, &bytes);
+    if (entries > 0) {
+        inbox->entry_bytes = bytes / entries;
+        inbox->pace = smallest(2 * inbox->pace, ENTRIES_PER_STREAM, READ_BYTES_MAX / (inbox->entry_bytes + 1) + 1);
     }
-    if (inbox->count == 0) {
-        begin_walk(inbox);
-        read_stream(inbox);
-        return;
-    }
-    inbox->at_end = inbox->count < inbox->to_read;
-    inbox->to_read = next_read(inbox->to_read, inbox->count, bytes);
-    move(inbox);
+    inbox_round_run(inbox->round);
 }
 
-static void read_stream(struct inbox *inbox)
+static void send_read(struct inbox *inbox, struct inbox_stream *const *chosen, size_t count, bool wait)
 {
-    if (!redis_is_up(inbox->listener)) {
-        inbox->failed = true;
-        end_round(inbox);
-        return;
-    }
+    int64_t wait_ms = listen_ms(inbox);
+
+    inbox->asked = entries_wanted(inbox, count);
     call_command(&inbox->call, "XREAD");
     call_add_string(&inbox->call, "COUNT");
-    call_add_int(&inbox->call, (int64_t)inbox->to_read);
-    call_add_string(&inbox->call, "BLOCK");
-    call_add_int(&inbox->call, LISTEN_MS);
+    call_add_int(&inbox->call, (int64_t)inbox->asked);
+    if (wait) {
+        call_add_string(&inbox->call, "BLOCK");
+        call_add_int(&inbox->call, wait_ms);
+    }
     call_add_string(&inbox->call, "STREAMS");
-    call_add_string(&inbox->call, KEY_INBOX);
-    call_add_string(&inbox->call, inbox->from);
-    redis_send(inbox->listener, &inbox->call, LISTEN_MS + DUTY_TIMEOUT_MS, on_read, inbox);
+    for (size_t i = 0; i < count; i++)
+        call_add_string(&inbox->call, chosen[i]->key);
+    for (size_t i = 0; i < count; i++)
+        call_add_string(&inbox->call, chosen[i]->from);
+    inbox->reading = true;
+    redis_send(inbox->listener, &inbox->call, wait_ms + DUTY_TIMEOUT_MS, on_read, inbox);
+}
+
+static void read_streams(struct inbox *inbox)
+{
+    struct inbox_stream *chosen[INBOX_STREAMS_PER_READ];
+    bool wait;
+    size_t count;
+
+    if (inbox->reading)
+        return;
+    if (inbox->list)
+        inbox_list_sweep(inbox->list);
+    if (!redis_is_up(inbox->listener) || !inbox->streams) {
+        rest(inbox, STREAM_RETRY_MS);
+        return;
+    }
+    begin_walks(inbox);
+    count = choose(inbox, chosen, &wait);
+    send_read(inbox, chosen, count, wait);
+}
+
+/* ---- beginning and end ---- */
+
+static struct inbox *make(const struct duty *duty, struct redis *listener)
+{
+    struct inbox *inbox = memory_new(sizeof *inbox);
+
+    *inbox = (struct inbox){.duty = *duty, .listener = listener, .pace = 1};
+    inbox->round = inbox_round_new(duty, &inbox->complaint, on_round_end, inbox);
+    ev_timer_init(&inbox->timer, on_time, 0, 0);
+    inbox->timer.data = inbox;
+    ev_timer_start(duty->loop, &inbox->timer);
+    return inbox;
 }
 
 struct inbox *inbox_new(const struct duty *duty, struct redis *listener)
 {
-    struct inbox *inbox = memory_new(sizeof *inbox);
+    struct inbox *inbox = make(duty, listener);
+    struct inbox_stream *stream = memory_new(sizeof *stream);
 
-    inbox->duty = *duty;
-    inbox->listener = listener;
-    inbox->to_read = 1;
-    begin_walk(inbox);
-    ev_timer_init(&inbox->retry, on_retry, 0, 0);
-    inbox->retry.data = inbox;
-    ev_timer_start(duty->loop, &inbox->retry);
+    *stream =
+        (struct inbox_stream){.key = KEY_INBOX, .rejected_key = KEY_REJECTED, .rejected_max = INBOX_REJECTED_MAX, .from = "0"};
+    HASH_ADD_STR(inbox->streams, key, stream);
+    return inbox;
+}
+
+static void on_change(void *ctx)
+{
+    read_streams(ctx);
+}
+
+struct inbox *inbox_new_private(const struct duty *duty, struct redis *listener)
+{
+    struct inbox *inbox = make(duty, listener);
+
+    inbox->list = inbox_list_new(duty, &inbox->streams, on_change, inbox);
     return inbox;
 }
 
 void inbox_free(struct inbox *inbox)
 {
+    struct inbox_stream *stream, *next;
+
     if (!inbox)
         return;
-    ev_timer_stop(inbox->duty.loop, &inbox->retry);
-    clear_items(inbox);
+    ev_timer_stop(inbox->duty.loop, &inbox->timer);
+    inbox_list_free(inbox->list);
+    inbox_round_free(inbox->round);
+    HASH_ITER(hh, inbox->streams, stream, next)
+    {
+        HASH_DEL(inbox->streams, stream);
+        free(stream);
+    }
     call_clear(&inbox->call);
     free(inbox);
 }

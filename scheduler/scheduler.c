@@ -30,11 +30,11 @@ struct scheduler {
     struct ev_loop *loop;
     struct scheduler_options options;
     enum scheduler_phase phase;
-    struct redis *redis, *listen_redis, *inbox_redis; /* the latter two block */
+    struct redis *redis, *listen_redis, *inbox_redis, *private_redis; /* all but the first block */
     struct session *session;
     struct recovery *recovery;   /* a follower's watches the leader only */
-    struct promotion *promotion; /* these three while leading */
-    struct inbox *inbox;
+    struct promotion *promotion; /* these four while leading */
+    struct inbox *inbox, *private_inboxes;
     struct upkeep *upkeep;
     uint32_t lanes;
     bool checking, asking, listening, standing_down, intake_stopped, started;
@@ -121,6 +121,7 @@ static void take_lead(struct scheduler *scheduler, int64_t epoch)
     redis_reconnect(scheduler->listen_redis); /* it blocks for the lead: from now on it blocks for delayed jobs */
     scheduler->promotion = promotion_new(&duty, scheduler->listen_redis);
     scheduler->inbox = inbox_new(&duty, scheduler->inbox_redis);
+    scheduler->private_inboxes = inbox_new_private(&duty, scheduler->private_redis);
     scheduler->upkeep = upkeep_new(&duty);
     show_lead(scheduler);
     tell_status(scheduler);
@@ -246,16 +247,18 @@ static void end_all(struct scheduler *scheduler)
     redis_free(scheduler->redis);
     redis_free(scheduler->listen_redis);
     redis_free(scheduler->inbox_redis);
-    scheduler->redis = scheduler->listen_redis = scheduler->inbox_redis = NULL;
+    redis_free(scheduler->private_redis);
+    scheduler->redis = scheduler->listen_redis = scheduler->inbox_redis = scheduler->private_redis = NULL;
     session_free(scheduler->session);
     recovery_free(scheduler->recovery);
     promotion_free(scheduler->promotion);
     inbox_free(scheduler->inbox);
+    inbox_free(scheduler->private_inboxes);
     upkeep_free(scheduler->upkeep);
     scheduler->session = NULL;
     scheduler->recovery = NULL;
     scheduler->promotion = NULL;
-    scheduler->inbox = NULL;
+    scheduler->inbox = scheduler->private_inboxes = NULL;
     scheduler->upkeep = NULL;
     scheduler->checking = scheduler->asking = scheduler->listening = scheduler->standing_down = false;
 }
@@ -415,7 +418,9 @@ static int connect_all(struct scheduler *scheduler, struct error *err)
         scheduler->listen_redis = connect_one(scheduler, "rota-scheduler:listen", on_listen_up, err);
     if (scheduler->listen_redis)
         scheduler->inbox_redis = connect_one(scheduler, "rota-scheduler:inbox", NULL, err);
-    return scheduler->inbox_redis ? 0 : err->code;
+    if (scheduler->inbox_redis)
+        scheduler->private_redis = connect_one(scheduler, "rota-scheduler:private", NULL, err);
+    return scheduler->private_redis ? 0 : err->code;
 }
 
 struct scheduler *scheduler_new(struct ev_loop *loop, const struct scheduler_options *options, struct error *err)

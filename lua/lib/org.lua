@@ -5,7 +5,7 @@
   Hash `rota:{k}:org:<org>`, all fields optional:
     settings   weight 1..10000 (100) · max_running 1..1000000 · rate jobs/s · burst (1) · max_queued (10000000) ·
                max_payload_bytes (1000000) · keep_done_ms (3600000) · keep_done_max (10000) · keep_dead_ms (30 days) ·
-               keep_dead_max (10000) · keep_unique_ms (24 h) · max_crashes (3) · paused, paused_by, paused_ms;
+               keep_dead_max (10000) · keep_unique_ms (24 h) · max_crashes (3) · paused, paused_by, paused_ms; private_inbox;
                created_ms, if it was made by org_set
     fairness   queues ("default mail": those it has used) · vt:<queue> start tag while it is not in active ·
                est:<queue> estimated worker-ms of a job · tat_us theoretical arrival time of the rate limit (GCRA) ·

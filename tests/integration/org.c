@@ -44,6 +44,7 @@ static void settings_at_the_ends_of_their_ranges_are_taken(void **state)
                                        "max_crashes 1000",
                                        "rate 0.001",
                                        "rate 1000000",
+                                       "private_inbox 1",
                                        "paused 1"};
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)

@@ -197,7 +197,7 @@ static void an_inbox_entry_becomes_a_job_under_its_id(void **state)
     assert_string_equal(inbox_one(f, "1700000000000-0", &(struct lane_record){.queue = "mail"}), "new");
 
     assert_string_equal(lane_place(f, "acme", "1700000000000-0"), "ready:mail");
-    assert_int_equal(lane_score(f, "inbox_seen", "1700000000000-0"), CLOCK_START_MS);
+    assert_int_equal(lane_score(f, "inbox_seen", "acme/1700000000000-0"), CLOCK_START_MS);
 }
 
 static void an_entry_that_was_moved_is_not_moved_again_for_a_day(void **state)

@@ -133,10 +133,13 @@ make_jobs() {
   wait_for '^done$' place acme order-1
   wait_for '^dead$' place acme bad-1
   wait_for '^umbrella$' redis-cli ZRANGE 'rota:{0}:parked:default' 0 -1
+  call org_set tester hooli private_inbox 1 >/dev/null
+  redis-cli XADD 'rota:{0}:org:hooli:inbox' '*' payload hello >/dev/null
   entry=$(redis-cli XADD rota:inbox '*' org acme type mail payload hello)
   redis-cli XADD rota:inbox '*' org acme payload hello >/dev/null
   wait_for '^done$' place acme "$entry"
   wait_for '^entry$' redis-cli XRANGE rota:rejected - +
+  wait_for '^entry$' redis-cli XRANGE 'rota:{0}:org:hooli:rejected' - +
   enqueue acme slow-1 slow >/dev/null
   wait_for '^running$' place acme slow-1 # the only slot is taken from here on
   call enqueue acme mail-1 '"\x94\xa4mail\xce\x00\x00\x00\x01\xc0\xa5hello"' mail-2 '"\x94\xa4mail\xce\x00\x00\x00\x02\xc0\xa5hello"' \

@@ -8,7 +8,7 @@
 
 #include "common/buffer.h"
 
-#define SIZES         10
+#define SIZES         11
 #define JOB_WORDS     13
 #define KEY_WORDS     4
 #define SESSION_WORDS 5
@@ -49,7 +49,7 @@ static void compare_sizes(struct world *w, const redisReply *sizes)
         const struct model_org *org = &model->orgs[i];
         struct redisReply *const *is = sizes->element + i * SIZES;
         int records = 0;
-        for (int n = 0; n < SIZES - 1; n++) {
+        for (int n = 0; n < SIZES - 2; n++) {
             int queue = n >= 1 && n <= MODEL_QUEUES ? n - 1 : -1;
             enum place place = queue >= 0 ? PLACE_READY : n == 0 ? PLACE_NONE : places[n - 1 - MODEL_QUEUES];
             int should = n == 0 ? org->registered : model_count(model, org, place, queue);
@@ -58,8 +58,11 @@ static void compare_sizes(struct world *w, const redisReply *sizes)
                 complain(w, "%s: %s%s%s has %lld, it should have %d", org->name, n == 0 ? "registry" : place_name(place),
                          queue >= 0 ? " of " : "", queue >= 0 ? model_queue_names[queue] : "", is[n]->integer, should);
         }
-        if (is[SIZES - 1]->integer != records)
-            complain(w, "%s has %lld records, it should have %d", org->name, is[SIZES - 1]->integer, records);
+        if (is[SIZES - 2]->integer != records)
+            complain(w, "%s has %lld records, it should have %d", org->name, is[SIZES - 2]->integer, records);
+        if (is[SIZES - 1]->integer != org->private_inbox)
+            complain(w, "%s: a private inbox is listed: %lld, it should be %d", org->name, is[SIZES - 1]->integer,
+                     org->private_inbox);
     }
 }
 

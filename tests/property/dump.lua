@@ -4,7 +4,8 @@
   ARGV  1 '1': everything; '0': sizes only
         2 number of organizations; then their names; then session ids
   Returns {sizes, tags, jobs, keys, sessions}
-    sizes     for each organization: registered 0|1, ready in default, mail, slow, scheduled, running, done, dead, cancelled, records
+    sizes     for each organization: registered 0|1, ready in default, mail, slow, scheduled, running, done, dead, cancelled, records,
+              private inbox listed 0|1
     tags      for each organization, in default, mail, slow: its start tag in active, or ''; and last V of each queue
     jobs      org, id, place, queue, score, attempt, deliveries, crashes, session, started_ms, attempts kept, reason, cancel 0|1
     keys      org, key, owner, until ms or 0
@@ -44,6 +45,7 @@ for i = 1, count do
   end
   for _, place in ipairs(places) do sizes[#sizes + 1] = redis.call('ZCARD', key .. place) end
   sizes[#sizes + 1] = redis.call('HLEN', key .. 'jobs')
+  sizes[#sizes + 1] = redis.call('ZSCORE', prefix .. 'inboxes', org) and 1 or 0
   if full then
     for _, queue in ipairs(queues) do add_jobs(org, 'ready', 'ready:' .. queue, queue) end
     for _, place in ipairs(places) do add_jobs(org, place, place, 'default') end

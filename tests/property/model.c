@@ -32,7 +32,7 @@ void model_default_settings(struct model_org *org)
     org->keep_unique_ms = 86400000;
     org->max_crashes = 3;
     org->rate = 0;
-    org->paused = false;
+    org->paused = org->private_inbox = false;
 }
 
 void model_init(struct model *model)

@@ -43,7 +43,7 @@ struct model_org {
     int64_t weight, max_running, burst, max_queued, max_payload_bytes;
     int64_t keep_done_ms, keep_done_max, keep_dead_ms, keep_dead_max, keep_unique_ms, max_crashes;
     double rate;
-    bool paused;
+    bool paused, private_inbox;
     /* the token bucket: when it is full again, at the latest and at the earliest. What lies further ahead than an empty bucket
      * takes to fill comes from a clock that was set back, and may be forgotten at any time. */
     double full_us, full_soonest_us;
@@ -101,7 +101,7 @@ struct model_key {
 
 /* An entry of the inbox that was moved to its organization. */
 struct model_seen {
-    char id[MODEL_ID_BYTES_MAX + 1]; /* "": free */
+    char name[JOB_NAME_BYTES_MAX + 1]; /* org/id; "": free */
     int64_t at_ms;
 };
 
@@ -128,7 +128,7 @@ struct model_job *model_find(struct model *model, const struct model_org *org, c
 struct model_org *model_find_org(struct model *model, const char *name);
 struct model_session *model_find_session(struct model *model, const char *id);
 struct model_key *model_find_key(struct model *model, const struct model_org *org, const char *name);
-struct model_seen *model_find_seen(struct model *model, const char *id); /* "" finds a free one */
+struct model_seen *model_find_seen(struct model *model, const char *name); /* "" finds a free one */
 
 /* How many jobs of `org` (NULL: of all) are in `place`; of `queue` only, if it is not negative. */
 int model_count(const struct model *model, const struct model_org *org, enum place place, int queue);

@@ -40,10 +40,10 @@ struct model_key *model_find_key(struct model *model, const struct model_org *or
     return NULL;
 }
 
-struct model_seen *model_find_seen(struct model *model, const char *id)
+struct model_seen *model_find_seen(struct model *model, const char *name)
 {
     for (int i = 0; i < MODEL_SEEN_MAX; i++) {
-        if (strcmp(model->seen[i].id, id) == 0)
+        if (strcmp(model->seen[i].name, name) == 0)
             return &model->seen[i];
     }
     return NULL;

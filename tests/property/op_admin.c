@@ -68,7 +68,7 @@ static void set_rate(struct world *w, struct args *args, struct model_org *org)
 
 static void change_setting(struct world *w, struct args *args, struct model_org *org)
 {
-    switch (draw(w, 14)) {
+    switch (draw(w, 15)) {
     case 0: set_number(w, args, "weight", &org->weight, 100, 1, 1000); break;
     case 1:
     case 2: set_number(w, args, "max_running", &org->max_running, 0, 1, 6); break;
@@ -81,7 +81,11 @@ static void change_setting(struct world *w, struct args *args, struct model_org 
     case 9: set_number(w, args, "keep_done_max", &org->keep_done_max, 10000, 0, 8); break;
     case 10: set_number(w, args, "keep_dead_ms", &org->keep_dead_ms, 2592000000, 1000, 60000); break;
     case 11: set_number(w, args, "keep_dead_max", &org->keep_dead_max, 10000, 1, 8); break;
-    case 12: set_number(w, args, "keep_unique_ms", &org->keep_unique_ms, 86400000, 0, 60000); break;
+    case 12:
+        org->private_inbox = draw_percent(w, 50);
+        add_setting(w, args, "private_inbox", "%s", org->private_inbox ? "1" : "");
+        break;
+    case 13: set_number(w, args, "keep_unique_ms", &org->keep_unique_ms, 86400000, 0, 60000); break;
     default: set_number(w, args, "max_crashes", &org->max_crashes, 3, 1, 4); break;
     }
 }
@@ -185,6 +189,8 @@ static const struct {
     {"org_set", "tester acme weight 100 rate 0"},
     {"org_set", "tester acme colour red"},
     {"org_set", "tester acme paused 2"},
+    {"org_set", "tester acme private_inbox on"},
+    {"org_set", "tester acme private_inbox 1 weight 0"},
     {"org_set", "tester acme weight"},
     {"pause", "tester No/Queue pause"},
     {"pause", "default pause"},

@@ -108,11 +108,11 @@ static bool draw_pair(struct world *w, const struct model_org *org, struct pair 
     return true;
 }
 
-static void remember_entry(struct world *w, const char *id)
+static void remember_entry(struct world *w, const char *name)
 {
     struct model_seen *seen = model_find_seen(w->model, "");
 
-    snprintf(seen->id, sizeof seen->id, "%s", id);
+    snprintf(seen->name, sizeof seen->name, "%s", name);
     seen->at_ms = now_ms(w);
 }
 
@@ -132,11 +132,15 @@ static void send_pairs(struct world *w, const char *function, struct model_org *
     expect_number(w, (int64_t)reply->elements, count, "number of answers");
     for (int i = 0; i < count; i++) {
         bool inbox = strcmp(function, "inbox") == 0;
-        char answer[96] = "moved";
-        if (!inbox || !model_find_seen(w->model, pairs[i].id)) {
+        char answer[96] = "moved", name[JOB_NAME_BYTES_MAX + 1];
+        snprintf(name, sizeof name, "%s/%s", org->name, pairs[i].id);
+        bool seen = inbox && model_find_seen(w->model, name);
+        if (inbox && !seen && !org->private_inbox && strncmp(pairs[i].id, "p:", 2) == 0) {
+            snprintf(answer, sizeof answer, "closed");
+        } else if (!seen) {
             model_enqueue(w->model, now_ms(w), org, pairs[i].id, &pairs[i].wish, answer);
             if (inbox && (!strcmp(answer, "new") || !strcmp(answer, "exists") || !strncmp(answer, "coalesced", 9)))
-                remember_entry(w, pairs[i].id);
+                remember_entry(w, name);
         }
         note(w, " %s:%s", pairs[i].id, answer);
         expect_text(w, reply->element[i], answer, pairs[i].id);
@@ -171,7 +175,7 @@ void op_enqueue_batch(struct world *w)
         send_pairs(w, "enqueue", org, pairs, count);
 }
 
-/* One or two entries, some of them for the second time. */
+/* One or two entries, some of them for the second time, some of a private inbox, which the organization may have or not. */
 void op_inbox(struct world *w)
 {
     struct model_org *org = draw_org(w);
@@ -179,12 +183,19 @@ void op_inbox(struct world *w)
     struct pair pairs[2];
     int count = 0;
 
-    if (again->id[0]) {
-        memcpy(pairs[count].id, again->id, sizeof pairs[count].id);
+    if (again->name[0]) {
+        const char *slash = strchr(again->name, '/');
+        char name[NAME_BYTES_MAX + 1];
+        snprintf(name, sizeof name, "%.*s", (int)(slash - again->name), again->name);
+        org = model_find_org(w->model, name);
+        snprintf(pairs[count].id, sizeof pairs[count].id, "%s", slash + 1);
         pairs[count++].wish = draw_wish(w);
     }
-    if (model_find_seen(w->model, "") && draw_pair(w, org, &pairs[count], 0))
+    if (model_find_seen(w->model, "") && draw_pair(w, org, &pairs[count], 0)) {
+        if (draw_percent(w, 30) && !model_find(w->model, org, pairs[count].id))
+            memcpy(pairs[count].id, "p:", 2);
         count++;
+    }
     if (count > 0)
         send_pairs(w, "inbox", org, pairs, count);
     else

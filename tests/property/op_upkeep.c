@@ -192,9 +192,9 @@ static int find_forgotten_entries(struct world *w, int *ret_left)
 
     for (int i = 0; i < MODEL_SEEN_MAX; i++) {
         struct model_seen *seen = &w->model->seen[i];
-        if (!seen->id[0] || seen->at_ms + MODEL_SEEN_MS > now_ms(w))
+        if (!seen->name[0] || seen->at_ms + MODEL_SEEN_MS > now_ms(w))
             continue;
-        if (is_in_set(w, seen->id, "inbox_seen")) {
+        if (is_in_set(w, seen->name, "inbox_seen")) {
             ++*ret_left;
             continue;
         }
@@ -281,6 +281,7 @@ void op_purge(struct world *w)
                 complain(w, "purge says that it is done, %s is left", w->model->jobs[i].id);
         }
         org->paused = true;
+        org->private_inbox = false;
         if (once)
             break;
     }

@@ -27,6 +27,7 @@
   I8  an idempotency key names a job that exists, or has an end in unique_until; unique_until has no other keys; the key of a job that
       waits or runs has no end
   I9  an organization with any key is in `orgs`; every ready set is in the organization's list of queues
+  I10 `inboxes` has each organization with a private inbox, and only those have the streams inbox and rejected, and both of them
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
       and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
 
@@ -72,12 +73,13 @@ end
 
 local KINDS = { -- key part, type, and whether the rest is a name
   { 'clock', 'hash' }, { 'due', 'zset' }, { 'expiring', 'zset' }, { 'schedules', 'zset' }, { 'sessions', 'zset' }, { 'orgs', 'zset' },
-  { 'inbox_seen', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' }, { 'audit', 'stream' },
+  { 'inbox_seen', 'zset' }, { 'inboxes', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' },
+  { 'audit', 'stream' },
   { 'active', 'zset', true }, { 'quiet', 'zset', true }, { 'parked', 'zset', true }, { 'wake', 'zset', true },
   { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
 local PARTS = { scheduled = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
-                logs = 'hash', unique = 'hash', unique_until = 'zset' }
+                logs = 'hash', unique = 'hash', unique_until = 'zset', inbox = 'stream', rejected = 'stream' }
 
 local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
 for _, kind in ipairs(KINDS) do if kind[3] then lane_keys[kind[1]] = {} end end
@@ -91,6 +93,7 @@ local function note_key(key)
     local wanted = part == '' and 'hash' or PARTS[part] or (queue and 'zset') or (string.find(part, '^schedule:') and 'hash')
     if kind ~= wanted then violation('key %s is a %s', key, kind) end
     if queue then orgs[org].ready[queue] = true end
+    if part == 'inbox' or part == 'rejected' then orgs[org][part] = true end
     return
   end
   for _, known in ipairs(KINDS) do
@@ -106,7 +109,7 @@ end
 
 for _, key in ipairs(call('KEYS', prefix .. '*')) do note_key(key) end
 
-local clock, registry = hash(prefix .. 'clock'), zset(prefix .. 'orgs')
+local clock, registry, inboxes = hash(prefix .. 'clock'), zset(prefix .. 'orgs'), zset(prefix .. 'inboxes')
 local sessions, due, expiring = zset(prefix .. 'sessions'), zset(prefix .. 'due'), zset(prefix .. 'expiring')
 local active, quiet, parked = {}, {}, {}
 for index, map in pairs({ active = active, quiet = quiet, parked = parked }) do
@@ -307,6 +310,14 @@ local function check_times(name, org, settings, ends)
   end
 end
 
+local function check_inbox(name, org, settings)
+  local wanted = settings.private_inbox == '1'
+  if wanted ~= (inboxes[name] ~= nil) then violation('I10 %s: private_inbox is %s, listed: %s', name, tostring(settings.private_inbox), tostring(inboxes[name])) end
+  for _, part in ipairs({ 'inbox', 'rejected' }) do
+    if wanted ~= (org[part] == true) then violation('I10 %s: private_inbox is %s, stream %s: %s', name, tostring(settings.private_inbox), part, tostring(org[part])) end
+  end
+end
+
 for name, org in pairs(orgs) do
   if not registry[name] then violation('I9 %s has keys and is not in orgs', name) end
   local settings = hash(prefix .. 'org:' .. name)
@@ -314,6 +325,10 @@ for name, org in pairs(orgs) do
   local ends = check_unique(name, records, live)
   check_indexes(name, org, settings)
   check_times(name, org, settings, ends)
+  check_inbox(name, org, settings)
+end
+for name in pairs(inboxes) do
+  if not orgs[name] then violation('I10 inboxes has %s, which has no keys', name) end
 end
 
 -- ---- The lane ----

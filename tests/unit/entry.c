@@ -50,7 +50,7 @@ static struct job_record read_well(struct fields *fields, const char *org, struc
     struct job_record record;
     struct error err = {0};
 
-    if (entry_read(ID, reply, read_org, buffer, &err) < 0)
+    if (entry_read(ID, "", reply, read_org, buffer, &err) < 0)
         fail_msg("%s", err.message);
     assert_string_equal(read_org, org);
     assert_int_equal(job_record_decode(&record, buffer->data, buffer->length, &err), 0);
@@ -66,7 +66,7 @@ static void assert_fields_refused(struct fields *fields, enum error_code code, c
     struct buffer buffer = {0};
     struct error err = {0};
 
-    assert_int_equal(entry_read(ID, reply, org, &buffer, &err), code);
+    assert_int_equal(entry_read(ID, "", reply, org, &buffer, &err), code);
     assert_int_equal(err.code, code);
     if (!strstr(err.message, why))
         fail_msg("\"%s\" has no \"%s\"", err.message, why);
@@ -164,7 +164,7 @@ static void the_same_entry_gives_the_same_record(void **state)
     add(&fields, "type", "t");
     reply = reply_of(&fields);
     for (size_t i = 0; i < COUNT(ids); i++)
-        assert_int_equal(entry_read(ids[i], reply, org, &buffers[i], &err), 0);
+        assert_int_equal(entry_read(ids[i], "", reply, org, &buffers[i], &err), 0);
     assert_int_equal(buffers[0].length, buffers[1].length);
     assert_memory_equal(buffers[0].data, buffers[1].data, buffers[0].length);
     assert_int_equal(buffers[0].length, buffers[2].length);
@@ -187,7 +187,7 @@ static void the_record_is_appended(void **state)
     add(&fields, "type", "t");
     reply = reply_of(&fields);
     buffer_add_string(&buffer, "before");
-    assert_int_equal(entry_read(ID, reply, org, &buffer, &err), 0);
+    assert_int_equal(entry_read(ID, "", reply, org, &buffer, &err), 0);
     assert_memory_equal(buffer.data, "before\x94\xa1t\xce", 10);
     buffer_clear(&buffer);
     reply_free(reply);
@@ -377,11 +377,11 @@ static void what_is_no_list_of_fields_is_refused(void **state)
     for (size_t i = 0; i < COUNT(replies); i++) {
         struct reply *reply = reply_parse(replies[i], strlen(replies[i]));
         assert_non_null(reply);
-        assert_int_equal(entry_read(ID, reply, org, &buffer, &err), ERR_INVALID);
+        assert_int_equal(entry_read(ID, "", reply, org, &buffer, &err), ERR_INVALID);
         assert_int_equal(buffer.length, 0);
         reply_free(reply);
     }
-    assert_int_equal(entry_read(ID, NULL, org, &buffer, &err), ERR_INVALID);
+    assert_int_equal(entry_read(ID, "", NULL, org, &buffer, &err), ERR_INVALID);
     buffer_clear(&buffer);
 }
 

@@ -38,7 +38,7 @@ static json_t *read_entry(json_t *entry, struct error *err)
     struct job_record record;
     json_t *job = NULL;
 
-    if (entry_read("1795164663276-0", reply, org, &buffer, err) == 0) {
+    if (entry_read("1795164663276-0", "", reply, org, &buffer, err) == 0) {
         assert_string_equal(org, json_string_value(json_object_get(entry, "org")));
         assert_int_equal(job_record_decode(&record, buffer.data, buffer.length, err), 0);
         job = producers_job(&record);
