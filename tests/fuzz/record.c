@@ -120,7 +120,7 @@ static struct job_state state_with_report(const void *report, size_t bytes)
     buffer_add(&buffer, before, sizeof before - 1);
     buffer_add(&buffer, length, sizeof length);
     buffer_add(&buffer, report, bytes);
-    buffer_add(&buffer, "\xc0", 1);
+    buffer_add(&buffer, "\xc0\xc0", 2);
     require(job_state_decode(&state, buffer.data, buffer.length, 0, &err) == 0);
     require(state.attempt_count == 1 && strcmp(state.attempts[0].outcome, "done") == 0);
     buffer_clear(&buffer);
