@@ -29,6 +29,7 @@ const struct command *const command_tables[] = {
     usage_commands,
     queue_commands,
     dead_commands,
+    dead_group_commands,
     worker_commands,
     audit_commands,
     event_commands,

@@ -88,6 +88,7 @@ extern const struct command
     stats_commands[],
     queue_commands[],
     dead_commands[],
+    dead_group_commands[],
     worker_commands[],
     audit_commands[],
     event_commands[],
