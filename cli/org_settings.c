@@ -38,6 +38,8 @@ static int parse_rate(const char *text, char ret_value[ORG_VALUE_BYTES], struct 
         per_s = 3600;
     else if (*end && strcmp(end, "/s") != 0)
         end = (char *)text;
+    if (strspn(text, "0123456789.") != (size_t)(end - text)) /* strtod also takes " +0x1e3" */
+        end = (char *)text;
     if (end == text || !(rate / per_s >= 0.001 && rate / per_s <= 1000000))
         return error_set(err, ERR_INVALID,
                          "rate \"%.40s\" must be jobs per second, minute or hour, as in 10/s, 600/m: 0.001/s..1000000/s", text);
