@@ -12,6 +12,7 @@
 #include "bench/process.h"
 #include "bench/producer.h"
 #include "bench/raw.h"
+#include "bench/spawn.h"
 #include "common/clock.h"
 #include "common/library.h"
 #include "common/memory.h"
@@ -19,6 +20,8 @@
 
 #define NOOP_JOBS       128000
 #define EXEC_JOBS       4096
+#define EXEC_SLOTS      16
+#define EXEC_SLOTS_TEXT "16"
 #define WORKERS_MAX     2
 #define CALLS_UNDER_WAY 16
 #define POLL_NS         1000000
@@ -113,19 +116,28 @@ static char *write_configuration(struct ground *ground)
     return path;
 }
 
+/* Beside a bare loop with as many commands at once, taken just before. */
 void bench_exec(unsigned runs)
 {
-    struct figure figure = {.name = "exec", .unit = "jobs/s", .payload_bytes = BENCH_PAYLOAD_BYTES};
+    struct figure figure = {.name = "exec",
+                            .unit = "jobs/s",
+                            .payload_bytes = BENCH_PAYLOAD_BYTES,
+                            .raw = "spawn",
+                            .target = {TARGET_RATIO_MIN, 0.6}};
+    struct figure spawn = {.name = "spawn", .unit = "runs/s"};
     struct ground ground;
     char *configuration;
 
     ground_open(&ground);
     configuration = write_configuration(&ground);
     for (unsigned i = 0; i < runs; i++) {
-        const char *const arguments[] = {"--slots", "64", "--config", configuration, NULL};
-        figure_add(&figure, EXEC_JOBS / drain_s(&ground, 1, arguments, EXEC_JOBS));
+        const char *const arguments[] = {"--slots", EXEC_SLOTS_TEXT, "--config", configuration, NULL};
+        double raw_per_s = spawn_per_s(EXEC_SLOTS, EXEC_JOBS), per_s = EXEC_JOBS / drain_s(&ground, 1, arguments, EXEC_JOBS);
+        figure_add(&spawn, raw_per_s);
+        figure_add_ratio(&figure, per_s, per_s / raw_per_s, 0);
     }
     free(configuration);
     ground_close(&ground);
+    figure_print(&spawn);
     figure_print(&figure);
 }

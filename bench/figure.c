@@ -60,6 +60,11 @@ static bool is_reached(const struct figure *figure)
     return spread_of(figure->values, figure->runs).median <= figure->target.limit;
 }
 
+static const char *raw_name(const struct figure *figure)
+{
+    return figure->raw ? figure->raw : "R";
+}
+
 static void print_json(const struct figure *figure)
 {
     struct spread value = spread_of(figure->values, figure->runs);
@@ -68,8 +73,10 @@ static void print_json(const struct figure *figure)
            value.median, value.low, value.high, figure->runs);
     if (figure->ratios) {
         struct spread ratio = spread_of(figure->ratio, figure->ratios), cpu = spread_of(figure->cpu_ratio, figure->ratios);
-        printf(",\"ratio_to_R\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"cpu_ratio_to_R\":%.4f", ratio.median, ratio.low,
-               ratio.high, cpu.median);
+        printf(",\"ratio_to_%s\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f", raw_name(figure), ratio.median, ratio.low,
+               ratio.high);
+        if (cpu.median > 0)
+            printf(",\"cpu_ratio_to_%s\":%.4f", raw_name(figure), cpu.median);
     }
     if (figure->target.kind != TARGET_NONE)
         printf(",\"target_%s\":%g,\"reached\":%s", figure->target.kind == TARGET_RATIO_MIN ? "ratio_min" : "max",
@@ -106,11 +113,15 @@ static void print_line(const struct figure *figure)
     fprintf(stderr, ")");
     if (figure->ratios) {
         struct spread ratio = spread_of(figure->ratio, figure->ratios), cpu = spread_of(figure->cpu_ratio, figure->ratios);
-        fprintf(stderr, "  %.3f R (%.3f .. %.3f; by processor time %.3f)", ratio.median, ratio.low, ratio.high, cpu.median);
+        fprintf(stderr, "  %.3f %s (%.3f .. %.3f", ratio.median, raw_name(figure), ratio.low, ratio.high);
+        if (cpu.median > 0)
+            fprintf(stderr, "; by processor time %.3f", cpu.median);
+        fprintf(stderr, ")");
     }
     if (figure->target.kind != TARGET_NONE)
-        fprintf(stderr, "  target %s %g%s: %s", figure->target.kind == TARGET_RATIO_MIN ? ">=" : "<=", figure->target.limit,
-                figure->target.kind == TARGET_RATIO_MIN ? " R" : "", is_reached(figure) ? "reached" : "MISSED");
+        fprintf(stderr, "  target %s %g%s%s: %s", figure->target.kind == TARGET_RATIO_MIN ? ">=" : "<=", figure->target.limit,
+                figure->target.kind == TARGET_RATIO_MIN ? " " : "",
+                figure->target.kind == TARGET_RATIO_MIN ? raw_name(figure) : "", is_reached(figure) ? "reached" : "MISSED");
     fprintf(stderr, "\n");
 }
 

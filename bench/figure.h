@@ -19,8 +19,10 @@ struct figure {
     struct target target;
     unsigned runs, ratios;
     double values[BENCH_RUNS_MAX];
+    const char *raw;                  /* name of the raw figure; NULL: R (raw.h) */
     double ratio[BENCH_RUNS_MAX];     /* of a run to the raw figure taken just before it, both in jobs per second */
-    double cpu_ratio[BENCH_RUNS_MAX]; /* the same in jobs per second of the server's processor time: other load matters less */
+    double cpu_ratio[BENCH_RUNS_MAX]; /* the same in jobs per second of the server's processor time: other load matters less; 0 if
+                                         that says nothing */
 };
 
 void figure_add(struct figure *figure, double value);

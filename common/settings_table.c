@@ -36,6 +36,11 @@ const struct config_setting settings_worker[] = {
      .high = 24 * 60 * 60 * 1000,
      .argument = "DURATION",
      .help = "how long a stop waits for running jobs"},
+    {.key = "worker.scratch",
+     .kind = CONFIG_STRING,
+     .high = 1024,
+     .argument = "PATH",
+     .help = "where each run of a handler gets a folder of its own; $TMPDIR, else /tmp, if not set"},
     {0},
 };
 

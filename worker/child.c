@@ -8,17 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/memory.h"
-#include "common/spawn.h"
+#include "worker/user.h"
 
 #define READ_BYTES  65536
 #define DRAIN_READS 64 /* more than a pipe holds */
@@ -37,64 +33,26 @@ enum { OUTLET_RESULT, OUTLET_LOG, OUTLET_CONTROL, OUTLETS };
 
 struct child {
     struct ev_loop *loop;
+    struct keeper *keeper; /* NULL: it runs nothing of ours (any more) */
     child_cb *cb;
     void *ctx;
-    pid_t pid;
-    int pidfd;
-    ev_io exit;
     ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start, and an end that was held back */
     struct outlet outlets[OUTLETS];
     struct buffer result, line;
     bool line_is_dropped; /* the one under way is too long */
     unsigned dropped_lines;
     struct log_text log;
-    char *error; /* why it could not be started */
+    char *command, *error; /* error: why it could not be started, or of its keeper */
     size_t result_max, result_dropped;
     int64_t output_max, output_bytes, kill_after_ms;
     void (*on_line)(const char *line, size_t bytes, void *ctx);
     int64_t started_us, run_us; /* run_us: once it has ended */
+    int64_t user_us, system_us, rss_max_bytes;
     struct ending ending;
     bool terminated; /* TERM was sent */
     bool killed;     /* KILL was sent */
-    bool ended;      /* and buried */
-    _Atomic pid_t *group;
+    bool ended;
 };
-
-/* ---- in the child: async-signal-safe calls only ---- */
-
-static void reset_signals(void)
-{
-    sigset_t none;
-
-    sigemptyset(&none);
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static _Noreturn void run_handler(const struct child_options *options, int in, const int out[OUTLETS], int report_fd,
-                                  pid_t parent)
-{
-    reset_signals();
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(127); /* the worker died before PDEATHSIG was set */
-    if (options->group)
-        *options->group = getpid();
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    umask(077);
-    if (dup2(in, 0) < 0 || dup2(out[OUTLET_RESULT], 1) < 0 || dup2(out[OUTLET_LOG], 2) < 0 || dup2(out[OUTLET_CONTROL], 3) < 0 ||
-        dup2(report_fd, 4) < 0)
-        spawn_fail(report_fd);
-    fcntl(4, F_SETFD, FD_CLOEXEC);
-    close_range(5, ~0U, 0);
-    execve(options->argv[0], options->argv, options->environment);
-    spawn_fail(4);
-}
-
-/* ---- in the worker ---- */
 
 /* The payload as a file that cannot change any more, at its beginning. */
 static int payload_file(const char *payload, size_t bytes)
@@ -142,7 +100,7 @@ static void end_line(struct child *child)
 {
     if (child->line_is_dropped)
         child->dropped_lines++;
-    else if (child->on_line && child->cb)
+    else if (child->on_line)
         child->on_line(child->line.data ? child->line.data : "", child->line.length, child->ctx);
     child->line_is_dropped = false;
     buffer_reset(&child->line);
@@ -202,25 +160,24 @@ static void outlet_drain(struct outlet *outlet)
     outlet_close(outlet);
 }
 
-static void free_child(struct child *child)
+void child_free(struct child *child)
 {
+    if (!child)
+        return;
     ev_timer_stop(child->loop, &child->timer);
-    ev_io_stop(child->loop, &child->exit);
     for (int i = 0; i < OUTLETS; i++)
         outlet_close(&child->outlets[i]);
-    if (child->pidfd >= 0)
-        close(child->pidfd);
     buffer_clear(&child->result);
     buffer_clear(&child->line);
     log_text_clear(&child->log);
+    free(child->command);
     free(child->error);
     free(child);
 }
 
-/* Tells how it ended; the callback runs once. */
+/* Tells how it ended, and is no more. */
 static void tell(struct child *child)
 {
-    child_cb *cb = child->cb;
     size_t log_bytes;
     int64_t omitted_bytes;
     char *log, *error;
@@ -228,14 +185,17 @@ static void tell(struct child *child)
     log_text_end(&child->log);
     log = log_text_give(&child->log, &log_bytes, &omitted_bytes);
     error = child->error ? memory_string(child->error) : log_text_error(&child->log);
-    child->cb = NULL;
-    cb(
+    child->cb(
         &(struct child_result){
             .ending = child->ending,
             .run_us = child->ended ? child->run_us : clock_mono_us() - child->started_us,
+            .user_us = child->user_us,
+            .system_us = child->system_us,
+            .rss_max_bytes = child->rss_max_bytes,
             .result = child->result.data ? child->result.data : "",
             .result_bytes = child->result.length,
             .result_dropped_bytes = child->result_dropped,
+            .output_bytes_max = child->output_max,
             .control_dropped_lines = child->dropped_lines,
             .log = log,
             .log_bytes = log_bytes,
@@ -246,13 +206,7 @@ static void tell(struct child *child)
         child->ctx);
     free(log);
     free(error);
-}
-
-/* The guard has nothing to kill any more. */
-static void leave_group(struct child *child)
-{
-    if (child->group)
-        *child->group = 0;
+    child_free(child);
 }
 
 static void arm_timer(struct child *child, int64_t after_ms)
@@ -263,74 +217,100 @@ static void arm_timer(struct child *child, int64_t after_ms)
     ev_timer_start(child->loop, &child->timer);
 }
 
+/* ---- its end ---- */
+
 /* Ended by a signal that may have been meant for all of us. */
 static bool was_told_to_end(const struct child *child)
 {
     return !child->terminated && (child->ending.signal == SIGTERM || child->ending.signal == SIGINT);
 }
 
-static void on_exit_seen(struct ev_loop *loop, ev_io *io, int events)
+static void end(struct child *child)
 {
-    struct child *child = io->data;
-    siginfo_t info = {0};
-
-    (void)events;
-    /* Its group dies before it is reaped: until then the group's number cannot be anybody else's. */
-    if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-        return;
-    kill(-child->pid, SIGKILL);
-    if (child->cb)
-        leave_group(child);
-    waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG);
+    child->keeper = NULL;
+    child->ended = true;
+    child->run_us = clock_mono_us() - child->started_us;
     for (int i = 0; i < OUTLETS; i++)
         outlet_drain(&child->outlets[i]);
-    if (info.si_code == CLD_EXITED)
-        child->ending.exit = info.si_status;
-    else
-        child->ending.signal = info.si_status;
-    child->run_us = clock_mono_us() - child->started_us;
-    child->ended = true;
-    child->pid = 0;
-    if (child->cb && was_told_to_end(child)) {
-        ev_io_stop(loop, io);
+    if (was_told_to_end(child))
         arm_timer(child, CHILD_HOLD_MS);
-        return;
-    }
-    if (child->cb)
+    else
         tell(child);
-    free_child(child);
 }
 
-static void kill_group(struct child *child)
+static void on_ended(const struct keeper_report *report, void *ctx)
+{
+    struct child *child = ctx;
+
+    if (WIFEXITED(report->status))
+        child->ending.exit = WEXITSTATUS(report->status);
+    else
+        child->ending.signal = WTERMSIG(report->status);
+    child->user_us = report->user_us;
+    child->system_us = report->system_us;
+    child->rss_max_bytes = report->rss_max_bytes;
+    end(child);
+}
+
+/* Its keeper was killed, and it with it. */
+static void on_lost(int status, void *ctx)
+{
+    struct child *child = ctx;
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : SIGKILL;
+
+    child->ending.signal = SIGKILL;
+    child->error = memory_format("the keeper of its slot was ended by signal %d", number);
+    end(child);
+}
+
+static void on_failed(enum keeper_step step, int code, void *ctx)
+{
+    static const char *const steps[] = {[STEP_EXEC] = "",
+                                        [STEP_FORK] = "new process: ",
+                                        [STEP_ORDER] = "order: ",
+                                        [STEP_SCRATCH] = "scratch directory: ",
+                                        [STEP_LIMITS] = "rlimits: ",
+                                        [STEP_USER] = "user: ",
+                                        [STEP_CWD] = "working directory: ",
+                                        [STEP_FDS] = "descriptors: "};
+    struct child *child = ctx;
+
+    child->keeper = NULL;
+    child->ending.start_errno = code;
+    child->error = memory_format("cannot start %s: %s%s", child->command, steps[step], strerror(code));
+    tell(child);
+}
+
+/* ---- telling it to end ---- */
+
+static void kill_all(struct child *child)
 {
     child->terminated = child->killed = true;
-    kill(-child->pid, SIGKILL);
+    keeper_command(child->keeper, KEEPER_KILL);
     arm_timer(child, CHILD_GIVE_UP_AFTER_MS);
 }
 
 static void check_output(struct child *child)
 {
-    if (child->output_bytes <= child->output_max || child->killed || child->pid <= 0)
+    if (child->output_bytes <= child->output_max || child->killed || !child->keeper)
         return;
     child->ending.runaway = !child->ending.stopped && !child->ending.timed_out;
-    kill_group(child);
+    kill_all(child);
 }
 
-/* It hangs in the kernel. Its job is over all the same; whenever it ends it is buried. */
+/* It hangs in the kernel. Its job is over all the same; its keeper stays with it. */
 static void give_up(struct child *child)
 {
-    for (int i = 0; i < OUTLETS; i++)
-        outlet_close(&child->outlets[i]);
-    leave_group(child);
+    keeper_leave(child->keeper);
     tell(child);
 }
 
 static void terminate(struct child *child)
 {
-    if (child->terminated || child->pid <= 0)
+    if (child->terminated || !child->keeper)
         return;
     child->terminated = true;
-    kill(-child->pid, SIGTERM);
+    keeper_command(child->keeper, KEEPER_STOP);
     arm_timer(child, child->kill_after_ms);
 }
 
@@ -339,18 +319,19 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct child *child = timer->data;
 
     (void)loop, (void)events;
-    if (child->ending.start_errno > 0 || child->ended) {
+    if (!child->keeper) {
         tell(child);
-        free_child(child);
     } else if (child->killed) {
         give_up(child);
     } else if (child->terminated) {
-        kill_group(child);
+        kill_all(child);
     } else {
         child->ending.timed_out = !child->ending.stopped;
         terminate(child);
     }
 }
+
+/* ---- its start ---- */
 
 static void watch_outlet(struct outlet *outlet, int fd)
 {
@@ -380,84 +361,75 @@ static void close_all(const int *fds, int count)
             close(fds[i]);
 }
 
-/* Forks and execs. Returns 0, or an errno. */
-static int spawn(struct child *child, const struct child_options *options)
+/* Hands it to its keeper. Returns 0, or an errno. */
+static int start(struct child *child, struct keeper *keeper, const struct child_options *options, const struct order_user *user)
 {
-    int in = -1, reading[OUTLETS] = {-1, -1, -1}, writing[OUTLETS] = {-1, -1, -1}, report[2] = {-1, -1}, code = 0;
-    pid_t parent = getpid();
+    const struct keeper_client client = {.on_failed = on_failed, .on_ended = on_ended, .on_lost = on_lost, .ctx = child};
+    int in = -1, reading[OUTLETS] = {-1, -1, -1}, writing[OUTLETS] = {-1, -1, -1}, code = 0;
 
     in = payload_file(options->payload, options->payload_bytes);
-    if (in < 0 || open_pipes(reading, writing) < 0 || pipe2(report, O_CLOEXEC) < 0 || (child->pid = fork()) < 0) {
+    if (in < 0 || open_pipes(reading, writing) < 0)
         code = errno;
-        goto out;
+    if (code == 0)
+        code = keeper_run(keeper,
+                          &(struct order){.argv = options->argv,
+                                          .environment = options->environment,
+                                          .cwd = options->cwd,
+                                          .user = *user,
+                                          .limits = options->limits,
+                                          .nice = options->nice},
+                          (const int[KEEPER_FDS]){in, writing[OUTLET_RESULT], writing[OUTLET_LOG], writing[OUTLET_CONTROL]},
+                          &client);
+    if (code == 0) {
+        child->keeper = keeper;
+        for (int i = 0; i < OUTLETS; i++) {
+            watch_outlet(&child->outlets[i], reading[i]);
+            reading[i] = -1;
+        }
     }
-    if (child->pid == 0)
-        run_handler(options, in, writing, report[1], parent);
-    setpgid(child->pid, child->pid); /* in both: whoever comes first */
-    close(report[1]);
-    report[1] = -1;
-    code = spawn_errno(report[0]);
-    child->pidfd = pidfd_open(child->pid, 0);
-    if (child->pidfd < 0 && code == 0) {
-        code = errno;
-        kill(-child->pid, SIGKILL);
-    }
-    if (code > 0) {
-        leave_group(child);
-        waitpid(child->pid, NULL, 0);
-        child->pid = 0;
-        goto out;
-    }
-    for (int i = 0; i < OUTLETS; i++) {
-        watch_outlet(&child->outlets[i], reading[i]);
-        reading[i] = -1;
-    }
-out:
     close_all(reading, OUTLETS);
     close_all(writing, OUTLETS);
-    close_all(report, 2);
     if (in >= 0)
         close(in);
     return code;
 }
 
-struct child *child_start(struct ev_loop *loop, const struct child_options *options, child_cb *cb, void *ctx)
+struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const struct child_options *options, child_cb *cb,
+                          void *ctx)
 {
     static void (*const takers[OUTLETS])(struct child *, const char *, size_t) = {keep_result, keep_log, split_lines};
     struct child *child = memory_new(sizeof *child);
+    struct order_user user;
+    struct error err;
 
     *child = (struct child){.loop = loop,
                             .cb = cb,
                             .ctx = ctx,
-                            .pidfd = -1,
+                            .command = memory_string(options->argv[0]),
                             .result_max = options->result_bytes_max,
                             .output_max = options->output_bytes_max,
                             .kill_after_ms = options->kill_after_ms,
                             .on_line = options->on_line,
                             .log = {.on_line = options->on_log_line, .ctx = ctx},
-                            .group = options->group,
                             .started_us = clock_mono_us(),
                             .ending = {.exit = -1, .signal = -1}};
     for (int i = 0; i < OUTLETS; i++)
         child->outlets[i] = (struct outlet){.child = child, .fd = -1, .take = takers[i]};
     ev_init(&child->timer, on_timer);
-    ev_init(&child->exit, on_exit_seen);
-    child->timer.data = child->exit.data = child;
-    child->ending.start_errno = spawn(child, options);
-    if (child->ending.start_errno > 0) {
+    child->timer.data = child;
+    if (user_find(&user, options->user, &err) < 0) {
+        child->ending.start_errno = EPERM;
+        child->error = memory_format("cannot start %s: %s", options->argv[0], err.message);
+    } else if ((child->ending.start_errno = start(child, keeper, options, &user)) > 0) {
         child->error = memory_format("cannot start %s: %s", options->argv[0], strerror(child->ending.start_errno));
-        arm_timer(child, 0);
-        return child;
     }
-    ev_io_set(&child->exit, child->pidfd, EV_READ);
-    ev_io_start(loop, &child->exit);
-    arm_timer(child, options->timeout_ms);
+    arm_timer(child, child->ending.start_errno > 0 ? 0 : options->timeout_ms);
     return child;
 }
 
 bool child_extend(struct child *child, int64_t timeout_ms)
 {
-    if (child->terminated || child->ended || child->pid <= 0)
+    if (child->terminated || !child->keeper)
         return false;
     arm_timer(child, timeout_ms);
     return true;
@@ -465,7 +437,7 @@ bool child_extend(struct child *child, int64_t timeout_ms)
 
 pid_t child_pid(const struct child *child)
 {
-    return child->pid > 0 ? child->pid : 0;
+    return child->keeper ? keeper_handler_pid(child->keeper) : 0;
 }
 
 void child_stop(struct child *child)
@@ -477,6 +449,6 @@ void child_stop(struct child *child)
 void child_kill(struct child *child)
 {
     child->ending.stopped = true;
-    if (child->pid > 0 && !child->killed)
-        kill_group(child);
+    if (child->keeper && !child->killed)
+        kill_all(child);
 }

@@ -1,10 +1,9 @@
-/* child.h - one run of a handler as a child process.
+/* child.h - one run of a handler: what goes in, what comes out, and in time to its end.
  *
  * The payload is its standard input (a sealed memfd: it may be read late, partly or not at all), its standard output is the
- * result, its standard error the log (log_text.h), and what it writes to descriptor 3 are control lines, told of as they come. It
- * runs in a process group of its own, dies with the worker (PR_SET_PDEATHSIG; what it has started: guard.h), holds no descriptor
- * of ours, and gets an environment built from nothing. The end is seen through a pidfd, so that a recycled pid is never killed.
- * When the child itself has ended its group is killed: nothing is left behind.
+ * result, its standard error the log (log_text.h), and what it writes to descriptor 3 are control lines, told of as they come.
+ * Its process is started, watched and killed by the keeper of its slot (keeper.h), together with all that it has started: when
+ * its end is told, nothing of it is left.
  *
  * One that dies of a TERM or INT which we did not send is told of a moment later: the same signal may be on its way to us, as
  * when a service manager stops all processes of a unit at once.
@@ -13,28 +12,29 @@
  * the kernel) is given up: its job is told to be over, and somebody else may have it. */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "common/error.h"
+#include "worker/keeper.h"
 #include "worker/log_text.h"
 #include "worker/verdict.h"
 
 struct ev_loop;
 struct child;
 
-#define CHILD_KILL_AFTER_MS    10000 /* between TERM and KILL, if nothing else is said */
 #define CHILD_GIVE_UP_AFTER_MS 5000  /* after KILL */
 #define CHILD_HOLD_MS          50    /* between a death by TERM or INT that was not ours and the callback */
 #define CHILD_LINE_BYTES_MAX   65536 /* of a control line; a longer one is dropped and counted */
-#define CHILD_OUTPUT_BYTES_MAX (64LL * 1024 * 1024)
 
 struct child_options {
     char *const *argv;        /* NULL-terminated; borrowed until child_start has returned */
-    char *const *environment; /* "NAME=value", NULL-terminated; borrowed until child_start has returned */
+    char *const *environment; /* "NAME=value", NULL-terminated; borrowed until child_start has returned; $TMPDIR is added */
+    const char *cwd;          /* NULL: its scratch directory */
+    const char *user;         /* name or number; NULL: as the worker */
+    struct order_limits limits;
+    int nice;
     const char *payload;
     size_t payload_bytes;
     int64_t timeout_ms;
@@ -45,15 +45,16 @@ struct child_options {
      * they are thrown away. */
     void (*on_line)(const char *line, size_t bytes, void *ctx);
     log_line_cb *on_log_line; /* a line of the log, as long as it is kept in the log's head; NULL for nobody */
-    _Atomic pid_t *group;     /* where its process group is written while it lives; NULL for nowhere */
 };
 
 struct child_result {
     struct ending ending;
-    int64_t run_us;     /* wall time of the run, monotonic */
-    const char *result; /* borrowed until the callback returns */
+    int64_t run_us;                            /* wall time of the run, monotonic */
+    int64_t user_us, system_us, rss_max_bytes; /* of its own process and of those it has waited for; 0 if that is not known */
+    const char *result;                        /* borrowed until the callback returns */
     size_t result_bytes;
     size_t result_dropped_bytes;
+    int64_t output_bytes_max;       /* of the options */
     unsigned control_dropped_lines; /* they were too long */
     const char *log;                /* what is kept of its standard error, as text; borrowed likewise */
     size_t log_bytes;
@@ -64,8 +65,10 @@ struct child_result {
 /* Runs exactly once, never before child_start has returned; the child must not be used after it. */
 typedef void child_cb(const struct child_result *result, void *ctx);
 
-/* Starts a child. A failure to start it is told by the callback (ending.start_errno). `ctx` is for all callbacks. */
-struct child *child_start(struct ev_loop *loop, const struct child_options *options, child_cb *cb, void *ctx);
+/* Starts a child under a keeper that is free. A failure to start it is told by the callback (ending.start_errno). `ctx` is for
+ * all callbacks. When the callback runs the keeper may still be busy with the scratch directory: keeper_is_free. */
+struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const struct child_options *options, child_cb *cb,
+                          void *ctx);
 
 /* Its process, 0 if it could not be started or has ended already. */
 pid_t child_pid(const struct child *child);
@@ -73,9 +76,12 @@ pid_t child_pid(const struct child *child);
 /* It may run for `timeout_ms` more, from now on. Returns false, and changes nothing, if it was told to end already. */
 bool child_extend(struct child *child, int64_t timeout_ms);
 
-/* Asks it to end: TERM to its group, KILL after kill_after_ms. Its ending will say `stopped`, also if it has ended already
- * and was not told of yet. */
+/* Asks it to end: TERM to all its processes, KILL after kill_after_ms. Its ending will say `stopped`, also if it has ended
+ * already and was not told of yet. */
 void child_stop(struct child *child);
 
-/* KILL to its group now. Its ending will say `stopped`. */
+/* KILL to all its processes now. Its ending will say `stopped`. */
 void child_kill(struct child *child);
+
+/* Forgets it: the callback will not run. What it runs is killed when its keeper ends. NULL is fine. */
+void child_free(struct child *child);

@@ -141,7 +141,7 @@ static void take_byte(struct log_text *log, unsigned char byte)
     if (byte == '\n') {
         put_end_of_line(log);
     } else if (is_plain(byte)) {
-        put(log, (const char *)&byte, 1);
+        put(log, (const char[]){(char)byte, '\0'}, 1);
     } else if (byte < 0x80) {
         put_control(log, byte);
     } else if (character_bytes(byte) == 0) {

@@ -1,7 +1,10 @@
 /* rota-worker - takes jobs of many organizations and runs their handlers. */
 #include <ev.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "common/file.h"
@@ -10,6 +13,7 @@
 #include "common/program.h"
 #include "common/session.h"
 #include "common/settings.h"
+#include "worker/keeper_process.h"
 #include "worker/worker.h"
 
 static const char usage[] =
@@ -95,6 +99,22 @@ static void on_reload(void *ctx)
 static const struct program_hooks hooks = {
     .stop = on_stop, .quiet = on_quiet, .resume = on_resume, .dump = on_dump, .reload = on_reload};
 
+/* Handlers may run as the same user: they are not to read our memory, our environment, or a core with a password in it. */
+static void close_to_others(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+#ifndef __SANITIZE_ADDRESS__ /* its search for leaks looks into us from outside */
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static const char *scratch_base(const struct config *config)
+{
+    const char *set = config_string(config, "worker.scratch"), *usual = getenv("TMPDIR");
+
+    return set && set[0] ? set : usual && usual[0] ? usual : "/tmp";
+}
+
 static int run(struct worker_program *self, const struct config *config, struct handlers *handlers, struct error *err)
 {
     struct worker_options options = {
@@ -106,6 +126,7 @@ static int run(struct worker_program *self, const struct config *config, struct 
         .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "session.beat"),
         .drain_ms = config_integer(config, "worker.drain"),
+        .scratch = scratch_base(config),
         .on_stopped = program_stopped,
         .ctx = &self->program,
     };
@@ -134,7 +155,10 @@ int main(int argc, char **argv)
     int status;
     struct config *config;
 
+    if (keeper_is_asked(argv))
+        return keeper_process();
     file_open_standard();
+    close_to_others();
     config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, argv, &status);
     if (!config)
         return status;

@@ -12,7 +12,7 @@
 #include "common/random.h"
 #include "worker/child.h"
 #include "worker/environment.h"
-#include "worker/guard.h"
+#include "worker/keeper.h"
 
 #define BROKEN_HANDLER_MS 5000 /* until a job of a broken handler is tried again */
 
@@ -35,25 +35,45 @@ struct slots {
     void (*on_free)(void *ctx);
     void *ctx;
     struct slot *items;
-    struct guard *guard;
+    struct keepers *keepers;
     unsigned count, taken;
     struct slots_counts counts;
     bool draining;
 };
 
-struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, void (*on_free)(void *ctx),
-                        void *ctx)
+/* It is free when its job was told of and its keeper has cleaned up. */
+static void release(struct slot *slot)
+{
+    slot->lane = NULL;
+    slot->slots->taken--;
+    --*slot->group;
+    handler_release(slot->handler);
+    slot->slots->on_free(slot->slots->ctx);
+}
+
+static void on_keeper_free(unsigned number, void *ctx)
+{
+    struct slots *slots = ctx;
+    struct slot *slot = &slots->items[number];
+
+    if (slot->lane && !slot->child)
+        release(slot);
+}
+
+struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, const char *scratch,
+                        void (*on_free)(void *ctx), void *ctx, struct error *err)
 {
     struct slots *slots = memory_new(sizeof *slots);
-    struct error err;
 
     *slots = (struct slots){.loop = loop, .handlers = handlers, .on_free = on_free, .ctx = ctx, .count = count};
     slots->items = memory_new(sizeof *slots->items * count);
     for (unsigned i = 0; i < count; i++)
         slots->items[i] = (struct slot){.slots = slots, .number = i};
-    slots->guard = guard_start(count, &err);
-    if (!slots->guard)
-        log_warn("what handlers start may outlive a killed worker", "err=%s", err.message);
+    slots->keepers = keepers_new(loop, count, scratch, on_keeper_free, slots, err);
+    if (!slots->keepers) {
+        slots_free(slots);
+        return NULL;
+    }
     return slots;
 }
 
@@ -61,11 +81,12 @@ void slots_free(struct slots *slots)
 {
     if (!slots)
         return;
-    slots_kill(slots); /* PR_SET_PDEATHSIG sees to the same when the process ends; the children are never waited for here */
-    guard_stop(slots->guard);
-    for (unsigned i = 0; i < slots->count; i++)
+    for (unsigned i = 0; i < slots->count; i++) {
+        child_free(slots->items[i].child);
         if (slots->items[i].lane)
             handler_release(slots->items[i].handler);
+    }
+    keepers_free(slots->keepers);
     free(slots->items);
     free(slots);
 }
@@ -102,7 +123,7 @@ static void describe(char *error, const struct child_result *result)
         snprintf(error, JOB_ERROR_BYTES_MAX, "timed out after %lld ms%s%s", (long long)(result->run_us / 1000), colon,
                  result->error);
     else if (ending->runaway)
-        snprintf(error, JOB_ERROR_BYTES_MAX, "wrote more than %lld bytes%s%s", (long long)CHILD_OUTPUT_BYTES_MAX, colon,
+        snprintf(error, JOB_ERROR_BYTES_MAX, "wrote more than %lld bytes%s%s", (long long)result->output_bytes_max, colon,
                  result->error);
     else if (ending->signal >= 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, result->error);
@@ -154,11 +175,8 @@ static void on_ended(const struct child_result *result, void *ctx)
     slot->child = NULL;
     if (!slot->disowned)
         report_child(slot, result);
-    slot->lane = NULL;
-    slot->slots->taken--;
-    --*slot->group;
-    handler_release(slot->handler);
-    slot->slots->on_free(slot->slots->ctx);
+    if (keeper_is_free(keepers_at(slot->slots->keepers, slot->number)))
+        release(slot);
 }
 
 static struct slot *find_free(struct slots *slots)
@@ -167,6 +185,15 @@ static struct slot *find_free(struct slots *slots)
         if (!slots->items[i].lane)
             return &slots->items[i];
     return NULL;
+}
+
+static struct order_limits limits_of(const struct handler *handler)
+{
+    return (struct order_limits){.cpu_s = (uint64_t)(handler->rlimits.cpu_ms + 999) / 1000,
+                                 .memory_bytes = (uint64_t)handler->rlimits.as_bytes,
+                                 .files = (uint64_t)handler->rlimits.nofile,
+                                 .processes = (uint64_t)handler->rlimits.nproc,
+                                 .file_bytes = (uint64_t)handler->rlimits.fsize_bytes};
 }
 
 static void start(struct slots *slots, unsigned *group, struct lane *lane, const struct job *job, const char *name,
@@ -192,17 +219,20 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
     slots->taken++;
     ++*group;
     slots->counts.begun++;
-    slot->child = child_start(slots->loop,
+    slot->child = child_start(slots->loop, keepers_at(slots->keepers, slot->number),
                               &(struct child_options){
                                   .argv = handler->argv,
                                   .environment = environment,
                                   .payload = job->record.payload,
                                   .payload_bytes = job->record.payload_bytes,
                                   .timeout_ms = timeout_ms,
-                                  .kill_after_ms = CHILD_KILL_AFTER_MS,
-                                  .output_bytes_max = CHILD_OUTPUT_BYTES_MAX,
+                                  .kill_after_ms = handler->kill_after_ms,
+                                  .output_bytes_max = handler->log_bytes_hard_max,
                                   .result_bytes_max = JOB_RESULT_BYTES_MAX,
-                                  .group = slots->guard ? guard_place(slots->guard, slot->number) : NULL,
+                                  .cwd = handler->cwd,
+                                  .user = handler->user,
+                                  .nice = (int)handler->nice,
+                                  .limits = limits_of(handler),
                               },
                               on_ended, slot);
     environment_free(environment);

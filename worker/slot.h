@@ -10,11 +10,13 @@
 
 struct slots;
 
-/* Makes `count` slots. `on_free` is called when a job has ended and was reported to its lane; never from inside slots_run. */
-struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, void (*on_free)(void *ctx),
-                        void *ctx);
+/* Makes `count` slots. `scratch`: path of the directory for the scratch directories of handlers. `on_free` is called when a job
+ * has ended, was reported to its lane, and its directory is gone; never from inside slots_run. NULL and `err` if there can be no
+ * scratch directories. */
+struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, const char *scratch,
+                        void (*on_free)(void *ctx), void *ctx, struct error *err);
 
-/* Kills what runs, reports nothing, frees. NULL is fine. */
+/* Kills what runs and waits for its end, reports nothing, frees. NULL is fine. */
 void slots_free(struct slots *slots);
 
 /* Runs a claimed job in a free slot (there must be one), or ends it at once: the built-in noop, or a record that cannot be read.

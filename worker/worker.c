@@ -380,7 +380,11 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker->options.deployment.timeout_ms = options->timeout_ms;
     worker->options.deployment.beat_ms = options->beat_ms;
     session_draw(worker->session);
-    worker->slots = slots_new(loop, options->capsules->slots, options->handlers, on_news, worker);
+    worker->slots = slots_new(loop, options->capsules->slots, options->handlers, options->scratch, on_news, worker, err);
+    if (!worker->slots) {
+        worker_free(worker);
+        return NULL;
+    }
     snprintf(name, sizeof name, "rota-worker:%s", worker->session);
     worker->redis = redis_new(loop,
                               &(struct redis_options){.url = options->redis_url,

@@ -21,6 +21,7 @@ struct worker_options {
     const struct capsule_plans *capsules; /* borrowed */
     struct handlers *handlers;            /* borrowed; changed by worker_set_handlers alone */
     int64_t timeout_ms, beat_ms;          /* of the session */
+    const char *scratch;                  /* where the scratch directories of handlers are; an absolute path */
     int64_t drain_ms;                     /* how long a drain waits for running jobs */
     struct deployment_options deployment; /* the session's times are added */
     int64_t check_every_ms;               /* > 0: between two checks of the deployment */

@@ -1,4 +1,5 @@
 /* handler - what a handler gets, and what becomes of its job when it ends, however it ends. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -257,7 +258,7 @@ static void the_payload_is_its_standard_input(void **state)
 
 static bool is_allowed(const char *line)
 {
-    static const char *const names[] = {"PATH=", "HOME=", "LANG=", "TZ=", "ROTA_"};
+    static const char *const names[] = {"PATH=", "HOME=", "LANG=", "TZ=", "TMPDIR=", "ROTA_"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strncmp(line, names[i], strlen(names[i])) == 0)
@@ -402,19 +403,35 @@ static void a_grandchild_that_holds_the_pipe_is_not_waited_for(void **state)
     WAIT_UNTIL(pool_handlers(pool) == 0);
 }
 
+static unsigned scratch_folders(struct pool *pool)
+{
+    DIR *directory = opendir(pool->directory);
+    const struct dirent *entry;
+    unsigned count = 0;
+
+    while ((entry = readdir(directory)))
+        count += strncmp(entry->d_name, "rota-", 5) == 0 && !strchr(entry->d_name, '.');
+    closedir(directory);
+    return count;
+}
+
 static void nothing_of_a_handler_survives_its_worker(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
-    struct process *worker =
-        pool_worker(pool, "--on", "tree=(sleep 600; true) & (trap '' TERM HUP; sleep 600; true) & sleep 600; true", NULL);
+    struct process *worker = pool_worker(
+        pool, "--on", "tree=(sleep 600; true) & (trap '' TERM HUP; sleep 600; true) & sleep 600; true", "--on",
+        "away=touch file; setsid sh -c \"trap '' TERM HUP; (setsid sleep 600 &) ; sleep 600; true\" & sleep 600; true",
+        "--worker-scratch", pool->directory, NULL);
     for (int i = 0; i < 4; i++)
-        pool_push(pool, "acme", pool_text(pool, "job%d", i), "tree", "");
-    WAIT_UNTIL(pool_handlers(pool) == 4 * 6);
+        pool_push(pool, "acme", pool_text(pool, "job%d", i), i % 2 ? "tree" : "away", "");
+    WAIT_UNTIL(pool_handlers(pool) == 2 * 6 + 2 * 5);
+    assert_int_equal(scratch_folders(pool), 1);
 
     process_kill(worker);
 
     WAIT_UNTIL_MS(1000, pool_handlers(pool) == 0);
+    WAIT_UNTIL(scratch_folders(pool) == 0);
 }
 
 int main(int argc, char **argv)
