@@ -28,6 +28,7 @@ const struct command *const command_tables[] = {
     acl_print_commands,
     usage_commands,
     queue_commands,
+    limit_commands,
     dead_commands,
     dead_group_commands,
     worker_commands,

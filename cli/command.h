@@ -87,6 +87,7 @@ extern const struct command
     usage_commands[],
     stats_commands[],
     queue_commands[],
+    limit_commands[],
     dead_commands[],
     dead_group_commands[],
     worker_commands[],

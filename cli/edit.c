@@ -285,7 +285,8 @@ static void on_sent(const struct sent *sent, void *ctx)
         output_object(&edit->cli->output, json_pack("{s:s, s:s, s:s}", "job", name, "from", old, "answer", sent->answer), NULL);
     cli_note(edit->cli, "pushed job %s, edited from %s (%s, and left as it is). Undo: rota job cancel %s", name, old, place,
              name);
-    if (strcmp(place, "ready") == 0 || strcmp(place, "scheduled") == 0 || strcmp(place, "running") == 0)
+    if (strcmp(place, "ready") == 0 || strcmp(place, "waiting") == 0 || strcmp(place, "scheduled") == 0 ||
+        strcmp(place, "running") == 0)
         cli_note(edit->cli, "%s will run, too, unless: rota job cancel %s", old, old);
 }
 

@@ -69,6 +69,10 @@ static void read_text(struct reason_facts *facts, const char *name, const struct
         snprintf(facts->rate, sizeof facts->rate, "%s", text);
     else if (strcmp(name, "limit") == 0)
         snprintf(facts->limit, sizeof facts->limit, "%s", text);
+    else if (strcmp(name, "limit_rate") == 0)
+        snprintf(facts->limit_rate, sizeof facts->limit_rate, "%s", text);
+    else if (strcmp(name, "limit_paused_by") == 0)
+        snprintf(facts->limit_paused_by, sizeof facts->limit_paused_by, "%s", text);
     else if (strcmp(name, "cancelling") == 0)
         facts->job.cancelling = reply_int(value) != 0;
 }
@@ -90,6 +94,13 @@ static void on_facts(const struct reply *reply, void *ctx)
         {"token_ms", &facts->token_ms},
         {"before", &facts->before},
         {"active", &facts->active},
+        {"limit_rank", &facts->limit_rank},
+        {"limit_line", &facts->limit_line},
+        {"limit_before", &facts->limit_before},
+        {"limit_running", &facts->limit_running},
+        {"limit_concurrency", &facts->limit_concurrency},
+        {"limit_next_ms", &facts->limit_next_ms},
+        {"limit_paused_ms", &facts->limit_paused_ms},
         {NULL, NULL},
     };
     const struct reply *record = NULL, *state = NULL;

@@ -66,6 +66,8 @@ static const struct column show_columns[] = {
     {"finished", "finished_ms", COLUMN_TIME},
     {"worker", "worker", COLUMN_TEXT},
     {"key", "key", COLUMN_BYTES},
+    {"limit", "limit", COLUMN_TEXT},
+    {"waits for limit", "waits_for", COLUMN_TEXT},
     {"headers", "headers", COLUMN_TEXT},
     {"error", "error", COLUMN_BYTES},
     {"result", "result", COLUMN_TEXT},

@@ -79,6 +79,7 @@ static void add_options(json_t *object, const struct job_record *record)
     json_object_set_new(object, "max_attempts", number_or_null(record->max_attempts));
     json_object_set_new(object, "timeout_ms", number_or_null(record->timeout_ms));
     json_object_set_new(object, "expires_ms", number_or_null(record->expires_ms));
+    json_object_set_new(object, "limit", output_text_or_null(record->limit));
     json_object_set_new(object, "headers", headers_to_json(record));
 }
 
@@ -118,6 +119,8 @@ json_t *job_to_json(const struct job *job, bool payload)
     json_object_set_new(object, "due_ms", number_or_null(job_due_ms(job)));
     add_course(object, job);
     add_options(object, record);
+    if (job->state.notes.limit[0])
+        json_object_set_new(object, "waits_for", json_string(job->state.notes.limit));
     if (job->cancelling)
         json_object_set_new(object, "cancelling", json_true());
     if (payload)

@@ -13,7 +13,7 @@
 #define BATCH_JOBS     100  /* found before they are fetched whole */
 #define COUNT_ORGS_MAX 1000 /* that are looked at only to tell how many jobs there are */
 
-const char *const listing_states[LISTING_STATES] = {"running", "ready", "scheduled", "dead", "cancelled", "done"};
+const char *const listing_states[LISTING_STATES] = {"running", "ready", "waiting", "scheduled", "dead", "cancelled", "done"};
 
 /* Jobs that were found, to be fetched whole. */
 struct batch {
@@ -50,7 +50,8 @@ int listing_read_states(struct cli *cli, struct listing_options *options, const 
         while (at < LISTING_STATES && strcmp(listing_states[at], state) != 0)
             at++;
         if (at == LISTING_STATES)
-            return cli_usage(cli, err, "state \"%.40s\" must be running, ready, scheduled, dead, cancelled or done", state);
+            return cli_usage(cli, err, "state \"%.40s\" must be running, ready, waiting, scheduled, dead, cancelled or done",
+                             state);
         options->states[at] = true;
     }
     return 0;
@@ -216,7 +217,8 @@ static int list_org(struct listing *listing, const char *name, struct error *err
 {
     struct org_view org = {0};
     int rc = orgs_look_at(listing->cli, name, &org, err);
-    const int64_t counts[LISTING_STATES] = {org.running, org.ready, org.scheduled, org.dead, org.cancelled, org.done};
+    const int64_t counts[LISTING_STATES] = {org.running, org.ready,     org.waiting, org.scheduled,
+                                            org.dead,    org.cancelled, org.done};
 
     if (rc < 0)
         return rc;

@@ -6,7 +6,7 @@
 #include "cli/paging.h"
 #include "common/job.h"
 
-#define LISTING_STATES 6
+#define LISTING_STATES 7
 
 /* "running", "ready", ...: in the order in which they are listed. */
 extern const char *const listing_states[LISTING_STATES];

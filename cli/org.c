@@ -8,15 +8,11 @@
 #include "cli/paging.h"
 
 static const struct column org_columns[] = {
-    {"ORG", "org", COLUMN_TEXT},
-    {"STATE", "state", COLUMN_TEXT},
-    {"READY", "ready", COLUMN_NUMBER},
-    {"RUNNING", "running", COLUMN_NUMBER},
-    {"SCHEDULED", "scheduled", COLUMN_NUMBER},
-    {"DEAD", "dead", COLUMN_NUMBER},
-    {"OLDEST WAIT", "oldest_wait_ms", COLUMN_FOR},
-    {"WEIGHT", "weight", COLUMN_NUMBER},
-    {0},
+    {"ORG", "org", COLUMN_TEXT},           {"STATE", "state", COLUMN_TEXT},
+    {"READY", "ready", COLUMN_NUMBER},     {"WAITING", "waiting", COLUMN_NUMBER},
+    {"RUNNING", "running", COLUMN_NUMBER}, {"SCHEDULED", "scheduled", COLUMN_NUMBER},
+    {"DEAD", "dead", COLUMN_NUMBER},       {"OLDEST WAIT", "oldest_wait_ms", COLUMN_FOR},
+    {"WEIGHT", "weight", COLUMN_NUMBER},   {0},
 };
 
 /* A listing under way. */
@@ -62,6 +58,7 @@ static const struct column show_columns[] = {
     {"paused by", "paused_by", COLUMN_TEXT},
     {"paused since", "paused_ms", COLUMN_TIME},
     {"ready", "ready", COLUMN_TEXT},
+    {"waiting for limits", "waiting", COLUMN_TEXT},
     {"running", "running", COLUMN_TEXT},
     {"scheduled", "scheduled", COLUMN_TEXT},
     {"next due", "next_due_ms", COLUMN_TIME},

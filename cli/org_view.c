@@ -43,6 +43,8 @@ static void read_set(struct org_view *org, const char *set, int64_t jobs, int64_
     } else if (strcmp(set, "scheduled") == 0) {
         org->scheduled = jobs;
         org->next_due_ms = first;
+    } else if (strcmp(set, "waiting") == 0) {
+        org->waiting = jobs;
     } else if (strcmp(set, "running") == 0) {
         org->running = jobs;
     } else if (strcmp(set, "dead") == 0) {
@@ -93,7 +95,7 @@ const char *org_view_state(const struct org_view *org)
     if (org_view_field(org, "paused"))
         return "paused";
     if (org->ready == 0)
-        return org->running == 0 ? "idle" : "active";
+        return org->running > 0 ? "active" : org->waiting > 0 ? "limited" : "idle";
     if (limit && org->running >= strtoll(limit, NULL, 10))
         return "capped";
     return parked && !active ? "parked" : "active";
@@ -147,6 +149,7 @@ json_t *org_view_to_json(const struct org_view *org, int64_t now_ms)
     json_object_set_new(object, "org", json_string(org->name));
     json_object_set_new(object, "state", json_string(org_view_state(org)));
     json_object_set_new(object, "ready", json_integer(org->ready));
+    json_object_set_new(object, "waiting", json_integer(org->waiting));
     json_object_set_new(object, "running", json_integer(org->running));
     json_object_set_new(object, "scheduled", json_integer(org->scheduled));
     json_object_set_new(object, "dead", json_integer(org->dead));

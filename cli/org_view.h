@@ -24,7 +24,7 @@ struct org_view {
     json_t *fields; /* name -> text, all of its hash */
     struct org_queue queues[ORG_QUEUES_MAX];
     size_t queue_count;
-    int64_t ready, running, scheduled, dead, done, cancelled;
+    int64_t ready, waiting, running, scheduled, dead, done, cancelled;
     int64_t inbox;         /* entries in its private inbox; -1: it has none */
     int64_t next_due_ms;   /* of its earliest scheduled job; 0: none */
     int64_t wait_since_ms; /* since when its next job of any queue could run; 0: none, or not asked for */
@@ -38,9 +38,9 @@ void org_view_clear(struct org_view *org);
 const char *org_view_field(const struct org_view *org, const char *name);
 
 /* "paused", "idle" (nothing waits, nothing runs), "capped" (at max_running, and more waits), "parked" (waits for its rate limit),
- * or "active". */
+ * "limited" (all that waits waits for limits), or "active". */
 const char *org_view_state(const struct org_view *org);
 
-/* org state ready running scheduled dead done cancelled oldest_wait_ms weight next_due_ms paused_by paused_ms
+/* org state ready waiting running scheduled dead done cancelled oldest_wait_ms weight next_due_ms paused_by paused_ms
  * private_inbox_entries, settings{field: number or null (default)}, queues[{queue ready active parked_until_ms}]. Gives. */
 json_t *org_view_to_json(const struct org_view *org, int64_t now_ms);

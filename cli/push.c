@@ -42,13 +42,16 @@ static int read_header(struct job_record *record, const char *text, struct error
 static int read_names(struct cli *cli, struct request *request, struct error *err)
 {
     const char *queue = config_string(cli->config, "cli.push.queue"), *id = config_string(cli->config, "cli.push.id");
-    const char *key = config_string(cli->config, "cli.push.key");
+    const char *key = config_string(cli->config, "cli.push.key"), *limit = config_string(cli->config, "cli.push.limit");
 
     if (queue[0] && name_check(queue, "queue", err) < 0)
+        return cli_misused(cli, err);
+    if (limit[0] && limit_check(limit, err) < 0)
         return cli_misused(cli, err);
     if (id[0] && !job_id_is_choosable(id, strlen(id)))
         return cli_usage(cli, err, "job id \"%.80s\" must match [A-Za-z0-9._:-]{1,64}", id);
     snprintf(request->record.queue, sizeof request->record.queue, "%s", queue);
+    snprintf(request->record.limit, sizeof request->record.limit, "%s", limit);
     snprintf(request->id, sizeof request->id, "%s", id);
     request->record.key = key[0] ? memory_string(key) : NULL;
     for (size_t i = 0; i < config_list_count(cli->config, "cli.push.header"); i++)
@@ -311,6 +314,7 @@ static const struct config_setting push_settings[] = {
     FLAG_TEXT("cli.push.", "id", "ID", 256, "its id; one is drawn otherwise"),
     FLAG_TEXT("cli.push.", "key", "KEY", JOB_KEY_BYTES_MAX,
               "a job with the same idempotency key, type and payload is not pushed again"),
+    FLAG_TEXT("cli.push.", "limit", "NAME[:KEY]", 256, "the limit that it runs under (rota limit), or that of a key"),
     FLAG_DURATION("cli.push.", "in", NULL, 0, 1LL << 42, "not before so long from now"),
     FLAG_TEXT("cli.push.", "at", "TIME", 64, "not before then: RFC 3339 or epoch ms"),
     FLAG_TEXT("cli.push.", "expires", "TIME|DURATION", 64, "not started after then, or so long from now"),
@@ -332,7 +336,8 @@ const struct command push_commands[] = {
      "With --batch each line is an object: {\"org\", \"type\", \"payload\": text or any JSON value, or \"payload_b64\" or\n"
      "\"payload_file\": a path, \"queue\", \"id\", \"key\", \"delay_ms\" or \"due_ms\", \"expires_ms\", \"priority\", "
      "\"max_attempts\",\n"
-     "\"timeout_ms\", \"headers\": {}}; what a line does not say is taken from the command line. A file is checked as a whole\n"
+     "\"timeout_ms\", \"limit\", \"headers\": {}}; what a line does not say is taken from the command line. A file is checked as "
+     "a whole\n"
      "before its first job is pushed.\n"
      "Exits with 65 for a job that is refused as it is, 75 for one that may be accepted later, or of which it is not\n"
      "known (answer \"unknown\": look with rota job show); with --wait as rota job wait."},

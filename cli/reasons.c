@@ -315,6 +315,28 @@ static void find_workers(struct finding *finding)
 
 /* ---- its organization, and its turn ---- */
 
+/* "5/s", "2 of 2 run", "paused by ann until ...": what the limit that it waits for has to say. */
+static void find_limit(struct finding *finding)
+{
+    const struct reason_facts *facts = finding->facts;
+    char why[320] = "", behind[160] = "", until[MOMENT_BYTES];
+    int name_bytes = (int)strcspn(facts->limit, ":");
+
+    if (facts->limit_paused_ms > facts->now_ms)
+        snprintf(why, sizeof why, ", which is paused by %s until %s",
+                 facts->limit_paused_by[0] ? facts->limit_paused_by : "somebody", moment(finding, facts->limit_paused_ms, until));
+    else if (facts->limit_concurrency > 0 && facts->limit_running >= facts->limit_concurrency)
+        snprintf(why, sizeof why, " (%" PRId64 " at once): %" PRId64 " run", facts->limit_concurrency, facts->limit_running);
+    else if (facts->limit_rate[0] && facts->limit_next_ms > facts->now_ms)
+        snprintf(why, sizeof why, " (%s): the next may start %s", facts->limit_rate,
+                 moment(finding, facts->limit_next_ms, until));
+    if (facts->limit_rank > 0 || facts->limit_before > 0)
+        snprintf(behind, sizeof behind, "; %" PRId64 " job%s of its organization and %" PRId64 " organization%s come before it",
+                 facts->limit_rank, plural(facts->limit_rank), facts->limit_before, plural(facts->limit_before));
+    hint(add(finding, "limit", "it waits for limit %s%s%s", facts->limit, why, behind), "what holds it: rota limit show %.*s",
+         name_bytes, facts->limit);
+}
+
 static void find_limits(struct finding *finding)
 {
     const struct reason_facts *facts = finding->facts;
@@ -322,7 +344,7 @@ static void find_limits(struct finding *finding)
     char text[MOMENT_BYTES];
 
     if (facts->limit[0])
-        hint(add(finding, "limit", "it waits for limit %s", facts->limit), "what holds it: rota limit show %s", facts->limit);
+        find_limit(finding);
     if (facts->max_running > 0 && facts->running >= facts->max_running)
         hint(add(finding, "at_cap", "organization %s runs %" PRId64 " job%s, and may run %" PRId64 " at once", org,
                  facts->running, plural(facts->running), facts->max_running),

@@ -42,8 +42,13 @@ struct reason_facts {
     int64_t rank, ready, running, max_running;
     char rate[32]; /* jobs a second; "" for no limit */
     int64_t token_ms;
-    int64_t before, active;         /* before: -1 where its organization is not in line */
-    char limit[NAME_BYTES_MAX + 1]; /* the limit that it waits for */
+    int64_t before, active;          /* before: -1 where its organization is not in line */
+    char limit[LIMIT_BYTES_MAX + 1]; /* the limit that it waits for; of that: */
+    char limit_rate[32];             /* "5/s"; "" for none */
+    int64_t limit_rank, limit_line,
+        limit_before; /* jobs of its organization before it; organizations in line, and before its own */
+    int64_t limit_running, limit_concurrency, limit_next_ms, limit_paused_ms;
+    char limit_paused_by[REASON_WHO_BYTES];
     /* Of a job that runs. */
     int64_t deadline_ms, session_ms;
     /* Of one that is not, or not yet, a job. */

@@ -55,7 +55,7 @@ static void on_org(const struct reply *reply, void *ctx)
 
     org_view_read(&org, limits->org, reply);
     limits->known = true;
-    limits->waiting = org.ready + org.scheduled;
+    limits->waiting = org.ready + org.waiting + org.scheduled;
     read_limit(&org, "max_payload_bytes", limits->payload);
     read_limit(&org, "max_queued", limits->queued);
     org_view_clear(&org);

@@ -158,9 +158,9 @@ static int read_due(const json_t *value, const char *name, int64_t high, int64_t
 
 static int refuse_unknown(const char *name, struct error *err)
 {
-    static const char *const known[] = {"org",        "type",     "payload",      "payload_b64", "payload_file",
-                                        "queue",      "id",       "key",          "delay_ms",    "due_ms",
-                                        "expires_ms", "priority", "max_attempts", "timeout_ms",  "headers"};
+    static const char *const known[] = {"org",          "type",       "payload",  "payload_b64", "payload_file", "queue",
+                                        "id",           "key",        "delay_ms", "due_ms",      "expires_ms",   "priority",
+                                        "max_attempts", "timeout_ms", "headers",  "limit"};
     struct nearest nearest = {.word = name};
     char hint[NEAREST_HINT_BYTES];
 
@@ -183,6 +183,8 @@ static int read_member(struct reader *reader, const char *name, json_t *value)
         return read_text(value, name, record->queue, sizeof record->queue, err);
     if (strcmp(name, "id") == 0)
         return read_text(value, name, request->id, sizeof request->id, err);
+    if (strcmp(name, "limit") == 0)
+        return read_text(value, name, record->limit, sizeof record->limit, err);
     if (strcmp(name, "key") == 0) {
         const char *key = member_text(value, name, JOB_KEY_BYTES_MAX, err);
         record->key = memory_string(key);
@@ -255,6 +257,8 @@ static int check(const struct request *request, json_t *object, struct error *er
     if (name_check(request->org, "organization", err) < 0 || type_check(request->record.type, err) < 0)
         return err->code;
     if (request->record.queue[0] && name_check(request->record.queue, "queue", err) < 0)
+        return err->code;
+    if (request->record.limit[0] && limit_check(request->record.limit, err) < 0)
         return err->code;
     if (request->id[0] && !job_id_is_choosable(request->id, strlen(request->id)))
         return error_set(err, ERR_INVALID, "\"id\" \"%s\" must match [A-Za-z0-9._:-]{1,64}", request->id);
@@ -347,6 +351,8 @@ json_t *request_to_json(const struct request *request, struct error *err)
     json_object_set_new(object, "type", json_string(record->type));
     if (record->queue[0])
         json_object_set_new(object, "queue", json_string(record->queue));
+    if (record->limit[0])
+        json_object_set_new(object, "limit", json_string(record->limit));
     set_number(object, "priority", record->priority);
     set_number(object, "due_ms", record->due_ms);
     set_number(object, "delay_ms", record->delay_ms);

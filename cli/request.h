@@ -18,8 +18,8 @@ struct request {
 
 /* Reads one line: {"org", "type", "payload": string, or any other JSON value: its text as it stands, or "payload_b64", or
  * "payload_file": a path, "queue", "id", "key", "delay_ms" or "due_ms", "expires_ms", "priority", "max_attempts", "timeout_ms",
- * "headers": {name: text}}. What the line does not say is taken from `defaults` (copied; no payload, id or key). ERR_INVALID
- * names the member. Gives: request_clear. */
+ * "limit", "headers": {name: text}}. What the line does not say is taken from `defaults` (copied; no payload, id or key).
+ * ERR_INVALID names the member. Gives: request_clear. */
 int request_parse(struct request *ret, const char *line, size_t bytes, const struct request *defaults,
                   struct error *err) MUST_CHECK;
 

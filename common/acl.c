@@ -16,6 +16,7 @@ const struct acl_command acl_commands[] = {
     {{"EXISTS", KEY}, BOTH_CALL},
     {{"EXISTS", "rota:inbox"}, .scheduler_sends = true},
     {{"EXPIRE", "rota:worker:w", "1"}, BOTH_SEND},
+    {{"EXPIRE", KEY, "1"}, BOTH_CALL},
     {{"HDEL", KEY, "f"}, BOTH_CALL},
     {{"HGET", KEY, "f"}, BOTH_SEND, BOTH_CALL},
     {{"HGETALL", KEY}, .worker_sends = true, BOTH_CALL},

@@ -55,6 +55,18 @@ int name_check(const char *name, const char *what, struct error *err)
     return 0;
 }
 
+int limit_check(const char *limit, struct error *err)
+{
+    size_t bytes = strlen(limit), name_bytes = strcspn(limit, ":");
+
+    if (!name_is_valid(limit, name_bytes) ||
+        (name_bytes < bytes && !type_is_valid(limit + name_bytes + 1, bytes - name_bytes - 1)))
+        return error_set(err, ERR_INVALID,
+                         "limit \"%.140s\" must match [a-z0-9][a-z0-9_-]{0,62}, for a key with :[A-Za-z0-9._-]{1,64} behind it",
+                         limit);
+    return 0;
+}
+
 int type_check(const char *type, struct error *err)
 {
     if (!type_is_valid(type, strlen(type)))

@@ -1,7 +1,8 @@
 /* id.h - names and ids: what is allowed, and drawing new ones.
  *
  * Grammar: organization and queue [a-z0-9][a-z0-9_-]{0,62}; type [A-Za-z0-9._-]{1,64}; job id [A-Za-z0-9._:-]{1,64}, where
- * programs of Rota also write '@' (schedules). Anything else is refused before a key is built. */
+ * programs of Rota also write '@' (schedules); limit NAME or NAME:KEY, with a name as an organization's and KEY
+ * [A-Za-z0-9._-]{1,64}. Anything else is refused before a key is built. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +14,8 @@
 #define NAME_BYTES_MAX     63
 #define TYPE_BYTES_MAX     64
 #define JOB_ID_BYTES_MAX   64
-#define ID_BYTES           13 /* of a drawn id */
+#define LIMIT_BYTES_MAX    (NAME_BYTES_MAX + 1 + TYPE_BYTES_MAX) /* NAME:KEY */
+#define ID_BYTES           13                                    /* of a drawn id */
 #define SESSION_BYTES      20
 #define TOKEN_BYTES        16
 #define JOB_NAME_BYTES_MAX (NAME_BYTES_MAX + 1 + JOB_ID_BYTES_MAX)
@@ -26,6 +28,7 @@ bool job_id_is_choosable(const char *id, size_t bytes);
 /* The same as errors that name the value and the grammar. `what`: "organization", "queue". */
 int name_check(const char *name, const char *what, struct error *err) MUST_CHECK;
 int type_check(const char *type, struct error *err) MUST_CHECK;
+int limit_check(const char *limit, struct error *err) MUST_CHECK;
 
 /* Draws a job id: 13 characters of Crockford base32 (lower case), 41 bits of ms since 2020 and 24 bits of a per-process counter
  * from a random start, so that the ids of a batch sort in its order. */

@@ -45,7 +45,7 @@ static size_t count_options(const struct job_record *record)
 {
     return (size_t)(record->queue[0] != '\0' && strcmp(record->queue, "default") != 0) + (record->priority != 0) +
            (record->due_ms != 0) + (record->delay_ms != 0) + (record->expires_ms != 0) + (record->timeout_ms != 0) +
-           (record->max_attempts != 0) + (record->key != NULL) + (record->header_count != 0);
+           (record->max_attempts != 0) + (record->key != NULL) + (record->limit[0] != '\0') + (record->header_count != 0);
 }
 
 static void pack_options(msgpack_packer *packer, const struct job_record *record)
@@ -70,6 +70,10 @@ static void pack_options(msgpack_packer *packer, const struct job_record *record
     if (record->key) {
         pack_string(packer, "key");
         pack_string(packer, record->key);
+    }
+    if (record->limit[0]) {
+        pack_string(packer, "limit");
+        pack_string(packer, record->limit);
     }
     if (record->header_count) {
         pack_string(packer, "headers");
@@ -108,6 +112,8 @@ static int check_record(const struct job_record *record, struct error *err)
 
     if (rc == 0 && record->queue[0])
         rc = name_check(record->queue, "queue", err);
+    if (rc == 0 && record->limit[0])
+        rc = limit_check(record->limit, err);
     if (rc == 0)
         rc = check_range("priority", record->priority, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, err);
     if (rc == 0)
@@ -302,6 +308,8 @@ static void read_options(struct job_record *record, const msgpack_object *option
             record->max_attempts = as_small_int(value);
         else if (key_is(key, "key") && !record->key)
             record->key = copy_bytes(value, &ignored);
+        else if (key_is(key, "limit"))
+            copy_text(record->limit, sizeof record->limit, value);
         else if (key_is(key, "headers"))
             read_headers(record, value);
     }
@@ -412,6 +420,8 @@ static void read_notes(struct job_notes *notes, const msgpack_object *object)
             notes->checkpoint = copy_bytes(value, &notes->checkpoint_bytes);
         else if (key_is(key, "progress"))
             read_progress(notes, value);
+        else if (key_is(key, "limit"))
+            copy_text(notes->limit, sizeof notes->limit, value);
     }
 }
 

@@ -36,7 +36,8 @@ struct job_record {
     int priority;                   /* -100..100 */
     int64_t due_ms, delay_ms, expires_ms, timeout_ms;
     int max_attempts;
-    char *key; /* idempotency key */
+    char *key;                       /* idempotency key */
+    char limit[LIMIT_BYTES_MAX + 1]; /* that it runs under; "" for none */
     struct header *headers;
     size_t header_count;
     const char *payload; /* borrowed */
@@ -79,6 +80,7 @@ struct job_notes {
     int64_t progress_ms; /* when the latest attempt told its progress; 0: not yet */
     int progress;        /* percent */
     char progress_text[JOB_PROGRESS_BYTES_MAX + 1];
+    char limit[LIMIT_BYTES_MAX + 1]; /* that it waits for */
 };
 
 /* The changing part. All zeroes for a job that was never claimed (an empty state). */

@@ -72,9 +72,17 @@ register('audit', audit, { 'allow-oom' }, {
           'twice'    in more than one set         mended: stays in the one that its lease, its record and its state speak for; if it
                                                   waits, in scheduled rather than in ready
           'unheld'   running, but no session holds it   mended: back to its queue, as a crash of its worker
+          'line'     waits for a limit, and is not where its line is served from    mended: back to its queue
+          'limit'    runs under a limit that does not count it    mended: it does
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
-  Calls <= 8 + 16 and its organization's queues for each job, 41 more for each that is unheld; mending as reindex, and 2 ]]
-local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled' }
+  Calls <= 8 + 18 and its organization's queues for each job, 41 more for each that is unheld; mending as reindex, and 2; with
+        limits 2 more for each that is defined, and those of claim for lines ]]
+local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled', 'waiting' }
+
+-- The limit that its state says it waits for, or nil.
+local function limit_waited_for(job)
+  return job.state[NOTES] and job.state[NOTES].limit
+end
 
 -- Where a job belongs by its lease (returned too), its record and its state: a job that ended must not run again. nil: it waits.
 local function home_of(lane, org, job)
@@ -83,16 +91,18 @@ local function home_of(lane, org, job)
   if lease then return 'running', lease end
   if byte(job.record, 1) == 0x93 then return 'done' end
   if reason then return (reason == 'operator' or reason == 'expired') and 'cancelled' or 'dead' end
+  if limit_waited_for(job) then return 'waiting' end
 end
 
 local function mend_nowhere(lane, org, job)
   local id, state, moves = job.id, job.state, new_moves(org)
   local home, lease = home_of(lane, org, job)
+  if limit_waited_for(job) then leave_waiting(lane, org, limit_waited_for(job), { id }) end
   if home == 'running' then
     move_to(moves, 'running', int_text(lease[DEADLINE_MS]), id)
   elseif home == 'done' then
     move_to_done(moves, lane, id, state)
-  elseif home then
+  elseif home and home ~= 'waiting' then
     move_to_end(moves, home, lane, id, state, state[REASON])
   else
     if state[ORDER] == 0 then state[ORDER] = lane.now_ms end
@@ -105,7 +115,7 @@ end
 local function mend_twice(lane, org, job, places)
   local home, keep = home_of(lane, org, job), nil
   for _, place in ipairs(places) do
-    local waits = place == 'scheduled' or sub(place, 1, 6) == 'ready:'
+    local waits = place == 'scheduled' or place == 'waiting' or sub(place, 1, 6) == 'ready:'
     if place == home or (waits and not home and not keep) then keep = place end
   end
   keep = keep or places[1]
@@ -117,7 +127,39 @@ end
 local function mend_unheld(lane, org, job)
   local batch = new_batch({ '', lane.now_ms, 0, 0, job.queue, 0, job.options.key }, 'lost')
   batch.ids[1], batch.reports[1] = job.id, ''
+  local limits = call('ZRANGE', lane.prefix .. 'limits', '0', '-1') -- the lease would name those that it ran under
+  limits[#limits + 1] = job.options.limit and find_limit(lane, org.name, job.options.limit).full or nil
+  if limits[1] then leave_limits(lane, org, table.concat(limits, ' '), batch.ids) end
   end_leases(lane, org, { batch })
+  serve_lines(lane)
+end
+
+-- True if a job that waits is not where the line of its limit is served from. Calls: <= 2.
+local function is_out_of_line(lane, org, job)
+  local name = limit_waited_for(job)
+  return not name or not call('ZSCORE', org_key(org, 'waiting:' .. name), job.id) or
+         not call('ZSCORE', lane.prefix .. 'line:' .. (find(name, ':', 1, true) and name .. '@' .. org.name or name), org.name)
+end
+
+-- Back to its queue: the next claim sees whether the limit has room.
+local function mend_line(lane, org, job)
+  local moves, name = new_moves(org), limit_waited_for(job)
+  move_to_ready(moves, job.id, job.state)
+  write_moves(lane, moves)
+  if name then leave_waiting(lane, org, name, { job.id }) else call('ZREM', org_key(org, 'waiting'), job.id) end
+end
+
+-- Counts a running job under the limits that its lease names. True if one did not count it. Calls: <= 2 for each of two limits.
+local function check_limited(lane, org, job, lease, mend)
+  local wrong = false
+  for full in string.gmatch(lease[LEASE_LIMITS] or '', '%S+') do
+    local key, name = lane.prefix .. 'limited:' .. full, org.name .. '/' .. job.id
+    if not call('ZSCORE', key, name) then
+      wrong = true
+      if mend then call('ZADD', key, int_text(lease[DEADLINE_MS]), name) end
+    end
+  end
+  return wrong
 end
 
 local function audit_job(lane, org, id, mend)
@@ -135,8 +177,14 @@ local function audit_job(lane, org, id, mend)
   elseif #places > 1 then
     if mend then mend_twice(lane, org, job, places) end
     return 'twice'
+  elseif places[1] == 'waiting' then
+    if is_out_of_line(lane, org, job) then
+      if mend then mend_line(lane, org, job) end
+      return 'line'
+    end
   elseif places[1] == 'running' then
-    if not find_lease(lane, org, job) then
+    local _, _, lease = find_lease(lane, org, job)
+    if not lease then
       if mend then mend_unheld(lane, org, job) end
       return 'unheld'
     end
@@ -145,6 +193,7 @@ local function audit_job(lane, org, id, mend)
       if mend then call('ZADD', lane.prefix .. 'sessions', lane.now_text, session) end
       return 'orphan'
     end
+    if check_limited(lane, org, job, lease, mend) then return 'limit' end
   end
   return nil
 end
@@ -168,5 +217,5 @@ local function audit_jobs(keys, args)
   return { page[1], #page[2] / 2, wrong }
 end
 register('audit_jobs', audit_jobs, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })

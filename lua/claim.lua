@@ -10,8 +10,10 @@
           first queue; the ms at which the next rate-limited one comes back, in any of them (0: none); then the jobs: org/id,
           record, new state. Records and states together have at most 1 MiB, but for the first job
           {'lost'}: the session is over; nothing was claimed
-  Calls <= 25 + 11 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for each of
-        at most 32 organizations per queue that come back from parked (10 more for each further queue of it) ]]
+  Calls <= 25 + 11 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for
+        each of at most 32 organizations per queue that come back from parked (10 more for each further queue of it); limits: 14
+        for each job that has some, 10 for each of at most 8 lines, 30 for each of at most 16 organizations that get jobs back
+        (12 more for each further queue of it) ]]
 
 local function claim(keys, args)
   local lane, wanted = open_lane(keys), claim_args(args)
@@ -21,5 +23,5 @@ local function claim(keys, args)
   return claim_and_answer(lane, session, wanted, {})
 end
 register('claim', claim, { 'allow-oom' }, {
-  'DEL', 'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZSCORE',
+  'DEL', 'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'SET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZSCORE',
 })

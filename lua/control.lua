@@ -4,7 +4,7 @@
           'cancelling'  it is running: its worker is told at its next beat; unless it is done first, it ends in cancelled
           'ended'       it is done, dead or cancelled already
           'gone'        there is no such job, or it runs under no lease (the audit mends that)
-  Calls <= 42 ]]
+  Calls <= 45 ]]
 local function cancel(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, id = load_org(lane, check_org(args[2])), check_job_id(args[3])
@@ -20,7 +20,7 @@ local function cancel(keys, args)
     end
     return 'cancelling'
   end
-  if job.place ~= 'ready' and job.place ~= 'scheduled' then return 'ended' end
+  if not WAITS[job.place] then return 'ended' end
   local moves = new_moves(org)
   move_to_end(moves, 'cancelled', lane, id, job.state, 'operator')
   if job.options.key then end_key(moves, job.options.key, id) end
@@ -38,14 +38,14 @@ register('cancel', cancel, { 'allow-oom' }, {
 --[[ reschedule - gives a waiting job another due time; run-now is a due time of 0.
   ARGV  1 who, 2 org, 3 id, 4 due_ms int: epoch on the server's clock; 0 or past: ready at once
   Returns 'ready' | 'scheduled' | 'running' | 'ended' (nothing changed) | 'gone'
-  Calls <= 42 ]]
+  Calls <= 45 ]]
 local function reschedule(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, id, due_ms = load_org(lane, check_org(args[2])), check_job_id(args[3]), to_int(args[4], 'due_ms', 0, 2 ^ 46)
   local job = find_job(org, id)
   if not job or not job.place then return 'gone' end
   if job.place == 'running' then return 'running' end
-  if job.place ~= 'ready' and job.place ~= 'scheduled' then return 'ended' end
+  if not WAITS[job.place] then return 'ended' end
   local moves, later = new_moves(org), due_ms > lane.now_ms
   job.state[ENQUEUED_MS] = enqueued_ms(job.state)
   if later then
@@ -55,13 +55,13 @@ local function reschedule(keys, args)
     move_to_ready(moves, id, job.state)
   end
   write_moves(lane, moves)
-  if (later and job.place == 'ready') or (not later and job.place == 'scheduled') then
+  if job.place ~= (later and 'scheduled' or 'ready') then
     leave_place(lane, org, job, moves)
   elseif later then
     reindex_due(lane, org)
   end
   save_lane(lane)
-  local before = job.place == 'scheduled' and 'scheduled ' .. int_text(job.score) or 'ready'
+  local before = job.place == 'scheduled' and 'scheduled ' .. int_text(job.score) or job.place
   local after = later and 'scheduled ' .. int_text(due_ms) or 'ready'
   if before ~= after then note_change(lane, who, 'reschedule', org.name, id, before, after) end
   return later and 'scheduled' or 'ready'
@@ -126,7 +126,7 @@ register('redrive', redrive, { 'allow-oom' }, {
 --[[ delete - forgets jobs that are not running, with their results; an idempotency key lives on for its time.
   ARGV  1 who, 2 org, 3.. ids, 1..128
   Returns for each 'deleted' | 'running' (nothing changed) | 'gone'
-  Calls <= 18 + 26 for each job ]]
+  Calls <= 18 + 29 for each job ]]
 local function delete(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, answers, changed = load_org(lane, check_org(args[2])), {}, {}
@@ -138,7 +138,7 @@ local function delete(keys, args)
     elseif job.place == 'running' then
       answers[i - 2] = 'running'
     else
-      if job.options.key and (job.place == 'ready' or job.place == 'scheduled') then
+      if job.options.key and WAITS[job.place] then
         local moves = new_moves(org)
         end_key(moves, job.options.key, job.id)
         write_moves(lane, moves)

@@ -12,7 +12,7 @@
     'too_large'     the payload is above the organization's max_payload_bytes
     'expired'       its expires_ms has passed already
   Errors  INVALID (whole batch, nothing changed), OOM (refused by Redis before it begins)
-  Calls <= 48 for one queue, 13 more for each further queue; 128 more for each queue that is new to a lane which knows 64 ]]
+  Calls <= 49 for one queue, 13 more for each further queue; 128 more for each queue that is new to a lane which knows 64 ]]
 local function enqueue(keys, args)
   check_batch(args, BATCH_MAX)
   local lane = open_lane(keys)

@@ -14,7 +14,31 @@
           rate, burst, token_ms jobs a second, at once; when the next may start, if that is to come
           before, active        organizations before its own in its queue, and with work there
           tag, v                its organization's start tag there and the virtual time
-  Calls <= 24 ]]
+        and of one that waits for a limit:
+          limit, limit_rank     its name; jobs of its organization that wait for it before this one
+          limit_line, limit_before   organizations in its line, and before its own
+          limit_concurrency, limit_running, limit_rate, limit_burst    what the limit allows in this lane, and what runs
+          limit_next_ms         when the next may start, if that is a matter of time
+          limit_paused_ms, limit_paused_by
+  Calls <= 35 ]]
+local function explain_limit(lane, org, job, fact)
+  local limit = find_limit(lane, org.name, job.limit)
+  local _, next_ms = limit_room(lane, limit)
+  fact('limit', job.limit)
+  fact('limit_rank', call('ZRANK', org_key(org, 'waiting:' .. job.limit), job.id))
+  fact('limit_line', call('ZCARD', limit.line_key))
+  fact('limit_before', call('ZRANK', limit.line_key, org.name))
+  fact('limit_running', call('ZCARD', limit.running_key))
+  fact('limit_concurrency', limit.concurrency and int_text(limit.concurrency))
+  fact('limit_rate', limit.rate)
+  fact('limit_burst', limit.rate and int_text(limit.burst))
+  fact('limit_next_ms', next_ms > 0 and int_text(next_ms))
+  if limit.until_ms > lane.now_ms then
+    fact('limit_paused_ms', int_text(limit.until_ms))
+    fact('limit_paused_by', call('HGET', limit.key, 'paused_by') or call('HGET', lane.prefix .. 'limit:' .. string.match(job.limit, '^[^:]+'), 'paused_by'))
+  end
+end
+
 local function explain(keys, args)
   local lane = open_lane(keys)
   local org, id = load_org(lane, check_org(args[1])), check_job_id(args[2])
@@ -42,7 +66,7 @@ local function explain(keys, args)
     fact('deadline_ms', lease and lease[DEADLINE_MS])
     fact('cancelling', lease and lease[CANCEL])
     fact('session_ms', job.state[SESSION] and call('ZSCORE', lane.prefix .. 'sessions', job.state[SESSION]))
-  elseif job.place == 'ready' or job.place == 'scheduled' then
+  elseif WAITS[job.place] then
     local active, state = lane.prefix .. 'active:' .. job.queue, virtual_time(lane, job.queue)
     fact('paused', lane.paused)
     fact('queue_paused', state.paused)
@@ -62,6 +86,7 @@ local function explain(keys, args)
     fact('active', call('ZCARD', active))
     fact('tag', call('ZSCORE', active, org.name))
     fact('v', int_text(state.v))
+    if job.limit then explain_limit(lane, org, job, fact) end
   end
   return facts
 end

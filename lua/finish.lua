@@ -11,7 +11,8 @@
           'ok'     the lease has ended as asked (or: the job was cancelled meanwhile and is cancelled now)
           'stale'  the caller does not own the job (any more): nothing changed
           {'lost'}: the session is over; nothing changed
-  Calls <= those of claim, 3, and for each organization 41, 3 for each run of leases that end alike, 12 for each further queue ]]
+  Calls <= those of claim, 3, and for each organization 41, 3 for each run of leases that end alike, 12 for each further queue,
+        11 for each limit that is left ]]
 local FINISH_MAX = 64
 local RESULT_BYTES_MAX, REPORT_BYTES_MAX = 131072, 4096
 local VERDICT_BYTES_MAX = 40
@@ -105,5 +106,5 @@ local function finish(keys, args)
   return claim_and_answer(lane, session, wanted, end_owned(lane, session, args, at, names, verdicts, runs_ms))
 end
 register('finish', finish, { 'allow-oom' }, {
-  'DEL', 'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZSCORE',
+  'DEL', 'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZREMRANGEBYRANK', 'ZSCORE',
 })

@@ -1,11 +1,13 @@
---[[ promote - moves due jobs from scheduled to ready.
+--[[ promote - moves due jobs from scheduled to ready, and those that waited for a limit which has room.
   ARGV  1 limit  int 1..256 jobs
-  Returns {jobs moved, ms of the next due job or 0, now_ms}
-  Calls <= 6 + 26 for each of at most 8 organizations, 12 more for each further queue of it that gets jobs
+  Returns {due jobs moved, ms at which to come again or 0, now_ms}
+  Calls <= 6 + 26 for each of at most 8 organizations, 12 more for each further queue of it that gets jobs; those of claim for
+        lines
 
   An organization that has more due jobs than its part of a call goes behind the others that are due (its entry in `due` is
   set to now): a million due jobs of one organization do not delay another one's. ]]
 local PROMOTE_ORGS = 8
+local LINES_LATER_MS = 100 -- claims look at lines as soon as it is time: this is for where nobody claims
 local function promote(keys, args)
   local lane, limit = open_lane(keys), to_int(args[1], 'limit', 1, 256)
   local due = lane.prefix .. 'due'
@@ -27,12 +29,15 @@ local function promote(keys, args)
     reindex_due(lane, org)
     if #ids == part then call('ZADD', due, 'XX', 'GT', lane.now_text, name) end
   end
+  serve_lines(lane)
   save_lane(lane)
   local head = call('ZRANGE', due, 0, 0, 'WITHSCORES')
-  return { moved, tonumber(head[2] or 0), lane.now_ms }
+  local next_ms, lines_ms = tonumber(head[2] or 0), lane.lines_ms and max(lane.lines_ms, lane.now_ms + LINES_LATER_MS)
+  if lines_ms and (next_ms == 0 or lines_ms < next_ms) then next_ms = lines_ms end
+  return { moved, next_ms, lane.now_ms }
 end
 register('promote', promote, { 'allow-oom' }, {
-  'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'EXPIRE', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ inbox - moves entries of the inbox stream to their organization: as enqueue, but an entry that was moved in the last 24 h
@@ -117,7 +122,17 @@ register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'TIME', 'Z
   from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.
   ARGV  1 who, 2 org, 3 limit int 1..500 jobs
   Returns 1: there is more to do, 0: it is gone
-  Calls <= 68 + 11 for each of its queues, 1 for each running job ]]
+  Calls <= 69 + 11 for each of its queues, 5 for each running job, 4 for each that waits for a limit, 11 for each limit that is
+        left, and those of claim for lines ]]
+
+-- Takes a job from its worker, and out of the limits that it runs under. Calls: <= 4.
+local function purge_lease(lane, org, held, id)
+  local value = call('HGET', held, org.name .. '/' .. id)
+  local limits = value and cmsgpack.unpack(value)[LEASE_LIMITS]
+  if limits then leave_limits(lane, org, limits, { id }) end
+  call('HDEL', held, org.name .. '/' .. id)
+end
+
 local function purge(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, limit = load_org(lane, check_org(args[2])), to_int(args[3], 'limit', 1, 500)
@@ -142,7 +157,12 @@ local function purge(keys, args)
       if set == 'running' then
         for i, text in ipairs(call('HMGET', org_key(org, 'state'), unpack(ids))) do
           local session = text and cmsgpack.unpack(text)[SESSION]
-          if session then call('HDEL', lane.prefix .. 'held:' .. session, org.name .. '/' .. ids[i]) end
+          if session then purge_lease(lane, org, lane.prefix .. 'held:' .. session, ids[i]) end
+        end
+      elseif set == 'waiting' then
+        for i, text in ipairs(call('HMGET', org_key(org, 'state'), unpack(ids))) do
+          local notes = text and cmsgpack.unpack(text)[NOTES]
+          if notes and notes.limit then leave_waiting(lane, org, notes.limit, { ids[i] }) end
         end
       end
       call('ZREM', org_key(org, set), unpack(ids))
@@ -152,6 +172,7 @@ local function purge(keys, args)
   end
   call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until')) -- at each step: no key may outlive its job for ever
   reindex(lane, org)
+  if lane.freed then serve_lines(lane) end
   save_lane(lane)
   if begun and org.known then note_change(lane, who, 'purge', org.name, '', format('%d jobs', jobs), 'gone') end
   if removed > 0 then return 1 end
@@ -162,7 +183,7 @@ local function purge(keys, args)
   return 0
 end
 register('purge', purge, { 'allow-oom' }, {
-  'EXISTS', 'HDEL', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).

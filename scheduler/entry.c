@@ -13,7 +13,7 @@
 
 struct entry {
     struct job_record record;
-    const char *org, *type, *queue;
+    const char *org, *type, *queue, *limit;
 };
 
 static void add_header(struct job_record *record, const char *name, const char *value)
@@ -44,6 +44,8 @@ static int read_field(struct entry *entry, const char *name, const struct reply 
         entry->type = text;
     else if (strcmp(name, "queue") == 0)
         entry->queue = text;
+    else if (strcmp(name, "limit") == 0)
+        entry->limit = text;
     else if (strcmp(name, "key") == 0)
         record->key = memory_string(text);
     else if (strncmp(name, "header.", 7) == 0 && name[7])
@@ -91,10 +93,11 @@ static int place_names(struct entry *entry, struct error *err)
     if (!entry->org || !entry->type)
         return error_set(err, ERR_INVALID, "field %s is missing", entry->org ? "type" : "org");
     if (name_check(entry->org, "organization", err) < 0 || type_check(entry->type, err) < 0 ||
-        (entry->queue && name_check(entry->queue, "queue", err) < 0))
+        (entry->queue && name_check(entry->queue, "queue", err) < 0) || (entry->limit && limit_check(entry->limit, err) < 0))
         return err->code;
     snprintf(entry->record.type, sizeof entry->record.type, "%s", entry->type);
     snprintf(entry->record.queue, sizeof entry->record.queue, "%s", entry->queue ? entry->queue : "");
+    snprintf(entry->record.limit, sizeof entry->record.limit, "%s", entry->limit ? entry->limit : "");
     return 0;
 }
 

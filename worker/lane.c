@@ -151,7 +151,8 @@ static void add_claim(struct lane *lane, const struct lane_claim *claim)
     call_add_int(&lane->call, (int64_t)handlers->count);
     for (size_t i = 0; i < handlers->count; i++) {
         call_add_string(&lane->call, handlers->items[i]->type);
-        call_add_int(&lane->call, handlers->items[i]->timeout_ms);
+        const struct handler *handler = handlers->items[i];
+        call_add_format(&lane->call, handler->limit ? "%lld %s" : "%lld", (long long)handler->timeout_ms, handler->limit);
     }
 }
 

@@ -98,9 +98,10 @@ local function answer_by_key(owners, id, key, record)
   return nil, id .. ' ' .. digest
 end
 
--- Jobs waiting in each queue that the organization has used, and how many more it may have. Calls: 1 and 1 per queue.
-local function count_waiting(org)
+-- Jobs waiting in each queue that the organization has used, and how many more it may have. Calls: 2 and 1 per queue.
+local function count_waiting(lane, org)
   local counts, room = {}, setting(org, 'max_queued') - call('ZCARD', org_key(org, 'scheduled'))
+  if lane.lines_ms then room = room - call('ZCARD', org_key(org, 'waiting')) end -- without a line nobody waits for a limit
   for _, queue in ipairs(org_queues(org)) do
     counts[queue] = call('ZCARD', org_key(org, 'ready:' .. queue))
     room = room - counts[queue]
@@ -170,7 +171,7 @@ function enqueue_jobs(lane, org, args, from)
     local found = call('HMGET', org_key(org, 'unique'), unpack(keys))
     for i, key in ipairs(keys) do owners[key] = found[i] or nil end
   end
-  local counts, room = count_waiting(org)
+  local counts, room = count_waiting(lane, org)
   local records, plain, seen, answers = new_list(2 * #ids), nil, {}, new_list(#ids)
   local batch = { records = records, states = {}, unique = {}, ready = {}, scheduled = {}, counts = counts, large = false }
   local payload_max, now_text, accepted = setting(org, 'max_payload_bytes'), lane.now_text, 0

@@ -4,7 +4,7 @@ local LEASES_MAX = 4096 -- of a session: beats and repeated calls look at all of
 
 -- The claim described by args[at..], see take_jobs(), and the index after it.
 local function claim_args(args)
-  local id, token, floors, types, queues = check_session(args[1]), args[2], {}, {}, {}
+  local id, token, floors, types, limits, queues = check_session(args[1]), args[2], {}, {}, nil, {}
   if not token or #token ~= TOKEN_BYTES then refuse('INVALID', format('a token has %d bytes', TOKEN_BYTES)) end
   local want, at = to_int(args[3], 'want', 0, CLAIM_MAX), 6
   for i = 1, to_int(args[5], 'queues', 1, QUEUES_MAX) do
@@ -16,11 +16,17 @@ local function claim_args(args)
   at = at + 1
   for _ = 1, count do
     if not args[at] then refuse('INVALID', 'a type is missing') end
-    types[args[at]] = to_int(args[at + 1], 'time-out of a type', 1, 2 ^ 36)
+    local timeout_ms, limit = args[at + 1], nil
+    if timeout_ms and find(timeout_ms, ' ', 1, true) then timeout_ms, limit = string.match(timeout_ms, '^(%S*) (.*)$') end
+    types[args[at]] = to_int(timeout_ms, 'time-out of a type', 1, 2 ^ 36)
+    if limit then
+      limits = limits or {}
+      limits[args[at]] = check_limit(limit)
+    end
     at = at + 2
   end
   return {
-    id = id, token = token, want = want, quiet = args[4] == '1', queues = queues, floors = floors, types = types, session = false,
+    id = id, token = token, want = want, quiet = args[4] == '1', queues = queues, floors = floors, types = types, limits = limits, session = false,
     jobs = new_list(3 * want), taken = 0, bytes = 0, rests = 0, full = false, first = false, last_lease = false,
   }, at
 end

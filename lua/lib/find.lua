@@ -1,10 +1,12 @@
 --[[ find.lua - where a job is, and taking it out of there. ]]
 
 local LARGE_PAGE = 4 -- jobs looked at in one call, of an organization with records above 32 KiB
-local PLACES = { 'scheduled', 'running', 'done', 'dead', 'cancelled' }
+local WAITS = { ready = true, waiting = true, scheduled = true } -- places of jobs that have not begun, or will begin again
+local PLACES = { 'scheduled', 'running', 'done', 'dead', 'cancelled', 'waiting' }
 
--- Where job `id` is: {id, record, options, state (a table), place ('ready', 'scheduled', ...), set (key part), score}, or nil.
--- A job that is in no set although it has a record has place nil. Calls: <= 8.
+-- Where job `id` is: {id, record, options, state (a table), place ('ready', 'waiting', ...), set (key part), score, limit
+-- (that it waits for)}, or nil.
+-- A job that is in no set although it has a record has place nil. Calls: <= 9.
 local function find_job(org, id)
   local record = call('HGET', org_key(org, 'jobs'), id)
   if not record then return nil end
@@ -26,6 +28,7 @@ local function find_job(org, id)
   local text = call('HGET', org_key(org, 'state'), id)
   job.state = text and cmsgpack.unpack(text) or new_state(job.score or 0, job.options)
   job.state_text = text or ''
+  job.limit = job.place == 'waiting' and job.state[NOTES] and job.state[NOTES].limit or nil
   return job
 end
 
@@ -39,9 +42,9 @@ local function find_lease(lane, org, job)
   return held, name, cmsgpack.unpack(value)
 end
 
--- Leaves the set the job was found in, after its new place was written; indexes follow. Calls: <= 18.
+-- Leaves the set the job was found in, after its new place was written; indexes follow. Calls: <= 21.
 local function leave_place(lane, org, job, moves)
-  call('ZREM', org_key(org, job.set), job.id)
+  if job.limit then leave_waiting(lane, org, job.limit, { job.id }) else call('ZREM', org_key(org, job.set), job.id) end
   local queues = moves and moves.queues or {}
   if job.place == 'ready' then queues[job.queue] = true end
   if next(queues) then place_after(lane, org, queues, 0) end

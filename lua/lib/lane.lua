@@ -59,6 +59,17 @@ local function check_org(value)
   return check_name(value, 'organization')
 end
 
+-- The name of a limit: NAME, or NAME:KEY. Returns it, and where its key begins behind the colon, nil if it has none.
+local function check_limit(value)
+  local text = value or ''
+  local colon = find(text, ':', 1, true)
+  local name, key = sub(text, 1, (colon or 0) - 1), colon and sub(text, colon + 1)
+  if #name > NAME_BYTES_MAX or not find(name, ORGS_PATTERN) or (key and (#key > TYPE_BYTES_MAX or not find(key, '^[A-Za-z0-9._-]+$'))) then
+    refuse('INVALID', format('limit "%s" must match [a-z0-9][a-z0-9_-]{0,62}, for a key with :[A-Za-z0-9._-]{1,64} behind it', sub(text, 1, 140)))
+  end
+  return value, colon
+end
+
 local function is_job_id(value)
   return value and #value <= JOB_BYTES_MAX and find(value, JOB_PATTERN) ~= nil
 end
@@ -89,12 +100,13 @@ local function check_schema(name, schema)
   if tonumber(schema) > SCHEMA then refuse('SCHEMA', format('lane %s has schema %s, this library knows %d', name, schema, SCHEMA)) end
 end
 
--- The lane of this call: {prefix, clock (key), paused, intake, queues, now_us, now_ms, now_text, orgs and queue states read so far}.
+-- The lane of this call: {prefix, clock (key), paused, intake, queues, lines_ms (when to look at the lines of limits, or nil), now_us, now_ms,
+-- now_text, orgs, queue states and limits read so far}.
 -- Calls: 2.
 local function open_lane(keys)
   local prefix = (keys[1] or '') .. ':'
   if keys[2] ~= prefix .. 'clock' then refuse('INVALID', 'the keys of a call are rota:{k} and rota:{k}:clock') end
-  local clock = call('HMGET', keys[2], 'schema', 'queues', 'paused', 'intake')
+  local clock = call('HMGET', keys[2], 'schema', 'queues', 'paused', 'intake', 'lines_ms')
   if not clock[1] then refuse('NOTREADY', 'lane ' .. keys[1] .. ' is not set up: run `rota setup`') end
   check_schema(keys[1], clock[1])
   local time = call('TIME')
@@ -102,7 +114,8 @@ local function open_lane(keys)
   local now_ms = floor(now_us / 1000)
   return {
     prefix = prefix, clock = keys[2], paused = clock[3], intake = clock[4], queues = clock[2] or QUEUE_DEFAULT, new_queues = false,
-    now_us = now_us, now_ms = now_ms, now_text = int_text(now_ms), orgs = {}, order = {}, virtual = {},
+    lines_ms = tonumber(clock[5] or nil), line_visits = 0, now_us = now_us, now_ms = now_ms, now_text = int_text(now_ms), orgs = {}, order = {},
+    virtual = {},
   }
 end
 

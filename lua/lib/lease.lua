@@ -1,19 +1,21 @@
 --[[ lease.lua - a claim makes a lease; here is what a lease is, and the one function that ends leases.
 
-  Hash `rota:{k}:held:<session>`: field `org/job`, value msgpack array of 7:
+  Hash `rota:{k}:held:<session>`: field `org/job`, value msgpack array of 7, or of 8 with limits:
     1 token        str16  drawn by the worker for the call that claimed the job; whoever names it owns the job
     2 started_ms   int    when it was claimed
     3 deadline_ms  int    hard deadline: start + time-out + grace; also its score in `running`
     4 charged_ms   number worker-ms charged to the organization so far
     5 queue        str
     6 cancel       0 | 1  an operator has cancelled the job
-    7 key          str | nil  its idempotency key ]]
+    7 key          str | nil  its idempotency key
+    8 limits       str    those that it runs under, with a space between (lib/limit.lua) ]]
 
 local TOKEN, LEASE_STARTED_MS, DEADLINE_MS, CHARGED_MS, LEASE_QUEUE, CANCEL, LEASE_KEY = 1, 2, 3, 4, 5, 6, 7
 local TOKEN_BYTES = 16
 local ESTIMATE_WEIGHT = 0.1 -- of one new duration in the moving average
 
 local function pack_lease(l)
+  if l[LEASE_LIMITS] then return '\152' .. cmsgpack.pack(l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8]) end
   return '\151' .. cmsgpack.pack(l[1], l[2], l[3], l[4], l[5], l[6], l[7])
 end
 
@@ -156,6 +158,7 @@ local function end_leases(lane, org, batches)
   write_moves(lane, moves)
   for _, batch in ipairs(batches) do
     call('ZREM', org_key(org, 'running'), unpack(batch.ids))
+    if batch.lease[LEASE_LIMITS] then leave_limits(lane, org, batch.lease[LEASE_LIMITS], batch.ids) end
     ended = ended + #batch.ids
   end
   for _, ids in ipairs(moves.forget) do forget_jobs(org, ids) end
@@ -190,6 +193,9 @@ local function add_single(lane, ends, name, lease, verdict, delay_ms, limit)
   add_batch(ends, org, batch)
 end
 
+-- Ends leases of several organizations, and lets those go that waited for limits which they have left. Calls: those of end_leases, and of
+-- serve_lines.
 local function end_all(lane, ends)
   for _, name in ipairs(ends.names) do end_leases(lane, load_org(lane, name), ends.batches[name]) end
+  if lane.freed then serve_lines(lane) end
 end

@@ -1,4 +1,5 @@
---[[ moves.lua - a job changes its place. A job is in exactly one of ready:<queue>, scheduled, running, done, dead, cancelled.
+--[[ moves.lua - a job changes its place. A job is in exactly one of ready:<queue>, waiting (for a
+  limit), scheduled, running, done, dead, cancelled.
   The new place is always written before the old one is left, so that nothing could leave a job nowhere. ]]
 
 -- A batch of changes to one organization's jobs, written by write_moves(): the table of the sets to add to.
@@ -25,6 +26,7 @@ end
 local function move_to_ready(moves, id, state)
   local queue = state[QUEUE] or QUEUE_DEFAULT
   state[SESSION], state[STARTED_MS] = nil, nil
+  if state[NOTES] then set_note(state, 'limit', nil) end
   move_to(moves, 'ready:' .. queue, state[ORDER], id)
   set_state(moves, id, state)
   moves.queues[queue] = true
@@ -37,6 +39,7 @@ local function move_to_scheduled(moves, id, state, due_ms, keep_order)
     state[ORDER] = due_ms - (state[PRIORITY] or 0) * PRIORITY_MS
   end
   state[SESSION], state[STARTED_MS] = nil, nil
+  if state[NOTES] then set_note(state, 'limit', nil) end
   move_to(moves, 'scheduled', due_ms, id)
   set_state(moves, id, state)
   moves.due = true
@@ -45,6 +48,7 @@ end
 -- To dead or cancelled, with the reason and all of its record.
 local function move_to_end(moves, set, lane, id, state, reason)
   state[SESSION], state[STARTED_MS], state[REASON] = nil, nil, reason
+  if state[NOTES] then set_note(state, 'limit', nil) end
   move_to(moves, set, lane.now_text, id)
   set_state(moves, id, state)
 end

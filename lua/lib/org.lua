@@ -267,8 +267,11 @@ local function place_after(lane, org, queues, ended)
   end
 end
 
--- Writes what changed in memory: organizations and virtual times. The last step of every function that writes.
+local save_limits -- lib/limit.lua
+
+-- Writes what changed in memory: organizations, virtual times and limits. The last step of every function that writes.
 local function save_lane(lane)
+  if lane.limits_changed or lane.lines_changed then save_limits(lane) end
   for _, org in ipairs(lane.order) do
     if org.changed then
       local flat = {}

@@ -5,14 +5,17 @@
     nonce    uint32 in five bytes: random, drawn once per enqueued record; a retry sends the same one, a stranger does not
     options  nil, or a map with any of
                queue str · priority int -100..100 · due_ms int (epoch) · delay_ms int · expires_ms int (epoch) ·
-               timeout_ms int · max_attempts int · key str (idempotency) · headers map of str to str, at most 32 (opaque)
+               timeout_ms int · max_attempts int · key str (idempotency) · limit str (lib/limit.lua) · headers map of str to str, at most 32 (opaque)
     payload  str or bin, never looked into
   A job that ended well keeps its record without the payload: [type, nonce, options]. ]]
+
+local NONE = {} -- the options of a record that has none
+local record_type, record_options, record_without_payload, same_record, parse_record -- what other files use
+do
 
 local OPTIONS_BYTES_MAX = 8192
 local KEY_BYTES_MAX = 256
 local HEADERS_MAX = 32
-local NONE = {} -- the options of a record that has none
 
 -- Start of the bytes of the str or bin whose header is at `at`, and their number; nil if there is no such header.
 local function blob_at(record, at)
@@ -26,7 +29,7 @@ local function blob_at(record, at)
 end
 
 -- The type of a record that enqueue accepted, and where its nonce stands.
-local function record_type(record)
+function record_type(record)
   local head = byte(record, 2)
   if head <= 0xbf then return sub(record, 3, head - 158), head - 157 end -- a fixstr: 0xa0 + its bytes
   local from, bytes = blob_at(record, 2)
@@ -34,7 +37,7 @@ local function record_type(record)
 end
 
 -- The options of a record that enqueue accepted; never nil.
-local function record_options(record)
+function record_options(record)
   local _, at = record_type(record)
   if byte(record, at + 5) == 0xc0 then return NONE end
   local _, options = cmsgpack.unpack_one(record, at + 4)
@@ -42,7 +45,7 @@ local function record_options(record)
 end
 
 -- The record of an ended job: what `record` holds without the payload.
-local function record_without_payload(record)
+function record_without_payload(record)
   if byte(record, 1) ~= 0x94 then return record end
   local _, at = record_type(record)
   at = at + 5
@@ -52,7 +55,7 @@ local function record_without_payload(record)
 end
 
 -- True if `stored` is `record`, or what is left of it after the job ended.
-local function same_record(stored, record)
+function same_record(stored, record)
   return stored == record or (byte(stored, 1) == 0x93 and sub(record, 2, #stored) == sub(stored, 2))
 end
 
@@ -75,6 +78,9 @@ local function check_options(options)
       if type(value) ~= 'string' or #value < 1 or #value > KEY_BYTES_MAX then
         refuse('INVALID', format('option key must have 1..%d bytes', KEY_BYTES_MAX))
       end
+    elseif name == 'limit' then
+      if type(value) ~= 'string' then refuse('INVALID', 'option limit must be a string') end
+      check_limit(value)
     elseif name == 'headers' then
       if type(value) ~= 'table' then refuse('INVALID', 'option headers must be a map') end
       local count = 0
@@ -103,7 +109,7 @@ end
 
 -- Checks a record from outside. Returns its options (never nil) and the bytes of its payload. `types` remembers the beginnings
 -- of records that were found good in this call: most records of a batch begin alike.
-local function parse_record(record, types)
+function parse_record(record, types)
   local head = byte(record, 2) or 0
   local start = sub(record, 1, head <= 0xbf and head - 158 or 70)
   local at = types[start]
@@ -133,4 +139,6 @@ local function parse_record(record, types)
   local payload, payload_bytes = blob_at(record, at)
   if not payload or payload + payload_bytes - 1 ~= #record then refuse('INVALID', 'the payload of a record must be one str or bin at its end') end
   return options, payload_bytes
+end
+
 end

@@ -15,7 +15,8 @@
    11 reason       str | nil  why it is dead or cancelled
    12 notes        map | nil  rare facts, each under its name; nil if there is none, and when the job is done:
                      checkpoint str, at most 16 KiB: what its handler wants to find at the next attempt
-                     progress   [percent, text of at most 256 bytes, ms when it was told], of the latest attempt ]]
+                     progress   [percent, text of at most 256 bytes, ms when it was told], of the latest attempt
+                     limit      str: the one that it waits for ]]
 
 local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON, NOTES = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local ATTEMPTS_MAX = 100

@@ -14,7 +14,7 @@ local QUANTUM_MS = 5
 local VALVE_PICKS = 16
 local VISITS_EXTRA = 16
 local RESTS_MAX = 64 -- jobs set aside in one call
-local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside
+local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside; where it is for a limit, RESTS_MAX
 local REST_MS = 5000
 local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
 local PARKED_MAX = 32
@@ -55,8 +55,9 @@ local function pick(lane, queue, quiet)
   return found[1], tonumber(found[2])
 end
 
--- What does not become a lease although it was next: expired, of a type this worker does not know, or without a record.
-local function set_aside(lane, moves, claim, queue_entry, record, state_text, options)
+-- What does not become a lease although it was next: expired, of a type this worker does not know, of a limit without room, or without a
+-- record.
+local function set_aside(lane, moves, claim, queue_entry, record, state_text, options, limit)
   local id, order = queue_entry[1], queue_entry[2]
   claim.rests = claim.rests + 1
   if not record then return end -- an entry without a job must not stop the queue; it just leaves
@@ -64,6 +65,8 @@ local function set_aside(lane, moves, claim, queue_entry, record, state_text, op
   if options.expires_ms and options.expires_ms <= lane.now_ms then
     move_to_end(moves, 'cancelled', lane, id, state, 'expired')
     if options.key then end_key(moves, options.key, id) end
+  elseif limit then
+    wait_for(moves, id, state, limit)
   else
     move_to_scheduled(moves, id, state, lane.now_ms + REST_MS, true)
   end
@@ -82,20 +85,21 @@ local function claimed_state(lane, claim, order, state_text, options)
 end
 
 -- The packed lease of a job that is claimed now, and its hard deadline as text. Most jobs of a call have the lease of the one before.
-local function new_lease(lane, claim, queue, charge_ms, timeout_ms, key)
+local function new_lease(lane, claim, queue, charge_ms, timeout_ms, key, limits)
   local last = claim.last_lease
-  if last and not key and last.queue == queue and last.charge_ms == charge_ms and last.timeout_ms == timeout_ms then
+  if last and not key and last.queue == queue and last.charge_ms == charge_ms and last.timeout_ms == timeout_ms and last.limits == limits then
     return last.packed, last.deadline
   end
   local deadline_ms = lane.now_ms + timeout_ms + GRACE_MS
-  local packed, deadline = pack_lease({ claim.token, lane.now_ms, deadline_ms, charge_ms, queue, 0, key }), int_text(deadline_ms)
+  local packed, deadline = pack_lease({ claim.token, lane.now_ms, deadline_ms, charge_ms, queue, 0, key, limits }), int_text(deadline_ms)
   if not key then
-    claim.last_lease = { queue = queue, charge_ms = charge_ms, timeout_ms = timeout_ms, packed = packed, deadline = deadline }
+    claim.last_lease = { queue = queue, charge_ms = charge_ms, timeout_ms = timeout_ms, limits = limits, packed = packed, deadline = deadline }
   end
   return packed, deadline
 end
 
--- Takes the first job of a ready set, as most visits do. False, and nothing was changed, if that does not become a lease. Calls: 7.
+-- Takes the first job of a ready set, as most visits do. False, and nothing was changed, if that does not become a lease. Calls: 7, and <= 6 for its
+-- limits.
 local function take_one(lane, org, queue, ready, claim, charge_ms)
   local jobs_key, state_key, head = org_key(org, 'jobs'), org_key(org, 'state'), call('ZRANGE', ready, '0', '0', 'WITHSCORES')
   local id = head[1]
@@ -107,10 +111,13 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   local kind, at = record_type(record)
   local options, timeout_ms = byte(record, at + 5) == 0xc0 and NONE or record_options(record), claim.types[kind] or claim.types['*']
   if not timeout_ms or (options.expires_ms and options.expires_ms <= lane.now_ms) then return false end
+  local limits = (options.limit or claim.limits) and limits_of(lane, org, claim, kind, options)
+  if limits and full_limit(lane, limits) then return false end
   local state = claimed_state(lane, claim, head[2], state_text, options)
-  local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key)
+  local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, limits and limits.text)
   local name, jobs, n = org.name .. '/' .. id, claim.jobs, 3 * claim.taken
   call('ZADD', org_key(org, 'running'), deadline, id)
+  if limits then enter_limits(lane, limits, name, deadline) end
   call('HSET', claim.session.held, name, lease)
   call('HSET', state_key, id, state)
   call('ZREM', ready, id)
@@ -130,11 +137,11 @@ local function head_of(ready, count)
 end
 
 -- Looks at the first jobs of a ready set, decides about each, and moves them: takes `count` at most. Appends to claim.jobs (name,
--- record, state). Returns jobs taken and jobs that left the set. Calls: <= 16 and those of the rests and ends.
+-- record, state). Returns jobs taken and jobs that left the set. Calls: <= 16, those of the rests and ends, and <= 10 for the limits of each job.
 local function take_from(lane, org, queue, ready, count, claim, charge_ms)
   if count == 1 and take_one(lane, org, queue, ready, claim, charge_ms) then return 1, 1 end
   local running_key, state_key = org_key(org, 'running'), org_key(org, 'state')
-  local ids, common_order, orders = head_of(ready, (count > 1 or org.fields.large) and count or ASIDE_WINDOW)
+  local ids, common_order, orders = head_of(ready, (count > 1 or org.fields.large) and count or (lane.limits and RESTS_MAX or ASIDE_WINDOW))
   if not ids[1] then return 0, 0 end
   local records = call('HMGET', org_key(org, 'jobs'), unpack(ids))
   local states = call('HMGET', state_key, unpack(ids))
@@ -142,16 +149,16 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
   local moves, left = nil, #ids
   local running, held, kept = new_list(2 * left), new_list(2 * left), new_list(2 * left)
   local jobs, job_words, types, any, words, prefix, bytes = claim.jobs, 3 * claim.taken, claim.types, claim.types['*'], 0, org.name .. '/', claim.bytes
-  local state, plain_order, lease, deadline, plain_timeout_ms
+  local state, plain_order, lease, deadline, plain_timeout_ms, plain_limits
   for i = 1, left do
     local id, record, state_text, order = ids[i], records[i], states[i], common_order or orders[i]
-    local options, timeout_ms = NONE, nil
+    local options, timeout_ms, limits, full, more = NONE, nil, nil, nil, 0
     if words == 2 * count then
       left = i - 1
       break
     end
     if record then
-      local more = #record + (state_text and #state_text or 0)
+      more = #record + (state_text and #state_text or 0)
       if bytes + more > RECORDS_BYTES_MAX and bytes > 0 then
         claim.full, left = true, i - 1
         break
@@ -160,17 +167,21 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
       local kind, at = record_type(record)
       if byte(record, at + 5) ~= 0xc0 then options = record_options(record) end
       timeout_ms = types[kind] or any
+      limits = timeout_ms and (options.limit or claim.limits) and limits_of(lane, org, claim, kind, options) or nil
+      full = limits and full_limit(lane, limits)
     end
-    if timeout_ms and not (options.expires_ms and options.expires_ms <= lane.now_ms) then
+    if timeout_ms and not full and not (options.expires_ms and options.expires_ms <= lane.now_ms) then
       local plain, name = options == NONE, prefix .. id
       if not plain or state_text or order ~= plain_order then -- what neighbours have in common is made once
         state = claimed_state(lane, claim, order, state_text, options)
         plain_order = plain and not state_text and order
       end
-      if not plain or timeout_ms ~= plain_timeout_ms then
-        lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key)
-        plain_timeout_ms = plain and timeout_ms
+      local text = limits and limits.text
+      if not plain or timeout_ms ~= plain_timeout_ms or text ~= plain_limits then
+        lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, text)
+        plain_timeout_ms, plain_limits = plain and timeout_ms, text
       end
+      if limits then enter_limits(lane, limits, name, deadline) end
       running[words + 1], running[words + 2] = deadline, id
       held[words + 1], held[words + 2] = name, lease
       kept[words + 1], kept[words + 2] = id, state
@@ -178,8 +189,8 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
       jobs[job_words + 1], jobs[job_words + 2], jobs[job_words + 3] = name, record, state
       job_words = job_words + 3
     else
-      moves = moves or new_moves(org)
-      set_aside(lane, moves, claim, { id, order }, record, state_text, options)
+      moves, bytes = moves or new_moves(org), bytes - (full and more or 0)
+      set_aside(lane, moves, claim, { id, order }, record, state_text, options, full)
     end
   end
   claim.bytes = bytes
@@ -193,6 +204,7 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
   if moves then
     write_moves(lane, moves)
     after_all_ends(lane, org, moves)
+    if moves.lines then join_lines(lane, moves) end
     if moves.due then reindex_due(lane, org) end
   end
   if left > 0 then call('ZREMRANGEBYRANK', ready, '0', left == 1 and '0' or left - 1) end
@@ -240,10 +252,11 @@ end
 
 -- Claims up to claim.want jobs for an open session: fills claim.jobs (name, record, state; each one job). `claim`:
 --   session, token, want 0..32, quiet (only organizations with nothing running), queues (list, in the order to visit),
---   types (map type -> time-out ms; '*' for any), floors (map queue -> V of the other lanes)
+--   types (map type -> time-out ms; '*' for any), limits (map type -> limit, or nil), floors (map queue -> V of the other lanes)
 -- Calls: <= 8 per queue, 32 per visit, want + 16 visits; and those of unpark.
 function take_jobs(lane, claim)
   if lane.paused or claim.want == 0 then return end
+  if lane.lines_ms then serve_lines(lane) end
   local visits, visits_max = 0, claim.want + VISITS_EXTRA
   for _, queue in ipairs(claim.queues) do
     local state = virtual_time(lane, queue)
@@ -262,10 +275,13 @@ function take_jobs(lane, claim)
 end
 
 -- After a claim: work that is left wakes further workers (each woken one wakes up to two more); none left, none woken.
--- Returns V and organizations left in active, of the first queue, and the ms at which the next one leaves parked in any (0: none).
+-- Returns V and organizations left in active, of the first queue, and the ms at which the next one leaves parked in any, or a line is
+-- looked at (0: none).
 -- Calls: <= 6 per queue.
 function after_take(lane, claim)
   local v, active, next_ms
+  if lane.lines_changed then save_limits(lane) end
+  next_ms = lane.lines_ms
   for _, queue in ipairs(claim.queues) do
     local left = call('ZCARD', lane.prefix .. 'active:' .. queue)
     if left == 0 then

@@ -91,11 +91,11 @@ static void enqueue_and_inbox_stay_in_bounds(void **state)
             args_add(&args, record.data, record.length);
         }
         lane_call_args(f, round ? "inbox" : "enqueue", &args);
-        assert_calls(f, "enqueue to 16 new queues", 48 + 15 * 13 + 3 * round);
+        assert_calls(f, "enqueue to 16 new queues", 49 + 15 * 13 + 3 * round);
     }
     struct bytes record = lane_record(f, &(struct lane_record){.delay_ms = 5, .key = "x"});
     lane_call(f, "enqueue", "%s a %b b %b", lane_org(f, 1), record.data, record.length, record.data, record.length);
-    assert_calls(f, "enqueue to a new organization", 48);
+    assert_calls(f, "enqueue to a new organization", 49);
 }
 
 static void claim_stays_in_bounds(void **state)
@@ -131,6 +131,45 @@ static void unparking_stays_in_bounds(void **state)
     assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32}).jobs, 32);
 
     assert_calls(f, "claim that brings 32 organizations back", 25 + 11 + 32 * 32 + 32 * 22);
+}
+
+/* Every job runs under two limits, each of its own, and all end in one call that lets others go. */
+static void limits_stay_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct lane_end ends[32];
+    f->check_each = false;
+    lane_open(f, "w1", 60000);
+    lane_call(f, "limit_set", "me user 1 1000/s 5");
+    lane_call(f, "limit_set", "me mail 1000 1000/s 1000");
+    if (f->lanes > 1) {
+        lane_call(f, "limit_look", "x %s 9", "");
+        lane_call(f, "limit_part", "x mail 1000 1000 1000000");
+    }
+    for (unsigned n = 0; n < 16; n++)
+        for (int i = 0; i < 4; i++)
+            lane_enqueue(f, lane_org(f, n), fixture_text(f, "job%d", i),
+                         &(struct lane_record){.limit = fixture_text(f, "user:%u-%d", n, i / 2)});
+    struct lane_claim claim = {.session = "w1", .want = 32, .types = "test:60000@mail"};
+    struct lane_claimed got = lane_claim(f, &claim);
+    assert_true(got.jobs > 8);
+    assert_calls(f, "claim of jobs with limits", 25 + 11 + 32 * 48 + 14 * 64 + 10 * 8 + 30 * 16);
+    for (size_t i = 0; i < got.jobs; i++)
+        ends[i] = (struct lane_end){.lease = &got.job[i]};
+    long long jobs = (long long)got.jobs;
+    lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
+    assert_calls(f, "finish of jobs with limits", 25 + 11 + 3 + 16 * 41 + jobs * 3 + 2 * jobs * 11 + 30 * 16);
+    lane_call(f, "limit_set", "me user 5 %s %s", "", "");
+    assert_calls(f, "limit_set", 24 + 30 * 16);
+    lane_call(f, "limit_pause", "me user %s 5000", "");
+    assert_calls(f, "limit_pause", 24 + 30 * 16);
+    lane_call(f, "limits", "%s 100", "");
+    assert_calls(f, "limits", 3 + 2 * 22);
+    lane_call(f, "limit_clear", "me user");
+    assert_calls(f, "limit_clear", 24 + 30 * 16);
+    clock_advance_ms(f, 20000);
+    lane_call(f, "promote", "10");
+    assert_calls(f, "promote that looks at lines", 6 + 8 * 10 + 30 * 16);
 }
 
 static void finish_stays_in_bounds(void **state)
@@ -231,17 +270,17 @@ static void control_stays_in_bounds(void **state)
     lane_open(f, "w1", 60000);
     lane_claim_one(f, "w1"); /* it is at its cap: a change of the cap alone concerns all its queues */
     lane_call(f, "cancel", "tester acme job3-1");
-    assert_calls(f, "cancel", 42);
+    assert_calls(f, "cancel", 45);
     lane_call(f, "reschedule", "tester acme job3-2 %lld", CLOCK_START_MS + 5000);
-    assert_calls(f, "reschedule", 42);
+    assert_calls(f, "reschedule", 45);
     lane_call(f, "reschedule", "tester acme job3-2 0");
-    assert_calls(f, "reschedule back", 42);
+    assert_calls(f, "reschedule back", 45);
     for (int queue = 4; queue < 8; queue++)
         lane_call(f, "cancel", "tester acme job%d-0", queue);
     lane_call(f, "redrive", "tester acme job3-1 job4-0 job5-0 job6-0 job7-0");
     assert_calls(f, "redrive", 18 + 5 * 26);
     lane_call(f, "delete", "tester acme job3-1 job4-0 job5-0 job6-0 job7-0");
-    assert_calls(f, "delete", 18 + 5 * 26);
+    assert_calls(f, "delete", 18 + 5 * 29);
     lane_call(f, "pause", "me * pause");
     assert_calls(f, "pause", 8);
     lane_call(f, "pause", "me * resume");
@@ -260,7 +299,7 @@ static void settings_and_views_stay_in_bounds(void **state)
     lane_call(f, "org_set", "tester acme weight 300 rate 500 burst %s", "");
     assert_calls(f, "org_set", 18 + 16 * 12);
     lane_call(f, "org", "acme");
-    assert_calls(f, "org", 14 + 16 * 4);
+    assert_calls(f, "org", 15 + 16 * 4);
     lane_call(f, "job", "acme job0-0");
     assert_calls(f, "job of a running job", 12);
     lane_call(f, "explain", "acme job0-1");
@@ -319,25 +358,19 @@ static void audits_stay_in_bounds(void **state)
     assert_true(lane_has(f, "active:q9", "acme"));
     long long jobs = lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer;
     lane_call(f, "audit_jobs", "tester acme 0 100 0");
-    assert_calls(f, "audit_jobs", 8 + jobs * (16 + 16));
+    assert_calls(f, "audit_jobs", 8 + jobs * (18 + 16));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hot_paths_do_not_grow_unnoticed),
-        cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
-        cmocka_unit_test(enqueue_and_inbox_stay_in_bounds),
-        cmocka_unit_test(claim_stays_in_bounds),
-        cmocka_unit_test(unparking_stays_in_bounds),
-        cmocka_unit_test(finish_stays_in_bounds),
-        cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
-        cmocka_unit_test(sessions_stay_in_bounds),
-        cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
-        cmocka_unit_test(control_stays_in_bounds),
-        cmocka_unit_test(settings_and_views_stay_in_bounds),
-        cmocka_unit_test(upkeep_stays_in_bounds),
-        cmocka_unit_test(audits_stay_in_bounds),
+        cmocka_unit_test(hot_paths_do_not_grow_unnoticed),  cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
+        cmocka_unit_test(enqueue_and_inbox_stay_in_bounds), cmocka_unit_test(claim_stays_in_bounds),
+        cmocka_unit_test(unparking_stays_in_bounds),        cmocka_unit_test(limits_stay_in_bounds),
+        cmocka_unit_test(finish_stays_in_bounds),           cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
+        cmocka_unit_test(sessions_stay_in_bounds),          cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
+        cmocka_unit_test(control_stays_in_bounds),          cmocka_unit_test(settings_and_views_stay_in_bounds),
+        cmocka_unit_test(upkeep_stays_in_bounds),           cmocka_unit_test(audits_stay_in_bounds),
     };
 
     return RUN_IN_LANES("calls", tests);

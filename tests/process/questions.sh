@@ -124,6 +124,7 @@ start_programs() {
 make_jobs() {
   call org_set tester acme max_running 100 >/dev/null
   call org_set tester umbrella rate 0.001 >/dev/null
+  call limit_set tester smtp 1 "''" "''" >/dev/null
   call org_set alice initech paused 1 >/dev/null
   enqueue acme order-1 mail '\x81\xa3key\xa8order-42' >/dev/null
   enqueue acme bad-1 bad >/dev/null
@@ -140,8 +141,12 @@ make_jobs() {
   wait_for '^done$' place acme "$entry"
   wait_for '^entry$' redis-cli XRANGE rota:rejected - +
   wait_for '^entry$' redis-cli XRANGE 'rota:{0}:org:hooli:rejected' - +
-  enqueue acme slow-1 slow >/dev/null
+  enqueue acme slow-1 slow '\x81\xa5limit\xa4smtp' >/dev/null
   wait_for '^running$' place acme slow-1 # the only slot is taken from here on
+  enqueue acme limited-1 limited '\x81\xa5limit\xa4smtp' >/dev/null
+  call open probe worker 60000 1000 >/dev/null
+  call claim probe 0123456789abcdef 1 0 1 default 0 1 limited 1000 >/dev/null # finds no room
+  call close probe 1 >/dev/null
   call enqueue acme mail-1 '"\x94\xa4mail\xce\x00\x00\x00\x01\xc0\xa5hello"' mail-2 '"\x94\xa4mail\xce\x00\x00\x00\x02\xc0\xa5hello"' \
     mail-3 '"\x94\xa4mail\xce\x00\x00\x00\x03\xc0\xa5hello"' >/dev/null
   enqueue globex mail-1 mail >/dev/null
@@ -156,7 +161,7 @@ make_jobs() {
 # shellcheck disable=SC2016 # backticks of Markdown
 documented_keys() {
   sed -n '/^<!-- keys:/,/^Fields of/p' "$page" | sed -nE 's/^\| `(rota:[^`]*)` \| ([a-z]+).*/\2 \1/p' | while read -r type key; do
-    regex=$(sed -E 's/\{k\}/\\{[0-9]+\\}/; s/<(queue|org)>/[a-z0-9_-]+/g; s/<session>/[a-z0-9]+/' <<<"$key")
+    regex=$(sed -E 's/\{k\}/\\{[0-9]+\\}/; s/<(queue|org)>/[a-z0-9_-]+/g; s/<(limit|name)>/[A-Za-z0-9_.:@-]+/; s/<session>/[a-z0-9]+/' <<<"$key")
     printf '%s ^%s$ %s\n' "$type" "$regex" "$key"
   done
 }

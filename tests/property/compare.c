@@ -8,8 +8,8 @@
 
 #include "common/buffer.h"
 
-#define SIZES         11
-#define JOB_WORDS     13
+#define SIZES         12
+#define JOB_WORDS     14
 #define KEY_WORDS     4
 #define SESSION_WORDS 5
 
@@ -42,7 +42,7 @@ static const redisReply *dump(struct world *w, bool everything)
 
 static void compare_sizes(struct world *w, const redisReply *sizes)
 {
-    static const enum place places[] = {PLACE_SCHEDULED, PLACE_RUNNING, PLACE_DONE, PLACE_DEAD, PLACE_CANCELLED};
+    static const enum place places[] = {PLACE_SCHEDULED, PLACE_RUNNING, PLACE_DONE, PLACE_DEAD, PLACE_CANCELLED, PLACE_WAITING};
     const struct model *model = w->model;
 
     for (int i = 0; i < model->org_count; i++) {
@@ -115,6 +115,7 @@ static void compare_job(struct world *w, redisReply *const *is)
     compare_number(w, job, "attempts kept", is[10]->integer, job->logged);
     compare_text(w, job, "reason", reply_text(is[11]), job->reason ? job->reason : "");
     compare_number(w, job, "cancel", is[12]->integer, job->cancelling);
+    compare_text(w, job, "limit", reply_text(is[13]), job->place == PLACE_WAITING ? model_limit_names[job->waits_for] : "");
 }
 
 static void compare_key(struct world *w, redisReply *const *is)

@@ -9,9 +9,11 @@
 const char *const model_queue_names[MODEL_QUEUES] = {"default", "mail", "slow"};
 const char *const model_type_names[MODEL_TYPES] = {"mail.send", "report", "rare-type"};
 
+const char *const model_limit_names[MODEL_LIMIT_NAMES] = {"", "mail", "smtp", "user:1", "user:2"};
+
 const char *place_name(enum place place)
 {
-    static const char *const names[PLACES] = {"none", "ready", "scheduled", "running", "done", "dead", "cancelled"};
+    static const char *const names[PLACES] = {"none", "ready", "waiting", "scheduled", "running", "done", "dead", "cancelled"};
 
     return names[place];
 }
@@ -74,10 +76,10 @@ static bool same_work(int type, uint32_t seed, uint32_t bytes, const struct wish
 
 bool wish_is(const struct wish *a, const struct wish *b)
 {
-    return same_work(a->type, a->payload_seed, a->payload_bytes, b) && a->queue == b->queue && a->priority == b->priority &&
-           a->max_attempts == b->max_attempts && a->due_ms == b->due_ms && a->delay_ms == b->delay_ms &&
-           a->expires_ms == b->expires_ms && a->timeout_ms == b->timeout_ms && a->nonce == b->nonce &&
-           strcmp(a->key, b->key) == 0;
+    return same_work(a->type, a->payload_seed, a->payload_bytes, b) && a->queue == b->queue && a->limit == b->limit &&
+           a->priority == b->priority && a->max_attempts == b->max_attempts && a->due_ms == b->due_ms &&
+           a->delay_ms == b->delay_ms && a->expires_ms == b->expires_ms && a->timeout_ms == b->timeout_ms &&
+           a->nonce == b->nonce && strcmp(a->key, b->key) == 0;
 }
 
 /* ---- idempotency keys ---- */
@@ -115,6 +117,8 @@ static void leave_worker(struct model_job *job)
     job->session = NULL;
     job->started_ms = 0;
     job->cancelling = false;
+    job->waits_for = 0;
+    memset(job->under, 0, sizeof job->under);
 }
 
 void model_to_ready(struct model_job *job)
@@ -180,7 +184,8 @@ static bool answer_by_key(struct model *model, struct model_org *org, const stru
 
 static int count_waiting(const struct model *model, const struct model_org *org)
 {
-    return model_count(model, org, PLACE_READY, -1) + model_count(model, org, PLACE_SCHEDULED, -1);
+    return model_count(model, org, PLACE_READY, -1) + model_count(model, org, PLACE_WAITING, -1) +
+           model_count(model, org, PLACE_SCHEDULED, -1);
 }
 
 static struct model_job *new_job(struct model *model, struct model_org *org, const char *id, const struct wish *wish)
@@ -233,7 +238,7 @@ void model_enqueue(struct model *model, int64_t now_ms, struct model_org *org, c
 
 static bool waits(const struct model_job *job)
 {
-    return job->place == PLACE_READY || job->place == PLACE_SCHEDULED;
+    return job->place == PLACE_READY || job->place == PLACE_WAITING || job->place == PLACE_SCHEDULED;
 }
 
 const char *model_cancel(struct model *model, int64_t now_ms, struct model_job *job)

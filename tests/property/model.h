@@ -22,6 +22,8 @@
 #define MODEL_KEYS_MAX     256
 #define MODEL_ANSWERS_MAX  64
 #define MODEL_SEEN_MAX     32
+#define MODEL_LIMITS       3        /* that can be defined */
+#define MODEL_LIMIT_NAMES  5        /* that a job can name: none, two for all organizations, two keys of the third */
 #define MODEL_SEEN_MS      86400000 /* how long a moved inbox entry is remembered */
 #define MODEL_GRACE_MS     15000    /* between a time-out and the hard deadline */
 #define MODEL_REST_MS      5000     /* how long a job of an unknown type rests */
@@ -31,7 +33,20 @@
 extern const char *const model_queue_names[MODEL_QUEUES];
 extern const char *const model_type_names[MODEL_TYPES];
 
-enum place { PLACE_NONE, PLACE_READY, PLACE_SCHEDULED, PLACE_RUNNING, PLACE_DONE, PLACE_DEAD, PLACE_CANCELLED, PLACES };
+/* "", "mail", "smtp", "user:1", "user:2" */
+extern const char *const model_limit_names[MODEL_LIMIT_NAMES];
+
+enum place {
+    PLACE_NONE,
+    PLACE_READY,
+    PLACE_WAITING,
+    PLACE_SCHEDULED,
+    PLACE_RUNNING,
+    PLACE_DONE,
+    PLACE_DEAD,
+    PLACE_CANCELLED,
+    PLACES
+};
 
 /* "none", "ready", ... */
 const char *place_name(enum place place);
@@ -66,7 +81,7 @@ struct model_session {
 
 /* What a producer asks for. */
 struct wish {
-    int queue, type, priority, max_attempts;          /* max_attempts 0: not said */
+    int queue, type, limit, priority, max_attempts;   /* limit: an index of the names; max_attempts 0: not said */
     int64_t due_ms, delay_ms, expires_ms, timeout_ms; /* 0: none */
     char key[MODEL_KEY_BYTES + 1];                    /* "": none */
     uint32_t nonce;
@@ -82,7 +97,9 @@ struct model_job {
     int64_t order; /* in ready, once it is there again */
     int attempt, deliveries, crashes, logged;
     const char *reason;
+    int waits_for; /* while it waits: the limit's name */
     /* while it is running */
+    bool under[MODEL_LIMIT_NAMES];
     struct model_session *session;
     unsigned char token[TOKEN_BYTES];
     int64_t started_ms;
@@ -105,6 +122,22 @@ struct model_seen {
     int64_t at_ms;
 };
 
+/* A limit as it was defined. */
+struct model_definition {
+    bool defined;
+    int64_t concurrency; /* 0: none */
+    double rate;         /* tokens in a second; 0: none */
+    int64_t burst;
+    int64_t slots, tokens; /* the lane's part; -1: all of it */
+    int64_t paused_ms;     /* until then */
+};
+
+/* What has been started under a limit: of all organizations together, or of one of them under a key. As in struct model_org. */
+struct model_bucket {
+    double full_us, full_soonest_us;
+    int64_t paused_ms;
+};
+
 struct model {
     struct model_org orgs[MODEL_ORGS_MAX];
     int org_count;
@@ -112,6 +145,8 @@ struct model {
     struct model_session sessions[MODEL_SESSIONS_MAX];
     struct model_key keys[MODEL_KEYS_MAX];
     struct model_seen seen[MODEL_SEEN_MAX];
+    struct model_definition limits[MODEL_LIMITS];
+    struct model_bucket buckets[MODEL_LIMIT_NAMES][MODEL_ORGS_MAX]; /* of all organizations: the first */
     bool paused, intake_stopped, queue_paused[MODEL_QUEUES];
 };
 
@@ -195,6 +230,7 @@ struct model_claim {
     bool quiet;
     bool queues[MODEL_QUEUES];
     int64_t timeout_ms[MODEL_TYPES]; /* 0: the worker does not know the type */
+    int limits[MODEL_TYPES];         /* of the handlers; 0: none */
     /* filled by model_claim_begin: what could be served when the call began */
     bool servable[MODEL_ORGS_MAX];
     int taken[MODEL_ORGS_MAX], taken_in_all, set_aside;
@@ -209,14 +245,38 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
 /* A job that a claim does not hand out though it is next: expired, or of a type that the worker does not know. */
 bool model_claim_sets_aside(const struct model_claim *claim, const struct model_job *job, int64_t now_ms);
 
-/* It was set aside: moves it. NULL, or what rule that breaks. */
-const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_ms, struct model_job *job);
+/* It was set aside: moves it. NULL, or what rule that breaks. One that waits has waits_for 0: the caller looks for which limit.
+ */
+const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job);
 
 /* Whether the claim was right to stop here: NULL, or the job that should have been handed out. */
 const struct model_job *model_claim_left(struct model *model, const struct model_claim *claim, int64_t now_us);
 
 /* True if `org` may start a job now: not paused, below its cap, with a token for sure. */
 bool model_org_can_start(const struct model *model, const struct model_org *org, int64_t now_us);
+
+/* ---- limits (model_limit.c) ---- */
+
+/* The limits that the job runs under if it is handed out by that claim: names, 0 for none. */
+void model_limits_of(const struct model *model, const struct model_claim *claim, const struct model_job *job, int ret_names[2]);
+
+/* Jobs of `org` that may start under the limit: the fewest and the most there may be; a huge number if it is not defined. */
+double model_room(const struct model *model, int name, const struct model_org *org, int64_t now_us);
+double model_room_most(const struct model *model, int name, const struct model_org *org, int64_t now_us);
+
+void model_enter_limit(struct model *model, int name, struct model_job *job, int64_t now_us);
+
+/* The definition of a limit, and what has been started under it: of all organizations; of `org` for one of a key. */
+struct model_definition *model_definition(struct model *model, int name);
+struct model_bucket *model_bucket(struct model *model, int name, const struct model_org *org);
+
+/* Tokens in a second, and burst, of this lane. */
+double model_rate(const struct model_definition *definition, bool keyed);
+int64_t model_burst(const struct model_definition *definition, bool keyed);
+bool model_is_keyed(int name);
+
+/* What comes from a clock that was set back may be forgotten. */
+void model_limits_clock_changed(struct model *model, int64_t now_us);
 
 /* Tokens of the rate limit; a huge number without one. */
 double model_tokens(const struct model_org *org, int64_t now_us);      /* the fewest there may be */

@@ -60,6 +60,7 @@ void model_clock_changed(struct model *model, int64_t now_us)
         if (org->rate > 0 && model_tokens_most(org, now_us) < -1 + TOLERANCE)
             org->full_soonest_us = 0;
     }
+    model_limits_clock_changed(model, now_us);
 }
 
 static bool below_cap(const struct model *model, const struct model_org *org)
@@ -89,6 +90,24 @@ bool model_claim_sets_aside(const struct model_claim *claim, const struct model_
     return claim->timeout_ms[job->wish.type] == 0 || (job->wish.expires_ms && job->wish.expires_ms <= now_ms);
 }
 
+/* The job's limits: the first that may have no room, 0 if all have. `ret_full`: one certainly has none. */
+static int full_limit(const struct model *model, const struct model_claim *claim, const struct model_job *job, int64_t now_us,
+                      bool *ret_full)
+{
+    int names[2], found = 0;
+
+    *ret_full = false;
+    model_limits_of(model, claim, job, names);
+    for (int i = 0; i < 2; i++) {
+        if (names[i] == 0)
+            continue;
+        *ret_full |= model_room_most(model, names[i], job->org, now_us) < 1 - TOLERANCE;
+        if (found == 0 && model_room(model, names[i], job->org, now_us) < 1 + TOLERANCE)
+            found = names[i];
+    }
+    return found;
+}
+
 /* The rules that hold for taking and for setting aside alike. */
 static const char *check_turn(struct model *model, const struct model_claim *claim, const struct model_job *job)
 {
@@ -103,31 +122,39 @@ static const char *check_turn(struct model *model, const struct model_claim *cla
     return NULL;
 }
 
-const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_ms, struct model_job *job)
+const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job)
 {
     const char *broken = check_turn(model, claim, job);
+    int64_t now_ms = now_us / 1000;
+    bool full;
 
     if (broken)
         return broken;
     claim->set_aside++;
     if (job->wish.expires_ms && job->wish.expires_ms <= now_ms)
         model_to_end(model, now_ms, job, PLACE_CANCELLED, "expired");
-    else
+    else if (claim->timeout_ms[job->wish.type] == 0)
         model_to_scheduled(job, now_ms + MODEL_REST_MS, true);
+    else if (full_limit(model, claim, job, now_us, &full))
+        job->place = PLACE_WAITING, job->score = job->order, job->waits_for = 0;
+    else
+        return "it could have been handed out";
     return NULL;
 }
 
 /* Those before `job` in its queue must have been set aside on the way to it. */
-static const char *pass_those_before(struct model *model, struct model_claim *claim, int64_t now_ms, const struct model_job *job)
+static const char *pass_those_before(struct model *model, struct model_claim *claim, int64_t now_us, const struct model_job *job)
 {
+    bool full;
+
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
         struct model_job *other = &model->jobs[i];
         if (other->place != PLACE_READY || other->org != job->org || other->wish.queue != job->wish.queue ||
             !model_before(other, job))
             continue;
-        if (!model_claim_sets_aside(claim, other, now_ms))
+        if (!model_claim_sets_aside(claim, other, now_us / 1000) && !full_limit(model, claim, other, now_us, &full))
             return "another job of its queue comes first";
-        const char *broken = model_claim_put_aside(model, claim, now_ms, other);
+        const char *broken = model_claim_put_aside(model, claim, now_us, other);
         if (broken)
             return broken;
     }
@@ -138,6 +165,8 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
 {
     int64_t now_ms = now_us / 1000;
     const char *broken = check_turn(model, claim, job);
+    int names[2];
+    bool full;
 
     if (!broken && model_claim_sets_aside(claim, job, now_ms))
         broken = "it has expired, or the worker does not know its type";
@@ -148,7 +177,10 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
     if (!broken && claim->quiet && claim->taken[job->org - model->orgs] > 0)
         broken = "its organization is not quiet any more";
     if (!broken)
-        broken = pass_those_before(model, claim, now_ms, job);
+        broken = pass_those_before(model, claim, now_us, job);
+    full_limit(model, claim, job, now_us, &full);
+    if (!broken && full)
+        broken = "a limit of it has no room";
     if (broken)
         return broken;
 
@@ -162,18 +194,25 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
     memcpy(job->token, claim->token, sizeof job->token);
     job->started_ms = now_ms;
     job->cancelling = false;
+    model_limits_of(model, claim, job, names);
+    for (int i = 0; i < 2; i++) {
+        if (names[i])
+            model_enter_limit(model, names[i], job, now_us);
+    }
     return NULL;
 }
 
 const struct model_job *model_claim_left(struct model *model, const struct model_claim *claim, int64_t now_us)
 {
+    bool full;
+
     if (claim->taken_in_all >= claim->want)
         return NULL;
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
         const struct model_job *job = &model->jobs[i];
         if (job->place != PLACE_READY || !claim->queues[job->wish.queue] || model->queue_paused[job->wish.queue])
             continue;
-        if (!model_org_can_start(model, job->org, now_us))
+        if (!model_org_can_start(model, job->org, now_us) || full_limit(model, claim, job, now_us, &full))
             continue;
         if (!claim->quiet || model_count(model, job->org, PLACE_RUNNING, -1) == 0)
             return job;

@@ -196,7 +196,7 @@ static void lose_place(struct world *w, struct model_job *job)
         complain(w, "the audit does not find a job that is nowhere");
     if (job->place == PLACE_READY && !has_state)
         job->order = now_ms(w);
-    if (job->place == PLACE_READY || job->place == PLACE_SCHEDULED)
+    if (job->place == PLACE_READY || job->place == PLACE_WAITING || job->place == PLACE_SCHEDULED)
         model_to_ready(job);
     else if (job->place != PLACE_RUNNING)
         job->score = now_ms(w);
@@ -214,10 +214,20 @@ static void double_place(struct world *w, struct model_job *job)
         complain(w, "the audit does not find a job that is in two places");
 }
 
+/* It runs under a limit that was cleared since: only its lease knows. */
+static bool is_under_undefined(const struct world *w, const struct model_job *job)
+{
+    bool found = false;
+
+    for (int name = 1; name < MODEL_LIMIT_NAMES; name++)
+        found |= job->under[name] && !model_definition(w->model, name)->defined;
+    return found;
+}
+
 /* It is running and nobody holds it: it is given back like that of a worker that died. */
 static void lose_lease(struct world *w, struct model_job *job)
 {
-    if (job->place != PLACE_RUNNING)
+    if (job->place != PLACE_RUNNING || is_under_undefined(w, job))
         return;
     lane_redis(w->f, "HDEL %s %s/%s", lane_key(w->f, "held:%s", job->session->id), job->org->name, job->id);
     if (strcmp(audit_jobs(w, job->org, job->id, true), "unheld") != 0)
@@ -238,9 +248,46 @@ static void lose_session(struct world *w, struct model_job *job)
     job->session->deadline_ms = now_ms(w);
 }
 
+static const char *full_name(struct world *w, const struct model_job *job, int name)
+{
+    return model_is_keyed(name) ? fixture_text(w->f, "%s@%s", model_limit_names[name], job->org->name) : model_limit_names[name];
+}
+
+/* It waits for a limit, and its organization is not in the line: all that wait there go back to their queue. */
+static void lose_line(struct world *w, struct model_job *lost)
+{
+    int name = lost->waits_for;
+
+    if (lost->place != PLACE_WAITING)
+        return;
+    lane_redis(w->f, "ZREM %s %s", lane_key(w->f, "line:%s", full_name(w, lost, name)), lost->org->name);
+    if (strcmp(audit_jobs(w, lost->org, lost->id, true), "line") != 0)
+        complain(w, "the audit does not find a job that stands in no line");
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        struct model_job *job = &w->model->jobs[i];
+        if (job->place == PLACE_WAITING && job->org == lost->org && job->waits_for == name)
+            model_to_ready(job);
+    }
+}
+
+/* It runs under limits that do not count it. */
+static void lose_limits(struct world *w, struct model_job *job)
+{
+    bool under = false;
+
+    for (int name = 1; name < MODEL_LIMIT_NAMES && job->place == PLACE_RUNNING; name++) {
+        if (job->under[name])
+            lane_redis(w->f, "ZREM %s %s/%s", lane_key(w->f, "limited:%s", full_name(w, job, name)), job->org->name, job->id);
+        under |= job->under[name];
+    }
+    if (under && strcmp(audit_jobs(w, job->org, job->id, true), "limit") != 0)
+        complain(w, "the audit does not find a job that its limits do not count");
+}
+
 void op_drift_of_jobs(struct world *w)
 {
-    static void (*const damages[])(struct world *, struct model_job *) = {lose_place, double_place, lose_lease, lose_session};
+    static void (*const damages[])(struct world *, struct model_job *) = {lose_place,   double_place, lose_lease,
+                                                                          lose_session, lose_line,    lose_limits};
     struct model_job *job = draw_job(w, draw_percent(w, 50) ? 1U << PLACE_RUNNING : ~0U);
     uint64_t damage = draw(w, sizeof damages / sizeof damages[0]);
 
@@ -252,6 +299,7 @@ void op_drift_of_jobs(struct world *w)
     go_to_latest(w);
     lane_use(w->f, w->at->lane);
     damages[damage](w, job);
+    see_let_go(w);
     note(w, "; audit:");
     audit_indexes(w, NULL, true);
     expect_clean(w);

@@ -13,7 +13,7 @@
 
 /* ---- arguments of a claim ---- */
 
-static void draw_types(struct world *w, int64_t timeout_ms[MODEL_TYPES])
+static void draw_types(struct world *w, int64_t timeout_ms[MODEL_TYPES], int limits[MODEL_TYPES])
 {
     bool same = draw_percent(w, 30);
 
@@ -22,6 +22,7 @@ static void draw_types(struct world *w, int64_t timeout_ms[MODEL_TYPES])
             timeout_ms[i] = timeout_ms[i - 1];
         else if (draw_percent(w, i == 2 ? 60 : 90))
             timeout_ms[i] = draw_between(w, 1000, 60000);
+        limits[i] = same && i > 0 ? limits[i - 1] : draw_percent(w, 15) ? (int)draw_between(w, 1, MODEL_LIMITS - 1) : 0;
     }
     if (timeout_ms[0] + timeout_ms[1] + timeout_ms[2] == 0)
         timeout_ms[0] = 1000;
@@ -39,7 +40,7 @@ struct model_claim draw_claim(struct world *w, struct model_session *session)
     claim.queues[draw(w, MODEL_QUEUES)] = true;
     for (int i = 0; i < MODEL_QUEUES; i++)
         claim.queues[i] |= draw_percent(w, 70);
-    draw_types(w, claim.timeout_ms);
+    draw_types(w, claim.timeout_ms, claim.limits);
     return claim;
 }
 
@@ -58,12 +59,22 @@ static void add_queues(struct world *w, struct args *args, const struct model_cl
     }
 }
 
+static void add_timeout(struct world *w, struct args *args, int64_t ms, int limit)
+{
+    if (limit)
+        args_text(args, "%" PRId64 " %s", ms, model_limit_names[limit]);
+    else
+        args_text(args, "%" PRId64, ms);
+    if (limit)
+        note(w, "(%s)", model_limit_names[limit]);
+}
+
 /* The types by name; or, where that says the same, '*' for all of them, or for all but the first. */
 static void add_types(struct world *w, struct args *args, const struct model_claim *claim)
 {
     const int64_t *ms = claim->timeout_ms;
-    bool any = ms[1] == ms[2] && ms[1] > 0;
-    int named = any ? (ms[0] != ms[1]) : MODEL_TYPES;
+    bool any = ms[1] == ms[2] && ms[1] > 0 && claim->limits[1] == claim->limits[2];
+    int named = any ? (ms[0] != ms[1] || claim->limits[0] != claim->limits[1]) : MODEL_TYPES;
 
     if (any && ms[0] == 0)
         any = false, named = MODEL_TYPES;
@@ -72,12 +83,12 @@ static void add_types(struct world *w, struct args *args, const struct model_cla
         if (ms[i] == 0)
             continue;
         args_text(args, "%s", model_type_names[i]);
-        args_text(args, "%" PRId64, ms[i]);
         note(w, " %s", model_type_names[i]);
+        add_timeout(w, args, ms[i], claim->limits[i]);
     }
     if (any) {
         args_text(args, "*");
-        args_text(args, "%" PRId64, ms[1]);
+        add_timeout(w, args, ms[1], claim->limits[1]);
     }
 }
 
@@ -124,11 +135,10 @@ static void find_set_aside(struct world *w, struct model_claim *claim, struct mo
             if (job->place == PLACE_READY && job->org == org && job->wish.queue == queue && (!head || model_before(job, head)))
                 head = job;
         }
-        if (!head || !model_claim_sets_aside(claim, head, now_ms(w)) ||
-            is_in_set(w, head->id, "org:%s:ready:%s", org->name, model_queue_names[queue]))
+        if (!head || is_in_set(w, head->id, "org:%s:ready:%s", org->name, model_queue_names[queue]))
             return;
         note(w, " (%s/%s aside)", org->name, head->id);
-        const char *broken = model_claim_put_aside(w->model, claim, now_ms(w), head);
+        const char *broken = model_claim_put_aside(w->model, claim, w->now_us, head);
         if (broken)
             complain(w, "a job of %s was set aside, but %s", org->name, broken);
     }
@@ -170,6 +180,7 @@ void check_claimed(struct world *w, struct model_claim *claim, const redisReply 
 {
     if (jobs->elements > (size_t)claim->want * 3)
         complain(w, "%zu jobs were handed out", jobs->elements / 3);
+    see_let_go(w);
     model_claim_begin(w->model, claim, w->now_us);
     for (size_t i = 0; i + 2 < jobs->elements; i += 3) {
         const char *name = reply_text(jobs->element[i]);
@@ -186,6 +197,7 @@ void check_claimed(struct world *w, struct model_claim *claim, const redisReply 
                 find_set_aside(w, claim, &w->model->orgs[i], queue);
         }
     }
+    see_waiting(w, claim);
     check_enough(w, claim);
 }
 

@@ -11,7 +11,7 @@
 #define LARGE_BYTES 40000
 #define KEYS        5 /* idempotency keys of an organization */
 
-#define WAITING (1U << PLACE_READY | 1U << PLACE_SCHEDULED)
+#define WAITING (1U << PLACE_READY | 1U << PLACE_WAITING | 1U << PLACE_SCHEDULED)
 #define LIVE    (WAITING | 1U << PLACE_RUNNING)
 #define ENDED   (1U << PLACE_DONE | 1U << PLACE_DEAD | 1U << PLACE_CANCELLED)
 
@@ -44,6 +44,8 @@ static struct wish draw_wish(struct world *w)
         wish.due_ms = now_ms(w) + draw_between(w, -5000, 20000);
     if (draw_percent(w, 25))
         wish.expires_ms = now_ms(w) + draw_between(w, -500, 20000);
+    if (draw_percent(w, 40))
+        wish.limit = (int)draw(w, MODEL_LIMIT_NAMES);
     if (draw_percent(w, 25))
         wish.timeout_ms = draw_between(w, 1, 60000);
     if (draw_percent(w, 25))
@@ -71,6 +73,7 @@ struct bytes wish_record(struct world *w, const struct wish *wish)
                                  .expires_ms = wish->expires_ms,
                                  .timeout_ms = wish->timeout_ms,
                                  .key = wish->key[0] ? wish->key : NULL,
+                                 .limit = wish->limit ? model_limit_names[wish->limit] : NULL,
                                  .payload = payload,
                                  .payload_bytes = wish->payload_bytes,
                              });
@@ -85,8 +88,8 @@ struct pair {
 
 static int count_live(const struct world *w)
 {
-    return model_count(w->model, NULL, PLACE_READY, -1) + model_count(w->model, NULL, PLACE_SCHEDULED, -1) +
-           model_count(w->model, NULL, PLACE_RUNNING, -1);
+    return model_count(w->model, NULL, PLACE_READY, -1) + model_count(w->model, NULL, PLACE_WAITING, -1) +
+           model_count(w->model, NULL, PLACE_SCHEDULED, -1) + model_count(w->model, NULL, PLACE_RUNNING, -1);
 }
 
 /* A new job; or a retry of one that is known, or another one under a known id. False: there is no room for new ones. */

@@ -203,6 +203,7 @@ void op_beat(struct world *w)
     expect_text(w, reply_element(reply, 0), "ok", "beat");
     if (!keep)
         end_overdue(w, session);
+    see_let_go(w);
     expect_number(w, reply_number(reply_element(reply, 2)), model_count_held(w->model, session), "number of leases held");
     check_cancelled(w, session, reply_element(reply, 3));
     check_orders(w, session, reply);
@@ -228,6 +229,7 @@ static int given_back(struct world *w, struct model_session *session, enum verdi
     }
     if (ended > limit || (held > 0 && ended == 0))
         complain(w, "%d of %d leases were given back in one step, the limit is %d", ended, held, limit);
+    see_let_go(w);
     *ret_left = held - ended;
     if (*ret_left == 0)
         *session = (struct model_session){0};

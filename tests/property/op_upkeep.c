@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LINES_LATER_MS 100 /* promote looks no sooner again at those who wait for limits */
+
 /* ---- clock ---- */
 
 /* A moment at which something may happen: a job is due, over its deadline, expired or forgotten, or a session is taken for dead.
@@ -137,11 +139,15 @@ void op_promote(struct world *w)
     if (moved > limit && moved > orgs)
         complain(w, "%d jobs of %d organizations were promoted, the limit is %d", moved, orgs, limit);
 
+    see_let_go(w);
+    const char *lines = lane_field(w->f, "clock", "lines_ms");
+    int64_t lines_ms = lines ? reply_number(lane_redis(w->f, "HGET %s lines_ms", lane_key(w->f, "clock"))) : 0;
+    lines_ms = lines && lines_ms < now_ms(w) + LINES_LATER_MS ? now_ms(w) + LINES_LATER_MS : lines_ms;
     int64_t next_ms = reply_number(reply_element(reply, 1)), first_ms = first_due_ms(w->model);
     if (!set_back)
         w->at->promoted_ms = now_ms(w);
     int64_t latest_ms = first_ms > w->at->promoted_ms ? first_ms : w->at->promoted_ms;
-    if (w->drifted)
+    if (w->drifted || (lines && next_ms == lines_ms && (first_ms == 0 || next_ms <= latest_ms)))
         return;
     if ((first_ms == 0) != (next_ms == 0) || next_ms < first_ms || (first_ms > 0 && next_ms > latest_ms))
         complain(w, "promote says that the next job is due at %" PRId64 ", it is at %" PRId64, next_ms, first_ms);
@@ -273,6 +279,7 @@ void op_purge(struct world *w)
         args_text(&args, "%d", limit);
         more = reply_number(ask(w, "purge", &args)) == 1;
         int gone = find_purged(w, org);
+        see_let_go(w);
         note(w, " %d", gone);
         if (gone > limit || (gone == 0) == more)
             complain(w, "purge removes %d jobs and says %s", gone, more ? "that there are more" : "that it is done");

@@ -34,6 +34,11 @@ void op_pause(struct world *w);
 void op_intake(struct world *w);
 void op_refused(struct world *w);
 
+/* limits beyond the organization (op_limit.c) */
+void op_limit(struct world *w);
+void see_let_go(struct world *w); /* after whatever may have made room */
+void see_waiting(struct world *w, const struct model_claim *claim);
+
 /* the audit, with and without something to mend (op_audit.c) */
 void op_audit(struct world *w);
 void op_drift_of_indexes(struct world *w);

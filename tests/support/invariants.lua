@@ -18,7 +18,7 @@
   I4  a running job has one entry in held:<session> of a session in `sessions`, whose deadline is its score in running, whose queue
       and key are the record's, and whose session is the one in its state; held has nothing else. An open session is in `sessions`; an
       ended one only while it still holds something
-  I5  each job is in one place: ready of its own queue, scheduled, running, done, dead, cancelled. Each member of these has a record, each
+  I5  each job is in one place: ready of its own queue, waiting, scheduled, running, done, dead, cancelled. Each member of these has a record, each
       record a place. Only never-claimed ready jobs may be without state. Done records, and only those, are without payload. Waiting jobs have
       neither session nor start, running ones both; exactly dead and cancelled ones have a reason; notes are known ones, and no done job has any; attempts kept <= 100; the score of a
       ready job is the order in its state
@@ -28,6 +28,9 @@
       waits or runs has no end
   I9  an organization with any key is in `orgs`; every ready set is in the organization's list of queues
   I10 `inboxes` has each organization with a private inbox, and only those have the streams inbox and rejected, and both of them
+  I11 who waits for a limit is in `waiting`, and in waiting:<that limit>, which its state names, at its order; its organization is in
+      that limit's line, and nobody else is; each line has a time in `lines`, and the first of these is in the clock
+  I12 limited:<limit> has the jobs whose leases name it, at their deadlines, and (caps) no more than the limit's concurrency
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
       and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
 
@@ -76,9 +79,10 @@ local KINDS = { -- key part, type, and whether the rest is a name
   { 'inbox_seen', 'zset' }, { 'inboxes', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' },
   { 'audit', 'stream' },
   { 'active', 'zset', true }, { 'quiet', 'zset', true }, { 'parked', 'zset', true }, { 'wake', 'zset', true },
+  { 'limit', 'hash', true }, { 'limits', 'zset' }, { 'limited', 'zset', true }, { 'line', 'zset', true }, { 'lines', 'zset' },
   { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
-local PARTS = { scheduled = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
+local PARTS = { scheduled = 'zset', waiting = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
                 logs = 'hash', unique = 'hash', unique_until = 'zset', inbox = 'stream', rejected = 'stream' }
 
 local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
@@ -88,12 +92,13 @@ local function note_key(key)
   local rest, kind = string.sub(key, #prefix + 1), call('TYPE', key).ok
   local org, part = string.match(rest, '^org:([^:]+):?(.*)$')
   if org then
-    orgs[org] = orgs[org] or { ready = {} }
-    local queue = string.match(part, '^ready:(.+)$')
-    local wanted = part == '' and 'hash' or PARTS[part] or (queue and 'zset') or (string.find(part, '^schedule:') and 'hash')
+    orgs[org] = orgs[org] or { ready = {}, limits = {} }
+    local queue, limit = string.match(part, '^ready:(.+)$'), string.match(part, '^waiting:(.+)$')
+    local wanted = part == '' and 'hash' or PARTS[part] or ((queue or limit) and 'zset') or (string.find(part, '^schedule:') and 'hash')
     if kind ~= wanted then violation('key %s is a %s', key, kind) end
     if queue then orgs[org].ready[queue] = true end
     if part == 'inbox' or part == 'rejected' then orgs[org][part] = true end
+    if limit then orgs[org].limits[limit] = true end
     return
   end
   for _, known in ipairs(KINDS) do
@@ -168,7 +173,24 @@ local function check_lease(org, id, score, state, record)
   holder.found = true
 end
 
-local NOTES = { checkpoint = 'string', progress = 'table' }
+local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string' }
+
+local in_line = {} -- limit -> org -> true: who must be there
+
+-- The limit that organization `org` knows as `name`.
+local function full_name(org, name)
+  return string.find(name, ':', 1, true) and name .. '@' .. org or name
+end
+
+local function check_waiting(org, id, score, state)
+  local limit = state and state[12] and state[12].limit
+  if not limit then return violation('I11 %s/%s waits for no limit', org, id) end
+  local full = full_name(org, limit)
+  in_line[full] = in_line[full] or {}
+  in_line[full][org] = true
+  local own = call('ZSCORE', prefix .. 'org:' .. org .. ':waiting:' .. limit, id)
+  if tonumber(own or -1) ~= score then violation('I11 %s/%s waits at %.0f, for %s at %s', org, id, score, limit, tostring(own)) end
+end
 
 local function check_state(name, place, score, state, record)
   if not state then
@@ -177,8 +199,9 @@ local function check_state(name, place, score, state, record)
   end
   if (place == 'running') ~= (state[8] ~= nil) then violation('I5 %s is %s, session %s', name, place, tostring(state[8])) end
   if (place == 'running') ~= (state[9] ~= nil) then violation('I5 %s is %s, started %s', name, place, tostring(state[9])) end
+  if (place == 'waiting') ~= (state[12] and state[12].limit and true or false) then violation('I11 %s is %s, its state names limit %s', name, place, tostring(state[12] and state[12].limit)) end
   if (place == 'dead' or place == 'cancelled') ~= (state[11] ~= nil) then violation('I5 %s is %s, reason %s', name, place, tostring(state[11])) end
-  if place == 'ready' and state[1] ~= score then violation('I5 %s: order %s, score %s', name, tostring(state[1]), tostring(score)) end
+  if (place == 'ready' or place == 'waiting') and state[1] ~= score then violation('I5 %s: order %s, score %s', name, tostring(state[1]), tostring(score)) end
   if (state[3] or 'default') ~= record.queue then violation('I5 %s: queue %s in the state, %s in the record', name, tostring(state[3]), record.queue) end
   if (state[4] or 0) ~= (record.options.priority or 0) then violation('I5 %s: priority %s in the state', name, tostring(state[4])) end
   if state[12] ~= nil and (place == 'done' or type(state[12]) ~= 'table' or not next(state[12])) then violation('I5 %s is %s, notes %s', name, place, tostring(state[12])) end
@@ -202,7 +225,7 @@ local function read_places(name, org)
     return members
   end
   for queue in pairs(org.ready) do org.ready[queue] = size(add('ready', 'ready:' .. queue, queue)) end
-  for _, place in ipairs({ 'scheduled', 'running', 'done', 'dead', 'cancelled' }) do org[place] = add(place, place) end
+  for _, place in ipairs({ 'waiting', 'scheduled', 'running', 'done', 'dead', 'cancelled' }) do org[place] = add(place, place) end
   return places
 end
 
@@ -224,8 +247,9 @@ local function check_jobs(name, org)
       if at.queue and at.queue ~= record.queue then violation('I5 %s of queue %s is in ready:%s', job, record.queue, at.queue) end
       if (at.place == 'done') ~= (record.length == 3) then violation('I5 %s is %s, its record has %d parts', job, at.place, record.length) end
       check_state(job, at.place, at.score, state, record)
+      if at.place == 'waiting' then check_waiting(name, id, at.score, state) end
       if at.place == 'running' then check_lease(name, id, at.score, state, record) end
-      if record.options.key and (at.place == 'ready' or at.place == 'scheduled' or at.place == 'running') then live[id] = record.options.key end
+      if record.options.key and (at.place == 'ready' or at.place == 'waiting' or at.place == 'scheduled' or at.place == 'running') then live[id] = record.options.key end
     end
   end
   return records, live
@@ -330,6 +354,55 @@ end
 for name in pairs(inboxes) do
   if not orgs[name] then violation('I10 inboxes has %s, which has no keys', name) end
 end
+
+-- ---- Limits ----
+
+local function check_limits()
+  local lines, first = zset(prefix .. 'lines'), nil
+  for _, at in pairs(lines) do
+    if not first or at < first then first = at end
+  end
+  if tonumber(clock.lines_ms) ~= first then violation('I11 lines_ms is %s, the first of lines is %s', tostring(clock.lines_ms), tostring(first)) end
+  for full, waiting in pairs(in_line) do
+    if not lines[full] then violation('I11 there is a line for %s, and no time to look at it', full) end
+    local line = zset(prefix .. 'line:' .. full)
+    for org in pairs(waiting) do if not line[org] then violation('I11 %s waits for %s and is not in its line', org, full) end end
+  end
+  for full in pairs(lane_keys.line) do
+    for org in pairs(zset(prefix .. 'line:' .. full)) do
+      if not (in_line[full] and in_line[full][org]) then violation('I11 %s is in the line of %s and does not wait for it', org, full) end
+    end
+  end
+  for name, org in pairs(orgs) do
+    for limit in pairs(org.limits) do
+      for id in pairs(zset(prefix .. 'org:' .. name .. ':waiting:' .. limit)) do
+        if not org.waiting[id] then violation('I11 %s/%s waits for %s and is not in waiting', name, id, limit) end
+      end
+    end
+  end
+  local under = {}
+  for name, holder in pairs(held) do
+    for full in string.gmatch(holder.lease[8] or '', '%S+') do
+      under[full] = under[full] or {}
+      under[full][name] = holder.lease[3]
+    end
+  end
+  for full in pairs(lane_keys.limited) do under[full] = under[full] or {} end
+  for full, leases in pairs(under) do
+    local running = zset(prefix .. 'limited:' .. full)
+    for job, deadline in pairs(leases) do
+      if running[job] ~= deadline then violation('I12 %s runs under %s until %.0f, limited says %s', job, full, deadline, tostring(running[job])) end
+    end
+    for job in pairs(running) do if not leases[job] then violation('I12 limited:%s has %s, which does not run under it', full, job) end end
+    local definition = hash(prefix .. 'limit:' .. string.match(full, '^[^:]+'))
+    local most = tonumber(definition.concurrency)
+    if check_caps and most and size(running) > most then violation('I12 %d jobs run under %s, the limit is %d', size(running), full, most) end
+  end
+  for name in pairs(zset(prefix .. 'limits')) do
+    if not lane_keys.limit[name] then violation('limit %s is registered and has no definition', name) end
+  end
+end
+check_limits()
 
 -- ---- The lane ----
 

@@ -174,7 +174,7 @@ struct bytes lane_record(struct fixture *f, const struct lane_record *record)
     static const struct lane_record plain;
     const struct lane_record *r = record ? record : &plain;
     int options = !!r->queue + !!r->priority + !!r->due_ms + !!r->delay_ms + !!r->expires_ms + !!r->timeout_ms +
-                  !!r->max_attempts + !!r->key;
+                  !!r->max_attempts + !!r->key + !!r->limit;
     size_t payload_bytes = r->payload ? r->payload_bytes : strlen("payload");
     msgpack_sbuffer buffer;
     msgpack_packer out;
@@ -196,6 +196,7 @@ struct bytes lane_record(struct fixture *f, const struct lane_record *record)
     pack_int_option(&out, "timeout_ms", r->timeout_ms);
     pack_int_option(&out, "max_attempts", r->max_attempts);
     pack_text_option(&out, "key", r->key);
+    pack_text_option(&out, "limit", r->limit);
     msgpack_pack_str(&out, payload_bytes);
     msgpack_pack_str_body(&out, r->payload ? r->payload : "payload", payload_bytes);
 
@@ -243,8 +244,11 @@ static void add_pairs(struct args *args, const char *list, const char *second)
 
     while ((word = strsep(&rest, " "))) {
         char *colon = second ? NULL : strchr(word, ':');
+        char *limit = colon ? strchr(colon, '@') : NULL;
         if (colon)
             *colon = '\0';
+        if (limit)
+            *limit = ' ';
         args_text(&pairs, "%s", word);
         args_text(&pairs, "%s", colon ? colon + 1 : second ? second : "60000");
     }

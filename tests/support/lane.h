@@ -151,7 +151,7 @@ struct lane_record {
     int priority;
     int64_t due_ms, delay_ms, expires_ms, timeout_ms;
     int max_attempts;
-    const char *key;
+    const char *key, *limit;
     const void *payload; /* NULL: "payload" */
     size_t payload_bytes;
 };
@@ -182,7 +182,7 @@ struct lane_claim {
     bool want_none; /* want 0 */
     bool quiet;
     const char *queues; /* "default"; "mail default" are two */
-    const char *types;  /* "*:60000"; "mail:5000 web:100" are two with their time-outs */
+    const char *types;  /* "*:60000"; "mail:5000 web:100@smtp" are two with their time-outs, one with a limit */
     const char *floor;  /* of all queues; "0" */
     const char *token;  /* LANE_TOKEN_BYTES bytes; NULL: a new one */
 };

@@ -31,7 +31,7 @@ const char *lane_field(struct fixture *f, const char *hash, const char *field)
 
 const char *lane_place(struct fixture *f, const char *org, const char *id)
 {
-    static const char *const sets[] = {"scheduled", "running", "done", "dead", "cancelled"};
+    static const char *const sets[] = {"waiting", "scheduled", "running", "done", "dead", "cancelled"};
     const redisReply *ready = lane_redis(f, "KEYS %s", lane_key(f, "org:%s:ready:*", org));
     struct buffer found = {0};
 

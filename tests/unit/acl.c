@@ -85,7 +85,7 @@ static void assert_same(const struct commands *table, const struct commands *lib
 
 static void a_worker_needs_what_its_functions_call(void **state)
 {
-    static const char *const roots[] = {"open", "beat", "close", "claim", "finish", NULL};
+    static const char *const roots[] = {"open", "beat", "close", "claim", "finish", "limit_pause", NULL};
     const struct commands table = table_of(ACL_WORKER), library = reached(roots);
 
     (void)state;
@@ -95,8 +95,9 @@ static void a_worker_needs_what_its_functions_call(void **state)
 
 static void a_scheduler_needs_what_its_functions_call(void **state)
 {
-    static const char *const roots[] = {"open", "beat",  "close",      "lead",   "watch", "recover", "promote",
-                                        "trim", "audit", "audit_jobs", "intake", "inbox", "setup",   NULL};
+    static const char *const roots[] = {"open",    "beat",      "close",       "lead",       "watch",      "recover",
+                                        "promote", "trim",      "audit",       "audit_jobs", "intake",     "inbox",
+                                        "setup",   "limit_set", "limit_clear", "limit_look", "limit_part", NULL};
     const struct commands table = table_of(ACL_SCHEDULER), library = reached(roots);
 
     (void)state;
