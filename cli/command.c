@@ -34,6 +34,7 @@ const struct command *const command_tables[] = {
     worker_commands,
     audit_commands,
     event_commands,
+    doctor_commands,
     config_commands,
     stats_commands,
     completion_commands,

@@ -93,6 +93,7 @@ extern const struct command
     worker_commands[],
     audit_commands[],
     event_commands[],
+    doctor_commands[],
     config_commands[],
     completion_commands[],
     man_commands[],

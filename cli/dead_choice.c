@@ -114,7 +114,8 @@ int dead_choose(struct cli *cli, struct dead_choice *ret, struct error *err)
         .filter = {.type = config_string(cli->config, "cli.job.type"), .error = config_string(cli->config, "cli.find.error")},
         .group = config_string(cli->config, "cli.dead.group"),
     };
-    if (ret->group[0] && (strlen(ret->group) != ERROR_GROUP_BYTES - 1 || strspn(ret->group, "0123456789abcdef") != ERROR_GROUP_BYTES - 1))
+    if (ret->group[0] &&
+        (strlen(ret->group) != ERROR_GROUP_BYTES - 1 || strspn(ret->group, "0123456789abcdef") != ERROR_GROUP_BYTES - 1))
         return cli_usage(cli, err, "group \"%.40s\" must be one that dead groups has named: 12 hexadecimal digits", ret->group);
     return choose_given(ret, err);
 }

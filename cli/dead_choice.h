@@ -6,10 +6,10 @@
 #include "cli/orgs.h"
 
 /* Of the jobs of organizations, only those. */
-#define SETTINGS_DEAD_CHOICE                                                                                      \
-    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "of organizations: jobs of one type"),                  \
-        FLAG_TEXT("cli.find.", "error", "TEXT", FETCH_FILTER_BYTES_MAX,                                           \
-                  "of organizations: jobs with TEXT in the error or result of an attempt"),                       \
+#define SETTINGS_DEAD_CHOICE                                                                                          \
+    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "of organizations: jobs of one type"),                      \
+        FLAG_TEXT("cli.find.", "error", "TEXT", FETCH_FILTER_BYTES_MAX,                                               \
+                  "of organizations: jobs with TEXT in the error or result of an attempt"),                           \
         FLAG_TEXT("cli.dead.", "group", "GROUP", 12, "of organizations: jobs of one group, as dead groups names it"), \
         FLAG_BOOL("cli.dead.", "all-orgs", 0, "of all organizations")
 

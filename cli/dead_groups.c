@@ -123,9 +123,9 @@ static int walk_orgs(struct walk *walk, const struct names *orgs, bool resumes, 
 /* ---- telling ---- */
 
 static const struct column group_columns[] = {
-    {"GROUP", "group", COLUMN_TEXT},      {"JOBS", "jobs", COLUMN_NUMBER},    {"ORGS", "organizations", COLUMN_NUMBER},
-    {"TYPE", "type", COLUMN_TEXT},        {"FIRST", "first_ms", COLUMN_SINCE}, {"LAST", "last_ms", COLUMN_SINCE},
-    {"SAMPLE", "sample", COLUMN_TEXT},    {"ERROR", "error", COLUMN_CUT},     {0},
+    {"GROUP", "group", COLUMN_TEXT},   {"JOBS", "jobs", COLUMN_NUMBER},     {"ORGS", "organizations", COLUMN_NUMBER},
+    {"TYPE", "type", COLUMN_TEXT},     {"FIRST", "first_ms", COLUMN_SINCE}, {"LAST", "last_ms", COLUMN_SINCE},
+    {"SAMPLE", "sample", COLUMN_TEXT}, {"ERROR", "error", COLUMN_CUT},      {0},
 };
 
 static json_t *group_to_json(const struct group *group)
@@ -216,16 +216,14 @@ static int dead_groups(struct cli *cli, struct error *err)
 }
 
 static const struct config_setting group_settings[] = {
-    SETTINGS_CLI,
-    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"),
-    SETTINGS_FIND,
-    SETTINGS_PAGING("50"),
+    SETTINGS_CLI, FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"), SETTINGS_FIND, SETTINGS_PAGING("50"),
     {0},
 };
 
 const struct command dead_group_commands[] = {
     {"dead groups", "[ORG]...", "Group dead jobs by type and error, the largest group first", group_settings, 0, -1, dead_groups,
-     "Errors that differ only in numbers, hexadecimal words, UUIDs, quoted texts, paths and URLs are one. The name of a group is the\n"
+     "Errors that differ only in numbers, hexadecimal words, UUIDs, quoted texts, paths and URLs are one. The name of a group is "
+     "the\n"
      "same for the same type and error, so that it can be redriven.\n"
      "\n"
      "    rota dead groups --since 1d\n"

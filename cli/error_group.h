@@ -6,7 +6,7 @@
 
 #include "common/buffer.h"
 
-#define ERROR_GROUP_BYTES     13  /* of an id, with the NUL */
+#define ERROR_GROUP_BYTES      13 /* of an id, with the NUL */
 #define ERROR_NORMAL_BYTES_MAX 200
 
 /* Appends `error` in its general form, at most ERROR_NORMAL_BYTES_MAX bytes on one line. */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cli/text.h"
-#include "common/buffer.h"
 #include "common/units.h"
 
 #define ERROR_SHOWN_BYTES 200
@@ -19,21 +18,6 @@ struct finding {
     char name[JOB_NAME_BYTES_MAX + 1]; /* of the job */
 };
 
-/* Copies `text` as a plain line, as much as has room. */
-static void copy_plain(char *ret, size_t size, const char *text)
-{
-    struct buffer plain = {0};
-    size_t length;
-
-    text_add_plain(&plain, text, strlen(text));
-    length = plain.length < size ? plain.length : size - 1;
-    while (length > 0 && !text_is_utf8(plain.data, length)) /* no half character at the end */
-        length--;
-    memcpy(ret, plain.data ? plain.data : "", length);
-    ret[length] = '\0';
-    buffer_clear(&plain);
-}
-
 __attribute__((format(printf, 3, 4))) static struct reason *add(struct finding *finding, const char *code, const char *fmt, ...)
 {
     struct reasons *reasons = finding->reasons;
@@ -45,7 +29,7 @@ __attribute__((format(printf, 3, 4))) static struct reason *add(struct finding *
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    copy_plain(reason->text, sizeof reason->text, text);
+    text_copy_plain(reason->text, sizeof reason->text, text);
     return reason;
 }
 

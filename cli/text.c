@@ -69,6 +69,20 @@ void text_add_plain(struct buffer *out, const char *bytes, size_t length)
     }
 }
 
+void text_copy_plain(char *ret, size_t size, const char *text)
+{
+    struct buffer plain = {0};
+    size_t length;
+
+    text_add_plain(&plain, text, strlen(text));
+    length = plain.length < size ? plain.length : size - 1;
+    while (length > 0 && !text_is_utf8(plain.data, length))
+        length--;
+    memcpy(ret, plain.data ? plain.data : "", length);
+    ret[length] = '\0';
+    buffer_clear(&plain);
+}
+
 static bool is_combining(uint32_t character)
 {
     return (character >= 0x300 && character <= 0x36f) || (character >= 0x1ab0 && character <= 0x1aff) ||

@@ -13,5 +13,8 @@ bool text_is_utf8(const char *bytes, size_t length);
  * those that turn the direction of text) \u202e, every byte that is not UTF-8 \xff. A backslash stays one. */
 void text_add_plain(struct buffer *out, const char *bytes, size_t length);
 
+/* The same into `ret` of `size` bytes, as much as has room, with no half character at the end. */
+void text_copy_plain(char *ret, size_t size, const char *text);
+
 /* Columns that plain text takes: one for each character, none for a combining one. */
 size_t text_width(const char *text);

@@ -106,13 +106,13 @@ static void a_paced_redrive_takes_its_time_and_can_be_interrupted(void **state)
     make_dead(pool, "acme", "a", 12, "mail", "no route");
     ROTA_MUST(pool, EX_USAGE, "dead", "redrive", "acme", "--rate", "fast", "--yes");
     begun_ms = clock_mono_ms();
-    assert_has(ROTA_MUST(pool, 0, "dead", "redrive", "acme/a0000", "acme/a0001", "acme/a0002", "--rate", "10/s").err, "redriven 3");
+    assert_has(ROTA_MUST(pool, 0, "dead", "redrive", "acme/a0000", "acme/a0001", "acme/a0002", "--rate", "10/s").err,
+               "redriven 3");
     assert_true(clock_mono_ms() - begun_ms >= 200);
 
     rota = process_start(&(struct process_options){
         .program = "rota",
-        .arguments =
-            (const char *const[]){"dead", "redrive", "acme", "--rate", "10/s", "--yes", "--redis", pool->url, NULL},
+        .arguments = (const char *const[]){"dead", "redrive", "acme", "--rate", "10/s", "--yes", "--redis", pool->url, NULL},
         .log = pool_path(pool, "redrive.log")});
     WAIT_UNTIL(pool_count(pool, "acme", "dead") <= 7);
     process_signal(rota, SIGINT);
