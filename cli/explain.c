@@ -92,6 +92,7 @@ static void on_facts(const struct reply *reply, void *ctx)
         {"running", &facts->running},
         {"max_running", &facts->max_running},
         {"token_ms", &facts->token_ms},
+        {"rests", &facts->rests},
         {"before", &facts->before},
         {"active", &facts->active},
         {"limit_rank", &facts->limit_rank},

@@ -237,28 +237,30 @@ static void find_schedule(struct finding *finding)
     const struct reason_facts *facts = finding->facts;
     const struct job *job = &facts->job;
     const struct attempt *last = job_last_attempt(job);
-    char due[MOMENT_BYTES];
+    char due[MOMENT_BYTES], times[40] = "";
     struct reason *reason;
 
     moment(finding, job->score, due);
     if (job->score <= facts->now_ms) {
         hint(add(finding, "overdue", "it is due since %s, and the leading scheduler has not made it ready yet", due),
              "usually within milliseconds; with very many due jobs of one organization it takes turns with others");
-    } else if (!keeps_order(job) && is_failure(last)) {
+    } else if (facts->rests == 0 && !keeps_order(job) && is_failure(last)) {
         reason = add(finding, "backoff", "it waits until %s before attempt %d: attempt %d %s%s%.*s", due, job->state.attempt + 1,
                      last->number, strcmp(last->outcome, "timed_out") == 0 ? "timed out" : last->outcome,
                      last->report.error ? ": " : "", ERROR_SHOWN_BYTES, last->report.error ? last->report.error : "");
         hint(reason, "try it at once: rota job run-now %s", finding->name);
-    } else if (!keeps_order(job)) {
+    } else if (facts->rests == 0 && !keeps_order(job)) {
         hint(add(finding, "delayed", "it is scheduled until %s: its producer, or somebody since, gave it that time", due),
              "run it at once: rota job run-now %s", finding->name);
-    } else if (last && strcmp(last->outcome, "released") == 0 && facts->workers.knowing > 0) {
+    } else if (facts->rests == 0 && last && strcmp(last->outcome, "released") == 0) {
         hint(add(finding, "released", "its worker handed it back until %s: its handler asked for a later time, or cannot run",
                  due),
              "why: the worker's log, and rota job show %s; at once: rota job run-now %s", finding->name, finding->name);
     } else {
-        hint(add(finding, "resting", "it rests until %s: a worker of queue %s was asked that does not know type %s", due,
-                 facts->queue, job->record.type),
+        if (facts->rests > 1)
+            snprintf(times, sizeof times, ", %" PRId64 " times by now", facts->rests);
+        hint(add(finding, "resting", "it rests until %s: a worker of queue %s was asked that does not know type %s%s", due,
+                 facts->queue, job->record.type, times),
              "a worker that knows it takes it then; at once: rota job run-now %s", finding->name);
     }
     find_leader(finding, "nothing that is due becomes ready");

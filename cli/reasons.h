@@ -40,6 +40,7 @@ struct reason_facts {
     /* Of a job that waits. */
     struct reason_pause all, of_queue, of_org;
     int64_t rank, ready, running, max_running;
+    int64_t rests; /* so many times in a row a worker that was asked did not know its type; 0 also where nobody has counted */
     char rate[32]; /* jobs a second; "" for no limit */
     int64_t token_ms;
     int64_t before, active;          /* before: -1 where its organization is not in line */

@@ -178,8 +178,10 @@ static void a_scheduled_job_says_why_it_is(void **state)
     assert_first(&facts, "resting", "it rests until", "a worker that knows it");
     facts.job.state.attempts = &released;
     assert_codes(&facts, "released");
+    facts.rests = 3; /* since then */
     facts.workers.knowing = 0;
     assert_codes(&facts, "resting no_worker_for_type");
+    assert_first(&facts, "resting", "that does not know type mail, 3 times by now", "run-now");
 }
 
 static void without_a_leader_nothing_becomes_ready(void **state)
