@@ -70,7 +70,7 @@ static const char *hint_of(const struct command *command, int status, char ret[H
     case EX_NOINPUT:
         snprintf(ret, HINT_BYTES, "rota %.*s list", noun_bytes, name);
         return command_find(ret + strlen("rota ")) ? ret : NULL;
-    case EX_UNAVAILABLE: return "--redis URL or ROTA_REDIS_URL, if it is elsewhere";
+    case EX_UNAVAILABLE: return "rota doctor; or --redis URL (ROTA_REDIS_URL), if it is elsewhere";
     case EX_NOPERM: return "a user with the rights of docs/PROTOCOL.md, section 14";
     case EX_CONFIG: return "rota setup, which checks the server and says what to change";
     case EX_TEMPFAIL: return "the same again, later";

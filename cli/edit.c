@@ -169,8 +169,10 @@ static int change_headers(struct edit *edit, struct error *err)
 static int check_names(struct cli *cli, struct error *err)
 {
     const char *type = config_string(cli->config, "cli.edit.type"), *queue = config_string(cli->config, "cli.edit.queue");
-    const char *id = config_string(cli->config, "cli.edit.id");
+    const char *id = config_string(cli->config, "cli.edit.id"), *limit = config_string(cli->config, "cli.edit.limit");
 
+    if (limit[0] && limit_check(limit, err) < 0)
+        return cli_misused(cli, err);
     if ((type[0] && type_check(type, err) < 0) || (queue[0] && name_check(queue, "queue", err) < 0))
         return cli_misused(cli, err);
     if (id[0] && !job_id_is_choosable(id, strlen(id)))
@@ -210,6 +212,8 @@ static int change(struct edit *edit, struct error *err)
         set_text(edit, record->type, sizeof record->type, config_string(config, "cli.edit.type"));
     if (was_given(edit->cli, "cli.edit.queue"))
         set_text(edit, record->queue, sizeof record->queue, config_string(config, "cli.edit.queue"));
+    if (was_given(edit->cli, "cli.edit.limit"))
+        set_text(edit, record->limit, sizeof record->limit, config_string(config, "cli.edit.limit"));
     if (was_given(edit->cli, "cli.edit.priority"))
         set_number(edit, &priority, config_integer(config, "cli.edit.priority"));
     if (was_given(edit->cli, "cli.edit.max-attempts"))
@@ -336,6 +340,7 @@ static const struct config_setting edit_settings[] = {
     FLAG_TEXT("cli.edit.", "payload", "FILE", 4096, "the new payload; - is stdin"),
     FLAG_TEXT("cli.edit.", "type", "TYPE", 256, "another type"),
     FLAG_TEXT("cli.edit.", "queue", "QUEUE", 256, "another queue"),
+    FLAG_TEXT("cli.edit.", "limit", "NAME[:KEY]", 256, "another limit that it runs under; \"\" for none"),
     FLAG_NUMBER("cli.edit.", "priority", NULL, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, "another priority, -100..100"),
     FLAG_NUMBER("cli.edit.", "max-attempts", NULL, 1, 1000, "tries until it is dead"),
     FLAG_DURATION("cli.edit.", "timeout", NULL, 1, 1LL << 36, "how long a try may take"),

@@ -181,6 +181,34 @@ static void flags_of_64_kilobytes_are_refused(void **state)
     assert_string_equal(digest(pool), before);
 }
 
+/* Whatever the command is: what it does not know it refuses at once, says what is near, and in JSON as an object. */
+static void every_command_refuses_what_it_does_not_know(void **state)
+{
+    struct pool *pool = *state;
+    const char *help = ROTA_MUST(pool, 0, "--help").out, *before = digest(pool);
+    unsigned commands = 0;
+
+    for (const char *at = strstr(help, "\n  rota "); at; at = strstr(at + 1, "\n  rota ")) {
+        char noun[32] = "", verb[32] = "";
+        struct ran ran;
+        if (sscanf(at, " rota %31s %31s", noun, verb) < 1)
+            continue;
+        if (verb[0] < 'a' || verb[0] > 'z' || strchr(verb, '|')) /* its first argument, or the help */
+            verb[0] = '\0';
+        ran = ROTA(pool, noun, verb[0] ? verb : "--jsn", "--jsn");
+        assert_int_equal(ran.status, EX_USAGE);
+        assert_plain(ran.err);
+        assert_has(ran.err, "did you mean \"--json\"?");
+        ran = ROTA(pool, noun, verb[0] ? verb : "--json", "--json", "--frobnicate");
+        assert_int_equal(ran.status, EX_USAGE);
+        assert_has(ran.err, "{\"error\":{\"code\":\"usage\",\"message\":\"");
+        assert_has(ran.err, "\"hint\":\"rota ");
+        commands++;
+    }
+    assert_true(commands > 30);
+    assert_string_equal(digest(pool), before);
+}
+
 /* A file of one good and one bad line: not even the good one is taken. */
 static void one_bad_line_refuses_the_file(void **state)
 {
@@ -212,9 +240,13 @@ static void one_bad_line_refuses_the_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(names_that_are_none_are_refused),     TEST(numbers_that_are_none_or_too_large_are_refused),
-        TEST(payloads_over_the_limit_are_refused), TEST(wrong_addresses_are_refused),
-        TEST(flags_of_64_kilobytes_are_refused),   TEST(one_bad_line_refuses_the_file),
+        TEST(names_that_are_none_are_refused),
+        TEST(numbers_that_are_none_or_too_large_are_refused),
+        TEST(payloads_over_the_limit_are_refused),
+        TEST(wrong_addresses_are_refused),
+        TEST(every_command_refuses_what_it_does_not_know),
+        TEST(flags_of_64_kilobytes_are_refused),
+        TEST(one_bad_line_refuses_the_file),
     };
     return cmocka_run_group_tests_name("cli_hostile", tests, NULL, NULL);
 }

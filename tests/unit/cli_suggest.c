@@ -92,6 +92,31 @@ static void every_command_is_in_the_table_once_and_in_good_order(void **state)
         }
 }
 
+static bool has_setting(const struct command *command, const char *key)
+{
+    for (const struct config_setting *setting = command->settings; setting->key; setting++)
+        if (strcmp(setting->key, key) == 0)
+            return true;
+    return false;
+}
+
+static void every_list_comes_in_pages(void **state)
+{
+    unsigned lists = 0;
+
+    (void)state;
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++) {
+            const char *verb = strchr(command->name, ' ');
+            if (!verb || strcmp(verb, " list") != 0)
+                continue;
+            lists++;
+            if (!has_setting(command, "cli.limit") || !has_setting(command, "cli.cursor"))
+                fail_msg("rota %s has no --limit, or no --cursor: paging.h", command->name);
+        }
+    assert_true(lists >= 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +125,7 @@ int main(void)
         cmocka_unit_test(flags_and_their_words_are_offered),
         cmocka_unit_test(what_only_redis_knows_is_named),
         cmocka_unit_test(behind_two_dashes_there_are_no_flags),
+        cmocka_unit_test(every_list_comes_in_pages),
         cmocka_unit_test(every_command_is_in_the_table_once_and_in_good_order),
     };
     return UNIT_RUN(tests);
