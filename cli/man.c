@@ -12,10 +12,18 @@
 #include "cli/process.h"
 #include "common/memory.h"
 #include "common/nearest.h"
+#include "rota-handler.h"
+#include "rota-keys.h"
 
 /* Pages that other programs of ours make of their own tables. */
 static const char *const programs[] = {"rota-scheduler", "rota-worker"};
 #define PROGRAMS (sizeof programs / sizeof *programs)
+
+/* Pages that are made of docs/. */
+static const struct {
+    const char *name, *text;
+} documents[] = {{"rota-handler", rota_handler}, {"rota-keys", rota_keys}};
+#define DOCUMENTS (sizeof documents / sizeof *documents)
 
 /* Copies what the program beside us prints with --help=man. */
 static int print_program(const char *program, FILE *file, struct error *err)
@@ -45,11 +53,13 @@ static int refuse_unknown(struct cli *cli, const char *page, struct error *err)
     }
     for (size_t i = 0; i < PROGRAMS; i++)
         nearest_offer(&nearest, programs[i]);
+    for (size_t i = 0; i < DOCUMENTS; i++)
+        nearest_offer(&nearest, documents[i].name);
     cli_hint(cli, "rota man, which names them all");
     return cli_fail(cli, err, EX_NOINPUT, "there is no page \"%.60s\"%s", page, nearest_hint(&nearest, hint));
 }
 
-/* "job", "rota-job". "rota-worker" is the program, "worker" the commands. */
+/* "job", "rota-job". "rota-worker" is the program, "worker" the commands; so with "rota-handler", the page. */
 static int print_page(struct cli *cli, const char *page, FILE *file, struct error *err)
 {
     char name[80];
@@ -57,6 +67,9 @@ static int print_page(struct cli *cli, const char *page, FILE *file, struct erro
     for (size_t i = 0; i < PROGRAMS; i++)
         if (strcmp(page, programs[i]) == 0)
             return print_program(page, file, err);
+    for (size_t i = 0; i < DOCUMENTS; i++)
+        if (strcmp(page, documents[i].name) == 0)
+            return fputs(documents[i].text, file) < 0 ? error_set(err, ERR_IO, "%s cannot be written", page) : 0;
     snprintf(name, sizeof name, "%s%.60s", strncmp(page, "rota", 4) == 0 ? "" : "rota-", page);
     return manual_print(name, file) ? 0 : refuse_unknown(cli, page, err);
 }
@@ -82,10 +95,10 @@ static int write_page(struct cli *cli, const char *directory, const char *page, 
     FILE *file = mkdir(folder, 0777) == 0 || errno == EEXIST ? fopen(path, "we") : NULL;
     int rc = file ? 0 : cli_fail(cli, err, EX_CANTCREAT, "%s: %s", path, strerror(errno));
 
-    if (file && section == 8)
-        rc = print_program(page, file, err);
-    else if (file)
+    if (file && section == 1)
         manual_print(page, file);
+    else if (file)
+        rc = print_page(cli, page, file, err);
     if (file && fclose(file) != 0 && rc == 0)
         rc = cli_fail(cli, err, EX_IOERR, "%s: %s", path, strerror(errno));
     free(folder);
@@ -104,6 +117,8 @@ static int write_pages(struct cli *cli, const char *directory, struct error *err
     }
     for (size_t i = 0; i < PROGRAMS && rc == 0; i++)
         rc = write_page(cli, directory, programs[i], 8, err);
+    for (size_t i = 0; i < DOCUMENTS && rc == 0; i++)
+        rc = write_page(cli, directory, documents[i].name, 7, err);
     return rc;
 }
 
@@ -139,12 +154,12 @@ static const struct config_setting man_settings[] = {
     SETTINGS_CLI,
     FLAG_BOOL("cli.man.", "source", 0, "the source, in mdoc(7), also on a terminal"),
     FLAG_BOOL("cli.man.", "markdown", 0, "the reference of all commands as markdown"),
-    FLAG_TEXT("cli.man.", "to", "DIR", 4096, "write all pages there, into man1 and man8"),
+    FLAG_TEXT("cli.man.", "to", "DIR", 4096, "write all pages there, into man1, man7 and man8"),
     {0},
 };
 
 const struct command man_commands[] = {
     {"man", "[PAGE]", "Show a page of the manual", man_settings, 0, 1, man_command,
-     "Pages: rota, rota-<first word of a command> (or just that word), rota-worker, rota-scheduler."},
+     "Pages: rota, rota-<first word of a command> (or just that word), rota-worker, rota-scheduler, rota-handler, rota-keys."},
     {0},
 };

@@ -138,7 +138,7 @@ static void print_pages(FILE *file)
     qsort(sorted, count, sizeof *sorted, compare);
     for (size_t i = 0; i < count; i++)
         fprintf(file, ".Xr rota\\-%s 1 ,\n", sorted[i]);
-    fputs(".Xr rota\\-scheduler 8 ,\n.Xr rota\\-worker 8\n", file);
+    fputs(".Xr rota\\-handler 7 ,\n.Xr rota\\-keys 7 ,\n.Xr rota\\-scheduler 8 ,\n.Xr rota\\-worker 8\n", file);
 }
 
 static void print_main(FILE *file)

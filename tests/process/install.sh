@@ -29,8 +29,8 @@ expected=$(printf './%s\n' bin/rota bin/rota-scheduler bin/rota-worker share/bas
 for word in $("$bin/rota" __complete -- '' | cut -f 1 | grep -vx help); do
   [ -f "$share/man/man1/rota-$word.1" ] || fail "there is no rota-$word.1"
 done
-for page in rota-worker rota-scheduler; do
-  [ -f "$share/man/man8/$page.8" ] || fail "there is no $page.8"
+for page in man8/rota-worker.8 man8/rota-scheduler.8 man7/rota-handler.7 man7/rota-keys.7; do
+  [ -f "$share/man/$page" ] || fail "there is no $page"
 done
 
 version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
@@ -42,7 +42,7 @@ for page in "$share"/man/man*/*; do
   if command -v mandoc >/dev/null; then
     mandoc -T lint -W warning "$page" >"$dir/lint" 2>&1 || fail "$(cat "$dir/lint")"
   elif command -v groff >/dev/null; then
-    groff -z -ww -mandoc "$page" >"$dir/lint" 2>&1 || fail "groff does not read $page"
+    groff -k -Tutf8 -z -ww -mandoc "$page" >"$dir/lint" 2>&1 || fail "groff does not read $page"
     [ ! -s "$dir/lint" ] || fail "$page: $(cat "$dir/lint")"
   else
     echo "SKIPPED: neither mandoc nor groff is installed"
