@@ -156,7 +156,7 @@ local function check_limited(lane, org, job, lease, mend)
     local key, name = lane.prefix .. 'limited:' .. full, org.name .. '/' .. job.id
     if not call('ZSCORE', key, name) then
       wrong = true
-      if mend then call('ZADD', key, int_text(lease[DEADLINE_MS]), name) end
+      if mend then call('ZADD', key, int_text(lease[LEASE_STARTED_MS]), name) end
     end
   end
   return wrong

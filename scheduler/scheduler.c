@@ -15,6 +15,7 @@
 #include "common/notify.h"
 #include "common/session.h"
 #include "scheduler/inbox.h"
+#include "scheduler/limits.h"
 #include "scheduler/promotion.h"
 #include "scheduler/recovery.h"
 #include "scheduler/upkeep.h"
@@ -33,9 +34,10 @@ struct scheduler {
     struct redis *redis, *listen_redis, *inbox_redis, *private_redis; /* all but the first block */
     struct session *session;
     struct recovery *recovery;   /* a follower's watches the leader only */
-    struct promotion *promotion; /* these four while leading */
+    struct promotion *promotion; /* these while leading */
     struct inbox *inbox, *private_inboxes;
     struct upkeep *upkeep;
+    struct limits *limits;
     uint32_t lanes;
     bool checking, asking, listening, standing_down, intake_stopped, started;
     int64_t epoch;
@@ -123,6 +125,7 @@ static void take_lead(struct scheduler *scheduler, int64_t epoch)
     scheduler->inbox = inbox_new(&duty, scheduler->inbox_redis);
     scheduler->private_inboxes = inbox_new_private(&duty, scheduler->private_redis);
     scheduler->upkeep = upkeep_new(&duty);
+    scheduler->limits = limits_new(&duty);
     show_lead(scheduler);
     tell_status(scheduler);
 }
@@ -255,11 +258,13 @@ static void end_all(struct scheduler *scheduler)
     inbox_free(scheduler->inbox);
     inbox_free(scheduler->private_inboxes);
     upkeep_free(scheduler->upkeep);
+    limits_free(scheduler->limits);
     scheduler->session = NULL;
     scheduler->recovery = NULL;
     scheduler->promotion = NULL;
     scheduler->inbox = scheduler->private_inboxes = NULL;
     scheduler->upkeep = NULL;
+    scheduler->limits = NULL;
     scheduler->checking = scheduler->asking = scheduler->listening = scheduler->standing_down = false;
 }
 
@@ -492,11 +497,11 @@ void scheduler_dump(const struct scheduler *scheduler)
              scheduler->session ? session_id(scheduler->session) : "",
              leads(scheduler) ? session_id(scheduler->session) : scheduler->leader, (long long)scheduler->epoch, scheduler->lanes,
              scheduler->intake_stopped);
-    log_info("dump: duties", "recovery=%s promotion=%d inbox=%d upkeep=%d",
+    log_info("dump: duties", "recovery=%s promotion=%d inbox=%d upkeep=%d limits=%d",
              !scheduler->recovery ? "none"
              : leads(scheduler)   ? "all sessions"
                                   : "the leader",
-             scheduler->promotion != NULL, scheduler->inbox != NULL, scheduler->upkeep != NULL);
+             scheduler->promotion != NULL, scheduler->inbox != NULL, scheduler->upkeep != NULL, scheduler->limits != NULL);
     if (scheduler->redis)
         log_info("dump: redis", "address=%s up=%d waiting=%u listen_up=%d inbox_up=%d", redis_address(scheduler->redis),
                  redis_is_up(scheduler->redis), redis_pending(scheduler->redis), redis_is_up(scheduler->listen_redis),

@@ -11,7 +11,7 @@
                               tokens: this lane's part of concurrency and burst. Of each, its state: tat_us (GCRA),
                               paused_ms (until then), paused_by; of NAME:KEY@ORG this expires when it says nothing any more
   rota:{k}:limits             zset NAME -> ms of the last change: those that are defined
-  rota:{k}:limited:<limit>    zset org/job -> hard deadline: what runs under it
+  rota:{k}:limited:<limit>    zset org/job -> ms of its claim: what runs under it
   rota:{k}:line:<limit>       zset org -> turn: who waits for it; the lowest is next
   rota:{k}:lines              zset <limit> -> ms: when to look at its line again. The lowest is `lines_ms` in the clock
   ...:org:<org>:waiting       zset job -> order: jobs that wait for a limit; notes in its state say for which
@@ -130,10 +130,10 @@ function full_limit(lane, list)
 end
 
 -- A job that is claimed now runs under the limits. Calls: 1 for each.
-function enter_limits(lane, list, name, deadline)
+function enter_limits(lane, list, name)
   for i = 1, #list do
     local limit = list[i]
-    call('ZADD', limit.running_key, deadline, name)
+    call('ZADD', limit.running_key, lane.now_text, name)
     if limit.running then limit.running = limit.running + 1 end
     if limit.period_us then
       limit.tat_us = max(limit.tat_us, lane.now_us) + limit.period_us

@@ -117,7 +117,7 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, limits and limits.text)
   local name, jobs, n = org.name .. '/' .. id, claim.jobs, 3 * claim.taken
   call('ZADD', org_key(org, 'running'), deadline, id)
-  if limits then enter_limits(lane, limits, name, deadline) end
+  if limits then enter_limits(lane, limits, name) end
   call('HSET', claim.session.held, name, lease)
   call('HSET', state_key, id, state)
   call('ZREM', ready, id)
@@ -181,7 +181,7 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
         lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, text)
         plain_timeout_ms, plain_limits = plain and timeout_ms, text
       end
-      if limits then enter_limits(lane, limits, name, deadline) end
+      if limits then enter_limits(lane, limits, name) end
       running[words + 1], running[words + 2] = deadline, id
       held[words + 1], held[words + 2] = name, lease
       kept[words + 1], kept[words + 2] = id, state

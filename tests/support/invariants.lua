@@ -30,7 +30,7 @@
   I10 `inboxes` has each organization with a private inbox, and only those have the streams inbox and rejected, and both of them
   I11 who waits for a limit is in `waiting`, and in waiting:<that limit>, which its state names, at its order; its organization is in
       that limit's line, and nobody else is; each line has a time in `lines`, and the first of these is in the clock
-  I12 limited:<limit> has the jobs whose leases name it, at their deadlines, and (caps) no more than the limit's concurrency
+  I12 limited:<limit> has the jobs whose leases name it, at the ms of their claims, and (caps) no more than the limit's concurrency
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
       and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
 
@@ -384,14 +384,14 @@ local function check_limits()
   for name, holder in pairs(held) do
     for full in string.gmatch(holder.lease[8] or '', '%S+') do
       under[full] = under[full] or {}
-      under[full][name] = holder.lease[3]
+      under[full][name] = holder.lease[2]
     end
   end
   for full in pairs(lane_keys.limited) do under[full] = under[full] or {} end
   for full, leases in pairs(under) do
     local running = zset(prefix .. 'limited:' .. full)
-    for job, deadline in pairs(leases) do
-      if running[job] ~= deadline then violation('I12 %s runs under %s until %.0f, limited says %s', job, full, deadline, tostring(running[job])) end
+    for job, started_ms in pairs(leases) do
+      if running[job] ~= started_ms then violation('I12 %s runs under %s since %.0f, limited says %s', job, full, started_ms, tostring(running[job])) end
     end
     for job in pairs(running) do if not leases[job] then violation('I12 limited:%s has %s, which does not run under it', full, job) end end
     local definition = hash(prefix .. 'limit:' .. string.match(full, '^[^:]+'))
