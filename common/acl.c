@@ -15,6 +15,7 @@ const struct acl_command acl_commands[] = {
     {{"DEL", KEY}, BOTH_CALL},
     {{"EXISTS", KEY}, BOTH_CALL},
     {{"EXISTS", "rota:inbox"}, .scheduler_sends = true},
+    {{"EXPIRE", KEY, "1"}, .worker_calls = true},
     {{"EXPIRE", "rota:worker:w", "1"}, BOTH_SEND},
     {{"EXPIRE", KEY, "1"}, BOTH_CALL},
     {{"HDEL", KEY, "f"}, BOTH_CALL},

@@ -7,13 +7,14 @@
         5 q         int 1..16, queues, then q pairs: queue, floor (lowest V among the lanes that have work; '0')
         .. t        int 1..64, types, then t pairs: type or '*', time-out ms of its handler (a job's own wins)
   Returns {'ok', now_ms, V, active, next_ms, {}, {name, record, state, ...}} - V (text) and organizations left in active, of the
-          first queue; the ms at which the next rate-limited one comes back, in any of them (0: none); then the jobs: org/id,
-          record, new state. Records and states together have at most 1 MiB, but for the first job
+          first queue, one more if jobs of the types named still rest there; the ms at which the next rate-limited one comes back,
+          in any of them (0: none); then the jobs: org/id, record, new state. Records and states together have at most 1 MiB, but for the first job
           {'lost'}: the session is over; nothing was claimed
   Calls <= 25 + 11 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 22 for
         each of at most 32 organizations per queue that come back from parked (10 more for each further queue of it); limits: 14
         for each job that has some, 10 for each of at most 8 lines, 30 for each of at most 16 organizations that get jobs back
-        (12 more for each further queue of it) ]]
+        (12 more for each further queue of it); where jobs rest: 1 per queue and visit, 2 for each type set aside (<= 64) or woken
+        (<= 4 per queue), 25 for each of at most 8 organizations woken ]]
 
 local function claim(keys, args)
   local lane, wanted = open_lane(keys), claim_args(args)

@@ -27,7 +27,7 @@ local function claim_args(args)
   end
   return {
     id = id, token = token, want = want, quiet = args[4] == '1', queues = queues, floors = floors, types = types, limits = limits, session = false,
-    jobs = new_list(3 * want), taken = 0, bytes = 0, rests = 0, full = false, first = false, last_lease = false,
+    jobs = new_list(3 * want), taken = 0, bytes = 0, rests = 0, woken = 0, woken_orgs = 0, full = false, first = false, last_lease = false,
   }, at
 end
 

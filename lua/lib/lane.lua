@@ -147,14 +147,15 @@ local function has_word(list, word)
 end
 
 -- The fair-queueing state of a queue in this lane: v (virtual time, in tag units), picks and entries (counters of organizations
--- picked, and of those that came without debt), paused, dirty (to be saved), parked (false: nobody is there). Calls: 1, once.
+-- picked, and of those that came without debt), paused, dirty (to be saved), parked (false: nobody is there), resting_text, resting
+-- (lib/rest.lua), rested (some have begun to rest), may_wake (others are left that the claim may wake). Calls: 1, once.
 local function virtual_time(lane, queue)
   local state = lane.virtual[queue]
   if not state then
-    local found = call('HMGET', lane.clock, 'v:' .. queue, 'picks:' .. queue, 'entries:' .. queue, 'paused:' .. queue)
+    local found = call('HMGET', lane.clock, 'v:' .. queue, 'picks:' .. queue, 'entries:' .. queue, 'paused:' .. queue, 'resting:' .. queue)
     state = {
       v = tonumber(found[1] or 0), picks = tonumber(found[2] or 0), entries = tonumber(found[3] or 0), paused = found[4], dirty = false,
-      parked = nil,
+      parked = nil, resting_text = found[5], resting = nil, rested = false, may_wake = false,
     }
     lane.virtual[queue] = state
   end

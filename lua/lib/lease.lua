@@ -12,7 +12,6 @@
 
 local TOKEN, LEASE_STARTED_MS, DEADLINE_MS, CHARGED_MS, LEASE_QUEUE, CANCEL, LEASE_KEY = 1, 2, 3, 4, 5, 6, 7
 local TOKEN_BYTES = 16
-local ESTIMATE_WEIGHT = 0.1 -- of one new duration in the moving average
 
 local function pack_lease(l)
   if l[LEASE_LIMITS] then return '\152' .. cmsgpack.pack(l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8]) end
@@ -39,6 +38,12 @@ local function settle(lane, org, queue, delta_ms)
   end
 end
 
+local SUCCESS = { done = true, discard = true }
+local new_batch, worker_ms_max, after_all_ends, end_leases -- what other files use: the rest is local to this block, because Lua allows 200 names
+do
+
+local ESTIMATE_WEIGHT = 0.1 -- of one new duration in the moving average
+
 -- Moves the estimate of a job's duration towards `mean_ms`, as `jobs` single steps would.
 local function learn_duration(org, queue, mean_ms, jobs)
   local name = 'est:' .. queue
@@ -58,14 +63,12 @@ end
 --   lost                its worker died: counts a crash, uses no attempt, keeps its order
 local OUTCOMES = { done = 'done', discard = 'discarded', retry = 'failed', timeout = 'timed_out', crash = 'crashed', dead = 'failed', release = 'released', lost = 'lost' }
 
-local SUCCESS = { done = true, discard = true }
-
-local function new_batch(lease, verdict, delay_ms, limit)
+function new_batch(lease, verdict, delay_ms, limit)
   return { lease = lease, verdict = verdict, delay_ms = delay_ms or 0, limit = limit or 1, ids = {}, reports = {}, run_ms = 0 }
 end
 
 -- The worker-ms that one job may have taken: the time since its claim.
-local function worker_ms_max(lane, lease)
+function worker_ms_max(lane, lease)
   return max(lane.now_ms - lease[LEASE_STARTED_MS] + 1, COST_MS_MIN)
 end
 
@@ -120,7 +123,7 @@ local function route_batch(moves, lane, batch, keep)
 end
 
 -- Sees to it that what was just put into ended sets will be trimmed. Calls: <= 15.
-local function after_all_ends(lane, org, moves)
+function after_all_ends(lane, org, moves)
   local keep_ms, keep_most, add = setting(org, 'keep_done_ms'), setting(org, 'keep_done_max'), moves.add
   if add.done then after_ends(lane, org, 'done', keep_most, keep_ms) end
   if add.cancelled then after_ends(lane, org, 'cancelled', keep_most, keep_ms) end
@@ -151,7 +154,7 @@ end
 
 -- Ends leases of one organization, in batches: the only way out of `running`. Each job is in `running`, and its field in `held` is
 -- deleted by the caller afterwards. Calls: <= 41, 2 for each batch, 12 for each further queue.
-local function end_leases(lane, org, batches)
+function end_leases(lane, org, batches)
   local moves, keep = new_moves(org), setting(org, 'keep_done_ms') > 0 and setting(org, 'keep_done_max') > 0
   local ended = 0
   for _, batch in ipairs(batches) do route_batch(moves, lane, batch, keep) end
@@ -167,6 +170,8 @@ local function end_leases(lane, org, batches)
   if moves.due then reindex_due(lane, org) end
   place_after(lane, org, moves.queues, ended)
   if moves.died then note_event(lane, 'dead', org.name, some_of(moves.died), table.concat(moves.died.reasons, ' ')) end
+end
+
 end
 
 -- The batches that a call ends, by organization.

@@ -35,6 +35,7 @@ end
 -- To scheduled, until `due_ms`. `keep_order`: it rests, and takes its old place in the queue afterwards.
 local function move_to_scheduled(moves, id, state, due_ms, keep_order)
   if not keep_order then
+    if state[NOTES] then set_note(state, 'rests', nil) end
     state[ENQUEUED_MS] = enqueued_ms(state)
     state[ORDER] = due_ms - (state[PRIORITY] or 0) * PRIORITY_MS
   end
@@ -48,7 +49,10 @@ end
 -- To dead or cancelled, with the reason and all of its record.
 local function move_to_end(moves, set, lane, id, state, reason)
   state[SESSION], state[STARTED_MS], state[REASON] = nil, nil, reason
-  if state[NOTES] then set_note(state, 'limit', nil) end
+  if state[NOTES] then
+    set_note(state, 'limit', nil)
+    set_note(state, 'rests', nil)
+  end
   move_to(moves, set, lane.now_text, id)
   set_state(moves, id, state)
 end

@@ -16,6 +16,7 @@
    12 notes        map | nil  rare facts, each under its name; nil if there is none, and when the job is done:
                      checkpoint str, at most 16 KiB: what its handler wants to find at the next attempt
                      progress   [percent, text of at most 256 bytes, ms when it was told], of the latest attempt
+                     rests      int: so many times in a row it was next, and the worker did not know its type (lib/rest.lua)
                      limit      str: the one that it waits for ]]
 
 local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON, NOTES = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12

@@ -15,7 +15,6 @@ local VALVE_PICKS = 16
 local VISITS_EXTRA = 16
 local RESTS_MAX = 64 -- jobs set aside in one call
 local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside; where it is for a limit, RESTS_MAX
-local REST_MS = 5000
 local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
 local PARKED_MAX = 32
 
@@ -68,7 +67,7 @@ local function set_aside(lane, moves, claim, queue_entry, record, state_text, op
   elseif limit then
     wait_for(moves, id, state, limit)
   else
-    move_to_scheduled(moves, id, state, lane.now_ms + REST_MS, true)
+    rest_job(lane, moves, id, state, record)
   end
 end
 
@@ -79,6 +78,7 @@ local function claimed_state(lane, claim, order, state_text, options)
     return '\156' .. cmsgpack.pack(tonumber(order)) .. claim.first
   end
   local state = state_text and cmsgpack.unpack(state_text) or new_state(tonumber(order), options)
+  if state[NOTES] then set_note(state, 'rests', nil) end
   state[DELIVERIES], state[SESSION], state[STARTED_MS] = state[DELIVERIES] + 1, claim.session.id, lane.now_ms
   if state[NOTES] then set_note(state, 'progress', nil) end
   return pack_state(state)
@@ -206,6 +206,7 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
     after_all_ends(lane, org, moves)
     if moves.lines then join_lines(lane, moves) end
     if moves.due then reindex_due(lane, org) end
+    if moves.resting then note_resting(lane, moves) end
   end
   if left > 0 then call('ZREMRANGEBYRANK', ready, '0', left == 1 and '0' or left - 1) end
   return words / 2, left
@@ -264,6 +265,7 @@ function take_jobs(lane, claim)
       local floor_v = claim.floors[queue]
       if floor_v and floor_v > state.v then state.v, state.dirty = floor_v, true end
       unpark(lane, queue)
+      wake_resting(lane, queue, claim)
       while claim.taken < claim.want and visits < visits_max and claim.rests < RESTS_MAX and not claim.full do
         visits = visits + 1
         local name, tag = pick(lane, queue, claim.quiet)
@@ -283,8 +285,11 @@ function after_take(lane, claim)
   if lane.lines_changed then save_limits(lane) end
   next_ms = lane.lines_ms
   for _, queue in ipairs(claim.queues) do
-    local left = call('ZCARD', lane.prefix .. 'active:' .. queue)
-    if left == 0 then
+    local left, state = call('ZCARD', lane.prefix .. 'active:' .. queue), virtual_time(lane, queue)
+    if state.may_wake then left = left + 1 end
+    if left == 0 and state.rested then
+      wake(lane, queue, 1, 1) -- perhaps another worker knows the type of what has begun to rest
+    elseif left == 0 then
       call('DEL', lane.prefix .. 'wake:' .. queue, lane.prefix .. 'wake:' .. queue .. ':quiet')
     elseif (claim.taken > 0 or claim.rests > 0) and not lane.paused and not virtual_time(lane, queue).paused then
       wake(lane, queue, 2, left)

@@ -116,6 +116,30 @@ static void claim_stays_in_bounds(void **state)
     assert_calls(f, "claim of unknown types", 25 + 16 * 11 + 48 * 32 + 2 * 15 * 11);
 }
 
+static void rests_stay_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    f->check_each = false;
+    lane_open(f, "w1", 60000);
+    for (unsigned n = 0; n < 8; n++) {
+        make_heavy(f, lane_org(f, n), 1);
+        for (int i = 0; i < 8; i++)
+            lane_enqueue(f, lane_org(f, n), fixture_text(f, "type%d", i),
+                         &(struct lane_record){.type = fixture_text(f, "type%u-%d", n, i)});
+    }
+    lane_calls(f);
+    long long most = 0, bound = 25 + 11 + 48 * 33 + 64 * 2;
+    for (int i = 0; i < 8; i++) {
+        lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .types = "strange:1"});
+        long long calls = lane_calls(f);
+        most = calls > most ? calls : most;
+    }
+    assert_in_range(most, 64 * 2, bound);
+    assert_int_equal(lane_count(f, "org:acme:ready:default"), 0);
+    lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32});
+    assert_calls(f, "claim that wakes", 25 + 11 + 48 * 32 + 2 * 15 * 11 + 1 + 4 * 2 + 8 * 25);
+}
+
 static void unparking_stays_in_bounds(void **state)
 {
     struct fixture *f = *state;
@@ -364,13 +388,21 @@ static void audits_stay_in_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hot_paths_do_not_grow_unnoticed),  cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
-        cmocka_unit_test(enqueue_and_inbox_stay_in_bounds), cmocka_unit_test(claim_stays_in_bounds),
-        cmocka_unit_test(unparking_stays_in_bounds),        cmocka_unit_test(limits_stay_in_bounds),
-        cmocka_unit_test(finish_stays_in_bounds),           cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
-        cmocka_unit_test(sessions_stay_in_bounds),          cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
-        cmocka_unit_test(control_stays_in_bounds),          cmocka_unit_test(settings_and_views_stay_in_bounds),
-        cmocka_unit_test(upkeep_stays_in_bounds),           cmocka_unit_test(audits_stay_in_bounds),
+        cmocka_unit_test(hot_paths_do_not_grow_unnoticed),
+        cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
+        cmocka_unit_test(enqueue_and_inbox_stay_in_bounds),
+        cmocka_unit_test(claim_stays_in_bounds),
+        cmocka_unit_test(rests_stay_in_bounds),
+        cmocka_unit_test(unparking_stays_in_bounds),
+        cmocka_unit_test(limits_stay_in_bounds),
+        cmocka_unit_test(finish_stays_in_bounds),
+        cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
+        cmocka_unit_test(sessions_stay_in_bounds),
+        cmocka_unit_test(giving_back_64_jobs_of_16_queues_stays_in_bounds),
+        cmocka_unit_test(control_stays_in_bounds),
+        cmocka_unit_test(settings_and_views_stay_in_bounds),
+        cmocka_unit_test(upkeep_stays_in_bounds),
+        cmocka_unit_test(audits_stay_in_bounds),
     };
 
     return RUN_IN_LANES("calls", tests);

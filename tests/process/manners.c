@@ -294,6 +294,34 @@ static void all_workers_are_told_at_once(void **state)
         assert_int_equal(process_wait(workers[i], PROCESS_MS_MAX), 0);
 }
 
+/* ---- types that nobody knows ---- */
+
+static void a_job_runs_soon_after_a_worker_that_knows_its_type_has_come(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--on", pool_logging(pool, "plain", "true"), NULL);
+    pool_push_many(pool, "acme", "strange", 20, "strange", "");
+    pool_push(pool, "acme", "plain", "plain", "");
+    pool_wait_place(pool, "acme", "plain", "done"); /* they are not in its way */
+    WAIT_UNTIL(pool_count(pool, "acme", "scheduled") == 20);
+
+    int64_t come_mono_ms = clock_mono_ms();
+    pool_worker(pool, "--slots", "2", "--on", pool_logging(pool, "strange", "true"), NULL);
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 21);
+
+    assert_true(awake_ms_since(come_mono_ms) < 4000); /* not even the first rest was over */
+    for (unsigned i = 0; i < 20; i++) {
+        const struct job *job = pool_job(pool, "acme", pool_text(pool, "strange%04u", i));
+        assert_int_equal(job->state.attempt, 1);
+        assert_int_equal(job->state.deliveries, 1);
+    }
+    pool_push(pool, "acme", "another", "strange", ""); /* whoever meets it first: the one that knows it hears of it */
+    come_mono_ms = clock_mono_ms();
+    pool_wait_place(pool, "acme", "another", "done");
+    assert_true(awake_ms_since(come_mono_ms) < 4000);
+}
+
 /* ---- the log ---- */
 
 static void the_log_file_is_opened_again(void **state)
@@ -608,6 +636,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_worker_stops_when_somebody_far_away_says_so, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(orders_to_nobody_are_refused, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(all_workers_are_told_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_job_runs_soon_after_a_worker_that_knows_its_type_has_come, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(the_log_file_is_opened_again, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_log_file_that_cannot_be_opened_is_refused_at_start, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(hup_reads_the_level_of_the_log_again, pool_setup, pool_teardown),

@@ -141,6 +141,8 @@ make_jobs() {
   wait_for '^done$' place acme "$entry"
   wait_for '^entry$' redis-cli XRANGE rota:rejected - +
   wait_for '^entry$' redis-cli XRANGE 'rota:{0}:org:hooli:rejected' - +
+  enqueue acme strange-1 strange >/dev/null
+  wait_for '^scheduled$' place acme strange-1 # it rests
   enqueue acme slow-1 slow '\x81\xa5limit\xa4smtp' >/dev/null
   wait_for '^running$' place acme slow-1 # the only slot is taken from here on
   enqueue acme limited-1 limited '\x81\xa5limit\xa4smtp' >/dev/null
@@ -161,7 +163,7 @@ make_jobs() {
 # shellcheck disable=SC2016 # backticks of Markdown
 documented_keys() {
   sed -n '/^<!-- keys:/,/^Fields of/p' "$page" | sed -nE 's/^\| `(rota:[^`]*)` \| ([a-z]+).*/\2 \1/p' | while read -r type key; do
-    regex=$(sed -E 's/\{k\}/\\{[0-9]+\\}/; s/<(queue|org)>/[a-z0-9_-]+/g; s/<(limit|name)>/[A-Za-z0-9_.:@-]+/; s/<session>/[a-z0-9]+/' <<<"$key")
+    regex=$(sed -E 's/\{k\}/\\{[0-9]+\\}/; s/<(queue|org)>/[a-z0-9_-]+/g; s/<type>/[A-Za-z0-9._-]+/; s/<(limit|name)>/[A-Za-z0-9_.:@-]+/; s/<session>/[a-z0-9]+/' <<<"$key")
     printf '%s ^%s$ %s\n' "$type" "$regex" "$key"
   done
 }

@@ -9,7 +9,7 @@
 #include "common/buffer.h"
 
 #define SIZES         12
-#define JOB_WORDS     14
+#define JOB_WORDS     15
 #define KEY_WORDS     4
 #define SESSION_WORDS 5
 
@@ -116,6 +116,7 @@ static void compare_job(struct world *w, redisReply *const *is)
     compare_text(w, job, "reason", reply_text(is[11]), job->reason ? job->reason : "");
     compare_number(w, job, "cancel", is[12]->integer, job->cancelling);
     compare_text(w, job, "limit", reply_text(is[13]), job->place == PLACE_WAITING ? model_limit_names[job->waits_for] : "");
+    compare_number(w, job, "rests", is[14]->integer, job->rests);
 }
 
 static void compare_key(struct world *w, redisReply *const *is)

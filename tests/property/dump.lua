@@ -7,7 +7,7 @@
     sizes     for each organization: registered 0|1, ready in default, mail, slow, scheduled, running, done, dead, cancelled, waiting, records,
               private inbox listed 0|1
     tags      for each organization, in default, mail, slow: its start tag in active, or ''; and last V of each queue
-    jobs      org, id, place, queue, score, attempt, deliveries, crashes, session, started_ms, attempts kept, reason, cancel 0|1, limit that it waits for
+    jobs      org, id, place, queue, score, attempt, deliveries, crashes, session, started_ms, attempts kept, reason, cancel 0|1, limit that it waits for, rests
     keys      org, key, owner, until ms or 0
     sessions  for each session: open 0|1, listed 0|1, beat, deadline ms, held ]]
 
@@ -29,7 +29,7 @@ local function add_jobs(org, place, set, queue)
       local lease = redis.call('HGET', prefix .. 'held:' .. s[8], org .. '/' .. flat[i])
       if lease then cancel = cmsgpack.unpack(lease)[6] end
     end
-    for _, value in ipairs({ org, flat[i], place, s[3] or 'default', text(tonumber(flat[i + 1])), s[5], s[6], s[7], s[8] or '', text(s[9]), #s[10], s[11] or '', cancel, s[12] and s[12].limit or '' }) do
+    for _, value in ipairs({ org, flat[i], place, s[3] or 'default', text(tonumber(flat[i + 1])), s[5], s[6], s[7], s[8] or '', text(s[9]), #s[10], s[11] or '', cancel, s[12] and s[12].limit or '', s[12] and s[12].rests or 0 }) do
       jobs[#jobs + 1] = value
     end
   end

@@ -133,8 +133,10 @@ void model_to_scheduled(struct model_job *job, int64_t due_ms, bool keep_order)
     leave_worker(job);
     job->place = PLACE_SCHEDULED;
     job->score = due_ms;
-    if (!keep_order)
+    if (!keep_order) {
         job->order = due_ms - job->wish.priority * 60000;
+        job->rests = 0;
+    }
 }
 
 /* Forgets the oldest jobs of an ended place beyond the number that is kept. */
@@ -160,6 +162,7 @@ void model_to_end(struct model *model, int64_t now_ms, struct model_job *job, en
     if (key)
         key->until_ms = now_ms + job->org->keep_unique_ms;
     leave_worker(job);
+    job->rests = 0;
     job->place = place;
     job->score = now_ms;
     job->reason = reason;

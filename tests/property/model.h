@@ -26,7 +26,6 @@
 #define MODEL_LIMIT_NAMES  5        /* that a job can name: none, two for all organizations, two keys of the third */
 #define MODEL_SEEN_MS      86400000 /* how long a moved inbox entry is remembered */
 #define MODEL_GRACE_MS     15000    /* between a time-out and the hard deadline */
-#define MODEL_REST_MS      5000     /* how long a job of an unknown type rests */
 #define MODEL_ID_BYTES_MAX 24
 #define MODEL_KEY_BYTES    80 /* so that its lease is larger than what Redis keeps in a list pack */
 
@@ -96,6 +95,7 @@ struct model_job {
     int64_t score; /* in its place */
     int64_t order; /* in ready, once it is there again */
     int attempt, deliveries, crashes, logged;
+    int rests; /* in a row, because nobody knew its type */
     const char *reason;
     int waits_for; /* while it waits: the limit's name */
     /* while it is running */
@@ -244,6 +244,9 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
 
 /* A job that a claim does not hand out though it is next: expired, or of a type that the worker does not know. */
 bool model_claim_sets_aside(const struct model_claim *claim, const struct model_job *job, int64_t now_ms);
+
+/* A resting job is back in its queue, because the claim names its type. Returns what is wrong with that, or NULL. */
+const char *model_claim_wake(const struct model *model, const struct model_claim *claim, struct model_job *job);
 
 /* It was set aside: moves it. NULL, or what rule that breaks. One that waits has waits_for 0: the caller looks for which limit.
  */

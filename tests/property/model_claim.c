@@ -122,6 +122,25 @@ static const char *check_turn(struct model *model, const struct model_claim *cla
     return NULL;
 }
 
+/* How long a job of an unknown type rests the first, second, ... time: 5 s, then twice as long each time, 60 s at most. */
+static int64_t rest_ms(int rests)
+{
+    return rests > 4 ? 60000 : 5000LL << (rests - 1);
+}
+
+const char *model_claim_wake(const struct model *model, const struct model_claim *claim, struct model_job *job)
+{
+    if (job->rests == 0)
+        return "it does not rest";
+    if (claim->timeout_ms[job->wish.type] == 0)
+        return "the worker does not know its type";
+    if (!claim->queues[job->wish.queue] || model->paused || model->queue_paused[job->wish.queue])
+        return "its queue was not asked for, or is paused";
+    job->rests = 0;
+    model_to_ready(job);
+    return NULL;
+}
+
 const char *model_claim_put_aside(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job)
 {
     const char *broken = check_turn(model, claim, job);
@@ -134,7 +153,7 @@ const char *model_claim_put_aside(struct model *model, struct model_claim *claim
     if (job->wish.expires_ms && job->wish.expires_ms <= now_ms)
         model_to_end(model, now_ms, job, PLACE_CANCELLED, "expired");
     else if (claim->timeout_ms[job->wish.type] == 0)
-        model_to_scheduled(job, now_ms + MODEL_REST_MS, true);
+        model_to_scheduled(job, now_ms + rest_ms(++job->rests), true);
     else if (full_limit(model, claim, job, now_us, &full))
         job->place = PLACE_WAITING, job->score = job->order, job->waits_for = 0;
     else
@@ -190,6 +209,7 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
     job->place = PLACE_RUNNING;
     job->score = now_ms + (job->wish.timeout_ms ? job->wish.timeout_ms : claim->timeout_ms[job->wish.type]) + MODEL_GRACE_MS;
     job->deliveries++;
+    job->rests = 0;
     job->session = claim->session;
     memcpy(job->token, claim->token, sizeof job->token);
     job->started_ms = now_ms;

@@ -144,6 +144,22 @@ static void find_set_aside(struct world *w, struct model_claim *claim, struct mo
     }
 }
 
+/* Jobs that the claim has woken before it took any: those that have left `scheduled`. */
+static void find_woken(struct world *w, const struct model_claim *claim)
+{
+    int woken = 0;
+
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        struct model_job *job = &w->model->jobs[i];
+        if (job->place != PLACE_SCHEDULED || job->rests == 0 || is_in_set(w, job->id, "org:%s:scheduled", job->org->name))
+            continue;
+        note(w, " (%s/%s woken)", job->org->name, job->id);
+        const char *broken = model_claim_wake(w->model, claim, job);
+        if (broken || ++woken > claim->want)
+            complain(w, "%s/%s was woken, but %s", job->org->name, job->id, broken ? broken : "fewer were wanted");
+    }
+}
+
 /* Visits that may be in vain: after the clock was set back, an organization may stand in the index without the token it had. */
 static int count_wasted(const struct world *w, const struct model_claim *claim)
 {
@@ -181,6 +197,7 @@ void check_claimed(struct world *w, struct model_claim *claim, const redisReply 
     if (jobs->elements > (size_t)claim->want * 3)
         complain(w, "%zu jobs were handed out", jobs->elements / 3);
     see_let_go(w);
+    find_woken(w, claim);
     model_claim_begin(w->model, claim, w->now_us);
     for (size_t i = 0; i + 2 < jobs->elements; i += 3) {
         const char *name = reply_text(jobs->element[i]);

@@ -80,7 +80,7 @@ local KINDS = { -- key part, type, and whether the rest is a name
   { 'audit', 'stream' },
   { 'active', 'zset', true }, { 'quiet', 'zset', true }, { 'parked', 'zset', true }, { 'wake', 'zset', true },
   { 'limit', 'hash', true }, { 'limits', 'zset' }, { 'limited', 'zset', true }, { 'line', 'zset', true }, { 'lines', 'zset' },
-  { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
+  { 'resting', 'zset', true }, { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
 local PARTS = { scheduled = 'zset', waiting = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
                 logs = 'hash', unique = 'hash', unique_until = 'zset', inbox = 'stream', rejected = 'stream' }
@@ -173,7 +173,7 @@ local function check_lease(org, id, score, state, record)
   holder.found = true
 end
 
-local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string' }
+local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string', rests = 'number' }
 
 local in_line = {} -- limit -> org -> true: who must be there
 

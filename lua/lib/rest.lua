@@ -1,0 +1,136 @@
+--[[ rest.lua - jobs of a type that the claiming worker does not know.
+
+  Such a job rests in `scheduled`: 5 s, then 10, 20, 40, and 60 s from then on (notes.rests counts). It keeps its order, and nothing
+  is counted as an attempt. Because another worker may know the type, now or soon, it can be woken before: a claim that names the
+  type brings as many jobs of it back to their queues as it wants itself.
+
+  rota:{k}:resting:<queue>:<type>  zset org/job -> due ms: hints where to find them. A job that has left `scheduled` otherwise may
+                                   still stand there. It expires 120 s after the last one has come, when all have rested
+  `resting:<queue>` in the clock   "TYPE MS TYPE MS": the types that have such a set, and when the last of their jobs has rested. A
+                                   claim reads it with the virtual time, so that it costs nothing where no job rests ]]
+
+local rest_job, note_resting, wake_resting -- what other files use
+do
+
+local RESTS_MS = { 5000, 10000, 20000, 40000, 60000 }
+local FORGET_S = '120'
+local TYPES_MAX = 64 -- remembered of a queue
+local WAKE_TYPES, WAKE_ORGS = 4, 8 -- looked at in one call
+
+local function resting_key(lane, queue, kind)
+  return lane.prefix .. 'resting:' .. queue .. ':' .. kind
+end
+
+-- The types that rest in a queue: type -> when the last of their jobs has rested; nil if there are none.
+local function resting_types(lane, queue)
+  local state = virtual_time(lane, queue)
+  if not state.resting and state.resting_text then
+    state.resting = {}
+    for kind, until_ms in string.gmatch(state.resting_text, '(%S+) (%d+)') do state.resting[kind] = tonumber(until_ms) end
+  end
+  return state.resting
+end
+
+-- Calls: 1.
+local function save_resting(lane, queue, resting)
+  local kinds, words = {}, {}
+  for kind, until_ms in pairs(resting) do
+    if until_ms > lane.now_ms then kinds[#kinds + 1] = kind end
+  end
+  table.sort(kinds, function(a, b) return resting[a] > resting[b] end)
+  for i = 1, min(#kinds, TYPES_MAX) do words[i] = kinds[i] .. ' ' .. int_text(resting[kinds[i]]) end
+  if words[1] then
+    call('HSET', lane.clock, 'resting:' .. queue, table.concat(words, ' '))
+  else
+    call('HDEL', lane.clock, 'resting:' .. queue)
+  end
+end
+
+-- Lets a job rest that was next in its queue.
+function rest_job(lane, moves, id, state, record)
+  local kind = record_type(record)
+  local rests = (state[NOTES] and state[NOTES].rests or 0) + 1
+  local due_ms = lane.now_ms + RESTS_MS[min(rests, #RESTS_MS)]
+  set_note(state, 'rests', rests)
+  move_to_scheduled(moves, id, state, due_ms, true)
+  moves.resting = moves.resting or { queue = state[QUEUE] or QUEUE_DEFAULT, hints = {}, first = false }
+  if not find(kind, '^[%w._-]+$') then return end -- of a damaged record
+  local hints = moves.resting.hints[kind] or {}
+  hints[#hints + 1], hints[#hints + 2] = due_ms, moves.org.name .. '/' .. id
+  moves.resting.hints[kind], moves.resting.first = hints, moves.resting.first or rests == 1
+end
+
+-- Leaves hints where to find the jobs of a visit that rest. Calls: 1, and 2 for each type.
+function note_resting(lane, moves)
+  local queue = moves.resting.queue
+  local state, resting = virtual_time(lane, queue), resting_types(lane, queue) or {}
+  state.resting, state.rested = resting, state.rested or moves.resting.first
+  for kind, hints in pairs(moves.resting.hints) do
+    local key = resting_key(lane, queue, kind)
+    call('ZADD', key, unpack(hints))
+    call('EXPIRE', key, FORGET_S)
+    for i = 1, #hints, 2 do resting[kind] = max(resting[kind] or 0, hints[i]) end
+  end
+  save_resting(lane, queue, resting)
+end
+
+-- Brings jobs of one organization back that still rest; how many. Calls: <= 25.
+local function wake_jobs(lane, org, ids)
+  local scheduled, moves, back = org_key(org, 'scheduled'), new_moves(org), {}
+  local due, states = call('ZMSCORE', scheduled, unpack(ids)), call('HMGET', org_key(org, 'state'), unpack(ids))
+  for i, id in ipairs(ids) do
+    local state = due[i] and states[i] and cmsgpack.unpack(states[i])
+    if state and state[NOTES] and state[NOTES].rests then
+      set_note(state, 'rests', nil)
+      move_to_ready(moves, id, state)
+      back[#back + 1] = id
+    end
+  end
+  if not back[1] then return 0 end
+  write_moves(lane, moves)
+  call('ZREM', scheduled, unpack(back))
+  place_after(lane, org, moves.queues, 0)
+  reindex_due(lane, org)
+  return #back
+end
+
+-- Brings jobs of one type back, those first that have rested longest. False if none is left. Calls: 2 and those of wake_jobs.
+local function wake_type(lane, queue, kind, claim)
+  local key, most = resting_key(lane, queue, kind), claim.want - claim.woken
+  local names, groups, orgs, found = call('ZRANGE', key, 0, most), {}, {}, {} -- one more: is one left?
+  for i = 1, min(#names, most) do
+    local name = names[i]
+    local org, id = split_name(name)
+    if not groups[org] and claim.woken_orgs < WAKE_ORGS then
+      groups[org], orgs[#orgs + 1], claim.woken_orgs = {}, org, claim.woken_orgs + 1
+    end
+    if groups[org] then
+      table.insert(groups[org], id)
+      found[#found + 1] = name
+    end
+  end
+  for _, org in ipairs(orgs) do claim.woken = claim.woken + wake_jobs(lane, load_org(lane, org), groups[org]) end
+  if found[1] then call('ZREM', key, unpack(found)) end
+  return #found < #names
+end
+
+-- Before a claim in `queue`: brings jobs of the types that it names back from their rest, as many as it wants. Calls: none where no
+-- job rests in the queue, else 1, and those of wake_type for at most 4 types and 8 organizations.
+function wake_resting(lane, queue, claim)
+  local state, resting, changed, looks = virtual_time(lane, queue), resting_types(lane, queue), false, 0
+  if not resting then return end
+  for kind, until_ms in pairs(resting) do
+    if until_ms <= lane.now_ms then
+      resting[kind], changed = nil, true
+    elseif claim.types[kind] or claim.types['*'] then
+      local left = true
+      if looks < WAKE_TYPES and claim.woken < claim.want then
+        looks, left = looks + 1, wake_type(lane, queue, kind, claim)
+      end
+      if left then state.may_wake = true else resting[kind], changed = nil, true end
+    end
+  end
+  if changed then save_resting(lane, queue, resting) end
+end
+
+end
