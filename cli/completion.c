@@ -220,7 +220,7 @@ static void offer_names(struct asking *asking, struct names *names)
 {
     names_sort(names);
     for (size_t i = 0; i < names->count && may_go_on(asking); i++)
-        if (strcmp(names->items[i], "*") != 0)
+        if (!strchr(names->items[i], '*'))
             offer(asking, names->items[i], NULL);
 }
 
@@ -314,7 +314,7 @@ static void offer_types_of_file(struct asking *asking)
     const struct tree *handlers = config_section(asking->cli->config, "handlers");
 
     for (size_t i = 0; i < tree_count(handlers) && asking->suggestion->kind == SUGGEST_TYPES; i++)
-        if (strcmp(tree_key(tree_at(handlers, i)), "*") != 0)
+        if (!strchr(tree_key(tree_at(handlers, i)), '*'))
             offer(asking, tree_key(tree_at(handlers, i)), NULL);
 }
 

@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/stack.h"
+#include "common/handler.h"
 #include "common/memory.h"
 #include "common/tree.h"
 
@@ -106,7 +107,7 @@ static int check_handler(struct cli *cli, const char *const *on, size_t index, s
     if (!handler[length] || !handler[length + 1])
         return cli_usage(cli, err, "handler \"%.80s\" must be TYPE=COMMAND, as in wc='wc -w'", handler);
     snprintf(type, sizeof type, "%.*s", (int)length, handler);
-    if (strcmp(type, "*") != 0 && type_check(type, err) < 0)
+    if (handler_type_check(type, err) < 0)
         return cli_misused(cli, err);
     for (size_t i = 0; i < index; i++)
         if (type_length(on[i]) == length && memcmp(on[i], type, length) == 0)

@@ -187,9 +187,16 @@ bool live_serves(const struct live *live, const char *queue)
     return has_word(live->queues, queue);
 }
 
+/* Its handlers may be for all types that begin alike: "report.*", "*". */
 bool live_knows(const struct live *live, const char *type)
 {
-    return has_word(live->types, type) || has_word(live->types, "*");
+    for (const char *at = live->types; at && *at; at += strspn(at, " ")) {
+        size_t span = strcspn(at, " ");
+        if (span > 0 && at[span - 1] == '*' && strncmp(type, at, span - 1) == 0)
+            return true;
+        at += span;
+    }
+    return has_word(live->types, type);
 }
 
 bool live_takes_jobs(const struct live *live)

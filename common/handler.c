@@ -16,13 +16,30 @@ static void free_command(struct handler *handler)
     handler->argv = NULL;
 }
 
+int handler_type_check(const char *type, struct error *err)
+{
+    size_t length = strlen(type);
+
+    if (strcmp(type, "*") == 0 || (length > 1 && type[length - 1] == '*' && type_is_valid(type, length - 1)))
+        return 0;
+    return type_check(type, err);
+}
+
+static void release_use(struct handler_use *use)
+{
+    if (--use->holders == 0)
+        free(use);
+}
+
 struct handler *handler_new(const char *type, struct error *err)
 {
     struct handler *handler;
 
-    if (strcmp(type, "*") != 0 && type_check(type, err) < 0)
+    if (handler_type_check(type, err) < 0)
         return NULL;
     handler = memory_new(sizeof *handler);
+    handler->use = memory_new(sizeof *handler->use);
+    handler->use->holders = 1;
     handler->type = memory_string(type);
     handler->holders = 1;
     handler_set_defaults(handler);
@@ -52,6 +69,7 @@ void handler_release(struct handler *handler)
     free(handler->cwd);
     free(handler->user);
     free(handler->type);
+    release_use(handler->use);
     free(handler);
 }
 
@@ -113,11 +131,29 @@ int handlers_add_shell(struct handlers *handlers, const char *text, struct error
     return handlers_add(handlers, handler, err);
 }
 
+/* How many letters of `type` the name says: all, those before its '*', or none of them (0), if it stands for others. */
+static size_t match(const char *name, const char *type)
+{
+    size_t length = strlen(name);
+
+    if (strcmp(name, type) == 0)
+        return length + 1;
+    return name[length - 1] == '*' && strncmp(name, type, length - 1) == 0 ? length : 0;
+}
+
 struct handler *handlers_find(const struct handlers *handlers, const char *type)
 {
-    struct handler *found = find_exact(handlers, type);
+    struct handler *best = NULL;
+    size_t most = 0;
 
-    return found ? found : find_exact(handlers, "*");
+    for (size_t i = 0; i < handlers->count; i++) {
+        size_t said = match(handlers->items[i]->type, type);
+        if (said > most) {
+            most = said;
+            best = handlers->items[i];
+        }
+    }
+    return best;
 }
 
 /* What `handler` of the fresh table was before; tells of it. Gives the one to keep. */
@@ -130,6 +166,11 @@ settle(const struct handlers *handlers, struct handler *handler,
     if (old && handler_equals(old, handler)) {
         handler_release(handler);
         return handler_hold(old);
+    }
+    if (old) {
+        release_use(handler->use);
+        handler->use = old->use;
+        handler->use->holders++;
     }
     if (told)
         told(old ? HANDLER_CHANGED : HANDLER_ADDED, old, handler, ctx);

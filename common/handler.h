@@ -48,10 +48,18 @@ struct handler_variable {
     char *name, *value; /* value NULL: the worker's own, if it has one */
 };
 
+/* What a worker does with a handler at this moment (worker/room.h); its successor of the same type takes it over. */
+struct handler_use {
+    unsigned holders;
+    unsigned running, promised, begun;
+    bool missed;
+};
+
 /* 0 stands for "not set" where it makes no sense as a value. */
 struct handler {
-    char *type; /* or "*": any type that has no handler of its own */
+    char *type; /* or a beginning and "*", for all types that begin so: "report.*", "*" */
     unsigned holders;
+    struct handler_use *use;
     char **argv; /* NULL-terminated; NULL for the built-in noop, which is done at once */
     enum handler_mode mode;
     int64_t timeout_ms;              /* a job's own time-out wins */
@@ -83,7 +91,11 @@ struct handler {
     } pool;
 };
 
-/* One with the defaults and no command; held once. Gives. `type` must be a type or "*"; NULL and `err` if it is not. */
+/* Refuses what is neither a type nor a beginning of types, which may be empty, and "*". */
+int handler_type_check(const char *type, struct error *err) MUST_CHECK;
+
+/* One with the defaults and no command; held once. Gives. `type` must be a type, or a beginning of types and "*"; NULL and `err`
+ * if it is not. */
 struct handler *handler_new(const char *type, struct error *err);
 
 struct handler *handler_hold(struct handler *handler);
@@ -114,7 +126,7 @@ int handlers_add(struct handlers *handlers, struct handler *handler, struct erro
 /* Adds a handler that the shell runs: "TYPE=COMMAND", as in "wc=wc -w". "TYPE=@noop" is the built-in noop. */
 int handlers_add_shell(struct handlers *handlers, const char *text, struct error *err) MUST_CHECK;
 
-/* The handler of `type`, the one of "*", or NULL. */
+/* The handler of `type`, else of its longest beginning that has one ("report.*", "*"), else NULL. */
 struct handler *handlers_find(const struct handlers *handlers, const char *type);
 
 /* Makes the table what `fresh` is, which is empty then. A handler that says the same in both stays the one it was. `told` (NULL:

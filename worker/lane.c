@@ -13,6 +13,7 @@
 #include "common/memory.h"
 #include "common/random.h"
 #include "common/session.h"
+#include "worker/room.h"
 
 #include <uthash.h>
 
@@ -50,6 +51,8 @@ struct lane {
     struct complaint refused, dropped; /* claims · reports that nobody takes */
     unsigned char token[TOKEN_BYTES];
     void *taker; /* of the claim under way */
+    struct room rooms[HANDLERS_MAX];
+    size_t room_count;
     unsigned claiming;
     bool comparing; /* a look-up of `held` is under way */
     ev_timer repeat;
@@ -135,6 +138,28 @@ static void send_call(struct lane *lane)
     redis_send(lane->options.redis, &lane->call, lane->options.timeout_ms, on_answer, lane);
 }
 
+/* Its type, and "TIMEOUT_MS/ROOM LIMIT": the room only where it is bounded, the limit only where there is one. */
+static void add_handler(struct lane *lane, struct handler *handler)
+{
+    char room[16] = "";
+
+    if (handler->concurrency > 0 && lane->claiming > 0) {
+        lane->rooms[lane->room_count] = room_promise(handler, lane->claiming);
+        snprintf(room, sizeof room, "/%u", lane->rooms[lane->room_count++].granted);
+    }
+    call_add_string(&lane->call, handler->type);
+    call_add_format(&lane->call, "%lld%s%s%s", (long long)handler->timeout_ms, room, handler->limit ? " " : "",
+                    handler->limit ? handler->limit : "");
+}
+
+/* What the last claim was promised and has not used is free again. */
+static void settle_rooms(struct lane *lane)
+{
+    for (size_t i = 0; i < lane->room_count; i++)
+        room_settle(&lane->rooms[i]);
+    lane->room_count = 0;
+}
+
 static void add_claim(struct lane *lane, const struct lane_claim *claim)
 {
     const struct handlers *handlers = lane->options.handlers;
@@ -150,9 +175,7 @@ static void add_claim(struct lane *lane, const struct lane_claim *claim)
     }
     call_add_int(&lane->call, (int64_t)handlers->count);
     for (size_t i = 0; i < handlers->count; i++) {
-        call_add_string(&lane->call, handlers->items[i]->type);
-        const struct handler *handler = handlers->items[i];
-        call_add_format(&lane->call, handler->limit ? "%lld %s" : "%lld", (long long)handler->timeout_ms, handler->limit);
+        add_handler(lane, handlers->items[i]);
     }
 }
 
@@ -227,6 +250,7 @@ static void take_answer(struct lane *lane, const struct reply *reply)
         add_lease(lane, name, lane->token);
         lane->options.on_job(lane, taker, name, reply_at(jobs, i + 1), reply_at(jobs, i + 2), lane->options.ctx);
     }
+    settle_rooms(lane);
     lane->options.on_answer(lane, taker, wanted > 0 ? &answer : NULL, lane->options.ctx);
 }
 
@@ -248,6 +272,7 @@ static void take_refusal(struct lane *lane, const struct error *err)
     void *taker = lane->taker;
 
     end_call(lane);
+    settle_rooms(lane);
     if (sent == 1 && wanted == 0)
         drop_guilty(lane, err);
     else if (sent > 0)
@@ -396,6 +421,7 @@ static void on_lost(void *ctx)
     struct lane *lane = ctx;
 
     end_call(lane);
+    settle_rooms(lane);
     drop_ends(lane, lane->end_count);
     while (lane->leases)
         stop_lease(lane, lane->leases);
@@ -434,6 +460,7 @@ void lane_free(struct lane *lane)
         return;
     ev_timer_stop(lane->options.loop, &lane->repeat);
     session_free(lane->session);
+    settle_rooms(lane);
     drop_ends(lane, lane->end_count);
     HASH_ITER(hh, lane->leases, lease, next)
     {

@@ -13,6 +13,7 @@
 #include "worker/child.h"
 #include "worker/environment.h"
 #include "worker/keeper.h"
+#include "worker/room.h"
 
 #define BROKEN_HANDLER_MS 5000 /* until a job of a broken handler is tried again */
 
@@ -47,6 +48,7 @@ static void release(struct slot *slot)
     slot->lane = NULL;
     slot->slots->taken--;
     --*slot->group;
+    room_end(slot->handler);
     handler_release(slot->handler);
     slot->slots->on_free(slot->slots->ctx);
 }
@@ -218,6 +220,7 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
     environment = environment_new(job, lane_session(lane), slot->number, slot->attempt, slot->max_attempts, timeout_ms);
     slots->taken++;
     ++*group;
+    room_begin(handler);
     slots->counts.begun++;
     slot->child = child_start(slots->loop, keepers_at(slots->keepers, slot->number),
                               &(struct child_options){

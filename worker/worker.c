@@ -16,6 +16,7 @@
 #include "worker/card.h"
 #include "worker/dump.h"
 #include "worker/lane.h"
+#include "worker/room.h"
 #include "worker/orders.h"
 #include "worker/slot.h"
 
@@ -115,6 +116,17 @@ static void open_capsules(struct worker *worker)
         capsule_open(worker->capsules[i], may_claim(worker));
 }
 
+/* Jobs that were left in their queues because their handler was at its concurrency may be claimed now. */
+static void look_for_room(struct worker *worker)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < worker->options.handlers->count; i++)
+        found = room_found(worker->options.handlers->items[i]) || found;
+    if (found)
+        open_capsules(worker);
+}
+
 static bool any_open_lane(const struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->lane_count; i++)
@@ -146,6 +158,7 @@ static void pump(struct worker *worker)
             give_up(worker);
         return;
     }
+    look_for_room(worker);
     if (may_claim(worker))
         claim(worker); /* takes the reports of the lanes it claims in along */
     report(worker);

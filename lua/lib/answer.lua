@@ -1,10 +1,50 @@
 --[[ answer.lua - reading the arguments of a claim and answering it, once or again: shared by claim and finish. ]]
 
+local claim_args, claim_and_answer, answer_again -- what claim and finish use: the rest is local to this block
+do
+
 local LEASES_MAX = 4096 -- of a session: beats and repeated calls look at all of them
 
+-- For maps from type to what a claim says of it: a name like 'report.*' stands for all types that begin so. The longest one counts, where
+-- the type itself is not named. What was found is kept for the next job of that type.
+local function by_beginning(types, beginnings)
+  local names = {}
+  table.sort(beginnings, function(a, b) return #a > #b end)
+  return {
+    __index = function(map, kind)
+      local name = names[kind]
+      if name == nil then
+        name = false
+        for _, beginning in ipairs(beginnings) do
+          if not name and rawget(types, kind) == nil and kind ~= '*' and sub(kind, 1, #beginning - 1) == sub(beginning, 1, -2) then name = beginning end
+        end
+        names[kind] = name
+      end
+      return name and rawget(map, name) or nil
+    end,
+  }
+end
+
+-- One type of a claim: adds 'TIMEOUT_MS', 'TIMEOUT_MS/ROOM' or either and ' LIMIT' to the maps.
+local function add_type(maps, name, value)
+  local text, limit = value or '', nil
+  if find(text, ' ', 1, true) then text, limit = string.match(text, '^(%S*) (.*)$') end
+  local timeout_ms, room = string.match(text, '^(%d+)/(%d+)$')
+  maps.types[name] = to_int(timeout_ms or text, 'time-out of a type', 1, 2 ^ 36)
+  if room then
+    maps.rooms = maps.rooms or {}
+    maps.rooms[name] = { left = to_int(room, 'room of a type', 0, 1024) }
+  end
+  if limit then
+    maps.limits = maps.limits or {}
+    maps.limits[name] = check_limit(limit)
+  end
+  if #name > 1 and sub(name, -1) == '*' then table.insert(maps.beginnings, name) end
+end
+
 -- The claim described by args[at..], see take_jobs(), and the index after it.
-local function claim_args(args)
-  local id, token, floors, types, limits, queues = check_session(args[1]), args[2], {}, {}, nil, {}
+function claim_args(args)
+  local id, token, floors, maps, queues = check_session(args[1]), args[2], {}, { types = {}, beginnings = {} }, {}
   if not token or #token ~= TOKEN_BYTES then refuse('INVALID', format('a token has %d bytes', TOKEN_BYTES)) end
   local want, at = to_int(args[3], 'want', 0, CLAIM_MAX), 6
   for i = 1, to_int(args[5], 'queues', 1, QUEUES_MAX) do
@@ -16,17 +56,15 @@ local function claim_args(args)
   at = at + 1
   for _ = 1, count do
     if not args[at] then refuse('INVALID', 'a type is missing') end
-    local timeout_ms, limit = args[at + 1], nil
-    if timeout_ms and find(timeout_ms, ' ', 1, true) then timeout_ms, limit = string.match(timeout_ms, '^(%S*) (.*)$') end
-    types[args[at]] = to_int(timeout_ms, 'time-out of a type', 1, 2 ^ 36)
-    if limit then
-      limits = limits or {}
-      limits[args[at]] = check_limit(limit)
-    end
+    add_type(maps, args[at], args[at + 1])
     at = at + 2
   end
+  if maps.beginnings[1] then
+    local by_name = by_beginning(maps.types, maps.beginnings)
+    for _, map in ipairs({ maps.types, maps.limits or {}, maps.rooms or {} }) do setmetatable(map, by_name) end
+  end
   return {
-    id = id, token = token, want = want, quiet = args[4] == '1', queues = queues, floors = floors, types = types, limits = limits, session = false,
+    id = id, token = token, want = want, quiet = args[4] == '1', queues = queues, floors = floors, types = maps.types, limits = maps.limits, rooms = maps.rooms, pages = 0, session = false,
     jobs = new_list(3 * want), taken = 0, bytes = 0, rests = 0, woken = 0, woken_orgs = 0, full = false, first = false, last_lease = false,
   }, at
 end
@@ -59,7 +97,7 @@ local function claimed_before(lane, session, token)
 end
 
 -- The common end of claim and finish: claims, beats, saves, answers.
-local function claim_and_answer(lane, session, claim, answers)
+function claim_and_answer(lane, session, claim, answers)
   claim.session = session
   if claim.want > 0 then claim.want = max(0, min(claim.want, LEASES_MAX - call('HLEN', session.held))) end
   take_jobs(lane, claim)
@@ -70,10 +108,12 @@ local function claim_and_answer(lane, session, claim, answers)
 end
 
 -- The answer to a call that was made before with the same token.
-local function answer_again(lane, session, claim)
+function answer_again(lane, session, claim)
   local answers, queue = {}, claim.queues[1]
   for word in string.gmatch(session.answers, '%S+') do answers[#answers + 1] = word end
   local jobs = claimed_before(lane, session, claim.token)
   beat_session(lane, session)
   return { 'ok', lane.now_ms, int_text(virtual_time(lane, queue).v), call('ZCARD', lane.prefix .. 'active:' .. queue), 0, answers, jobs }
+end
+
 end

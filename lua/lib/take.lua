@@ -15,6 +15,7 @@ local VALVE_PICKS = 16
 local VISITS_EXTRA = 16
 local RESTS_MAX = 64 -- jobs set aside in one call
 local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside; where it is for a limit, RESTS_MAX
+local PAGE, PAGES_MAX = 32, 8 -- jobs looked at further on, where those before have no room; such looks in one call
 local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
 local PARKED_MAX = 32
 
@@ -98,6 +99,13 @@ local function new_lease(lane, claim, queue, charge_ms, timeout_ms, key, limits)
   return packed, deadline
 end
 
+-- How many jobs of a type the worker has room for: {left}, or nil where it named no number.
+local function room_of(claim, kind)
+  if not claim.rooms then return nil end
+  if claim.types[kind] then return claim.rooms[kind] end
+  return claim.rooms['*']
+end
+
 -- Takes the first job of a ready set, as most visits do. False, and nothing was changed, if that does not become a lease. Calls: 7, and <= 6 for its
 -- limits.
 local function take_one(lane, org, queue, ready, claim, charge_ms)
@@ -111,8 +119,11 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   local kind, at = record_type(record)
   local options, timeout_ms = byte(record, at + 5) == 0xc0 and NONE or record_options(record), claim.types[kind] or claim.types['*']
   if not timeout_ms or (options.expires_ms and options.expires_ms <= lane.now_ms) then return false end
+  local room = room_of(claim, kind)
+  if room and room.left == 0 then return false end
   local limits = (options.limit or claim.limits) and limits_of(lane, org, claim, kind, options)
   if limits and full_limit(lane, limits) then return false end
+  if room then room.left = room.left - 1 end
   local state = claimed_state(lane, claim, head[2], state_text, options)
   local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, limits and limits.text)
   local name, jobs, n = org.name .. '/' .. id, claim.jobs, 3 * claim.taken
@@ -122,37 +133,37 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   call('HSET', state_key, id, state)
   call('ZREM', ready, id)
   jobs[n + 1], jobs[n + 2], jobs[n + 3] = name, record, state
-  claim.bytes = bytes
+  claim.bytes, claim.taken = bytes, claim.taken + 1
   return true
 end
 
--- The first `count` jobs of a ready set: ids, and their order if they have one in common, else a list of orders. Jobs that were
+-- `count` jobs of a ready set from rank `first` on: ids, and their order if they have one in common, else a list of orders. Jobs that were
 -- enqueued together have, and most of what a score costs is its way to text and back. Calls: <= 4.
-local function head_of(ready, count)
-  local ids = call('ZRANGE', ready, '0', count - 1)
+local function page_of(ready, first, count)
+  local ids = call('ZRANGE', ready, first, first + count - 1)
   if not ids[1] then return ids end
-  local first = call('ZSCORE', ready, ids[1])
-  if call('ZSCORE', ready, ids[#ids]) == first then return ids, first end
+  local order = call('ZSCORE', ready, ids[1])
+  if call('ZSCORE', ready, ids[#ids]) == order then return ids, order end
   return ids, nil, call('ZMSCORE', ready, unpack(ids))
 end
 
--- Looks at the first jobs of a ready set, decides about each, and moves them: takes `count` at most. Appends to claim.jobs (name,
--- record, state). Returns jobs taken and jobs that left the set. Calls: <= 16, those of the rests and ends, and <= 10 for the limits of each job.
-local function take_from(lane, org, queue, ready, count, claim, charge_ms)
-  if count == 1 and take_one(lane, org, queue, ready, claim, charge_ms) then return 1, 1 end
+-- Looks at `look` jobs of a ready set from rank `first` on, decides about each, and moves them: takes `count` at most. Appends to
+-- claim.jobs (name, record, state). Jobs of a type that the worker has no room for stay. Returns jobs taken, that left the set, that stay.
+-- Calls: <= 16, those of the rests and ends, and <= 10 for the limits of each job.
+local function take_from(lane, org, queue, ready, first, look, count, claim, charge_ms)
   local running_key, state_key = org_key(org, 'running'), org_key(org, 'state')
-  local ids, common_order, orders = head_of(ready, (count > 1 or org.fields.large) and count or (lane.limits and RESTS_MAX or ASIDE_WINDOW))
-  if not ids[1] then return 0, 0 end
+  local ids, common_order, orders = page_of(ready, first, look)
+  if not ids[1] then return 0, 0, 0 end
   local records = call('HMGET', org_key(org, 'jobs'), unpack(ids))
   local states = call('HMGET', state_key, unpack(ids))
 
-  local moves, left = nil, #ids
+  local moves, left, gone, stay = nil, #ids, nil, 0
   local running, held, kept = new_list(2 * left), new_list(2 * left), new_list(2 * left)
   local jobs, job_words, types, any, words, prefix, bytes = claim.jobs, 3 * claim.taken, claim.types, claim.types['*'], 0, org.name .. '/', claim.bytes
   local state, plain_order, lease, deadline, plain_timeout_ms, plain_limits
   for i = 1, left do
     local id, record, state_text, order = ids[i], records[i], states[i], common_order or orders[i]
-    local options, timeout_ms, limits, full, more = NONE, nil, nil, nil, 0
+    local options, timeout_ms, limits, full, room, more = NONE, nil, nil, nil, nil, 0
     if words == 2 * count then
       left = i - 1
       break
@@ -167,10 +178,16 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
       local kind, at = record_type(record)
       if byte(record, at + 5) ~= 0xc0 then options = record_options(record) end
       timeout_ms = types[kind] or any
+      room = timeout_ms and room_of(claim, kind)
       limits = timeout_ms and (options.limit or claim.limits) and limits_of(lane, org, claim, kind, options) or nil
       full = limits and full_limit(lane, limits)
     end
-    if timeout_ms and not full and not (options.expires_ms and options.expires_ms <= lane.now_ms) then
+    local expired = options.expires_ms and options.expires_ms <= lane.now_ms
+    if room and room.left == 0 and not expired then
+      gone, stay, bytes = gone or { unpack(ids, 1, i - 1) }, stay + 1, bytes - more
+    elseif timeout_ms and not full and not expired then
+      if room then room.left = room.left - 1 end
+      if gone then gone[#gone + 1] = id end
       local plain, name = options == NONE, prefix .. id
       if not plain or state_text or order ~= plain_order then -- what neighbours have in common is made once
         state = claimed_state(lane, claim, order, state_text, options)
@@ -189,6 +206,7 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
       jobs[job_words + 1], jobs[job_words + 2], jobs[job_words + 3] = name, record, state
       job_words = job_words + 3
     else
+      if gone then gone[#gone + 1] = id end
       moves, bytes = moves or new_moves(org), bytes - (full and more or 0)
       set_aside(lane, moves, claim, { id, order }, record, state_text, options, full)
     end
@@ -208,8 +226,33 @@ local function take_from(lane, org, queue, ready, count, claim, charge_ms)
     if moves.due then reindex_due(lane, org) end
     if moves.resting then note_resting(lane, moves) end
   end
-  if left > 0 then call('ZREMRANGEBYRANK', ready, '0', left == 1 and '0' or left - 1) end
-  return words / 2, left
+  if not gone and left > 0 then
+    call('ZREMRANGEBYRANK', ready, first, first + left - 1)
+  elseif gone and gone[1] then
+    call('ZREM', ready, unpack(gone))
+  end
+  claim.taken = claim.taken + words / 2
+  return words / 2, left - stay, stay
+end
+
+-- Takes up to `count` of the `size` jobs in a ready set. Where jobs are in front that the worker has no room for, it looks at two more
+-- pages: the last one, to which new jobs come, and one that moves on with each pick, so that a job behind any number of them is found in
+-- the end. Returns jobs taken and jobs that left the set. Calls: those of take_from, three times.
+local function take_around(lane, org, queue, ready, size, count, claim, charge_ms)
+  if count == 1 and take_one(lane, org, queue, ready, claim, charge_ms) then return 1, 1 end
+  local look = (count > 1 or org.fields.large) and count or (lane.limits and RESTS_MAX or ASIDE_WINDOW)
+  local taken, left, stay = take_from(lane, org, queue, ready, 0, look, count, claim, charge_ms)
+  if stay == 0 then return taken, left end
+  local page, behind = org.fields.large and 2 or PAGE, stay
+  for _, is_last in ipairs({ true, false }) do
+    local rest = size - left - behind
+    if taken == count or rest < 1 or claim.pages == PAGES_MAX or claim.full then break end
+    local rank = is_last and max(rest - page, 0) or virtual_time(lane, queue).picks * page % rest
+    claim.pages = claim.pages + 1
+    local more, more_left = take_from(lane, org, queue, ready, behind + rank, page, count - taken, claim, charge_ms)
+    taken, left = taken + more, left + more_left
+  end
+  return taken, left
 end
 
 -- A claim in one queue may put the organization out of quiet, at its cap, or out of rate tokens in its other queues. Calls: <= 11
@@ -242,8 +285,7 @@ local function visit(lane, queue, name, tag, claim)
     end
     return
   end
-  local taken, left = take_from(lane, org, queue, ready_key, count, claim, estimate_ms)
-  claim.taken = claim.taken + taken
+  local taken, left = take_around(lane, org, queue, ready_key, ready, count, claim, estimate_ms)
   if taken > 0 then spend_tokens(lane, org, taken) end
   local cost_ms = taken > 0 and taken * estimate_ms or QUANTUM_MS -- to set jobs aside is not free: others must get their turn
   local paid = max(org.tags[queue], virtual_time(lane, queue).v) + tag_units(org, cost_ms)
@@ -253,7 +295,8 @@ end
 
 -- Claims up to claim.want jobs for an open session: fills claim.jobs (name, record, state; each one job). `claim`:
 --   session, token, want 0..32, quiet (only organizations with nothing running), queues (list, in the order to visit),
---   types (map type -> time-out ms; '*' for any), limits (map type -> limit, or nil), floors (map queue -> V of the other lanes)
+--   types (map type -> time-out ms; '*' for any), limits (map type -> limit, or nil),
+--   rooms (map type -> {left}: how many of it the worker has room for, or nil), floors (map queue -> V of the other lanes)
 -- Calls: <= 8 per queue, 32 per visit, want + 16 visits; and those of unpark.
 function take_jobs(lane, claim)
   if lane.paused or claim.want == 0 then return end

@@ -230,6 +230,8 @@ struct model_claim {
     bool quiet;
     bool queues[MODEL_QUEUES];
     int64_t timeout_ms[MODEL_TYPES]; /* 0: the worker does not know the type */
+    bool has_room[MODEL_TYPES];      /* it has room for so many of them only; */
+    int room[MODEL_TYPES];           /* then the others stay in their queues, and those behind them may come first */
     int limits[MODEL_TYPES];         /* of the handlers; 0: none */
     /* filled by model_claim_begin: what could be served when the call began */
     bool servable[MODEL_ORGS_MAX];
@@ -243,6 +245,7 @@ void model_claim_begin(struct model *model, struct model_claim *claim, int64_t n
 const char *model_claim_take(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job);
 
 /* A job that a claim does not hand out though it is next: expired, or of a type that the worker does not know. */
+bool model_claim_has_rooms(const struct model_claim *claim);
 bool model_claim_sets_aside(const struct model_claim *claim, const struct model_job *job, int64_t now_ms);
 
 /* A resting job is back in its queue, because the claim names its type. Returns what is wrong with that, or NULL. */

@@ -161,6 +161,19 @@ const char *model_claim_put_aside(struct model *model, struct model_claim *claim
     return NULL;
 }
 
+static bool is_out_of_room(const struct model_claim *claim, const struct model_job *job)
+{
+    return claim->has_room[job->wish.type] && claim->room[job->wish.type] == 0;
+}
+
+bool model_claim_has_rooms(const struct model_claim *claim)
+{
+    for (int i = 0; i < MODEL_TYPES; i++)
+        if (claim->has_room[i])
+            return true;
+    return false;
+}
+
 /* Those before `job` in its queue must have been set aside on the way to it. */
 static const char *pass_those_before(struct model *model, struct model_claim *claim, int64_t now_us, const struct model_job *job)
 {
@@ -168,6 +181,8 @@ static const char *pass_those_before(struct model *model, struct model_claim *cl
 
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
         struct model_job *other = &model->jobs[i];
+        if (model_claim_has_rooms(claim)) /* it looks here and there */
+            break;
         if (other->place != PLACE_READY || other->org != job->org || other->wish.queue != job->wish.queue ||
             !model_before(other, job))
             continue;
@@ -189,6 +204,8 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
 
     if (!broken && model_claim_sets_aside(claim, job, now_ms))
         broken = "it has expired, or the worker does not know its type";
+    if (!broken && is_out_of_room(claim, job))
+        broken = "the worker has no room for more of its type";
     if (!broken && !below_cap(model, job->org))
         broken = "its organization is at its cap";
     if (!broken && model_tokens_most(job->org, now_us) < 1 - TOLERANCE)
@@ -205,6 +222,7 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
 
     claim->taken[job->org - model->orgs]++;
     claim->taken_in_all++;
+    claim->room[job->wish.type]--;
     model_spend_token(job->org, now_us);
     job->place = PLACE_RUNNING;
     job->score = now_ms + (job->wish.timeout_ms ? job->wish.timeout_ms : claim->timeout_ms[job->wish.type]) + MODEL_GRACE_MS;
@@ -226,7 +244,7 @@ const struct model_job *model_claim_left(struct model *model, const struct model
 {
     bool full;
 
-    if (claim->taken_in_all >= claim->want)
+    if (claim->taken_in_all >= claim->want || model_claim_has_rooms(claim))
         return NULL;
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
         const struct model_job *job = &model->jobs[i];

@@ -59,12 +59,15 @@ static void add_queues(struct world *w, struct args *args, const struct model_cl
     }
 }
 
-static void add_timeout(struct world *w, struct args *args, int64_t ms, int limit)
+static void add_timeout(struct world *w, struct args *args, const struct model_claim *claim, int type)
 {
-    if (limit)
-        args_text(args, "%" PRId64 " %s", ms, model_limit_names[limit]);
-    else
-        args_text(args, "%" PRId64, ms);
+    int limit = claim->limits[type];
+    char room[16] = "";
+
+    if (claim->has_room[type])
+        snprintf(room, sizeof room, "/%d", claim->room[type]);
+    args_text(args, "%" PRId64 "%s%s%s", claim->timeout_ms[type], room, limit ? " " : "", limit ? model_limit_names[limit] : "");
+    note(w, "%s", room);
     if (limit)
         note(w, "(%s)", model_limit_names[limit]);
 }
@@ -73,7 +76,7 @@ static void add_timeout(struct world *w, struct args *args, int64_t ms, int limi
 static void add_types(struct world *w, struct args *args, const struct model_claim *claim)
 {
     const int64_t *ms = claim->timeout_ms;
-    bool any = ms[1] == ms[2] && ms[1] > 0 && claim->limits[1] == claim->limits[2];
+    bool any = ms[1] == ms[2] && ms[1] > 0 && claim->limits[1] == claim->limits[2] && !model_claim_has_rooms(claim);
     int named = any ? (ms[0] != ms[1] || claim->limits[0] != claim->limits[1]) : MODEL_TYPES;
 
     if (any && ms[0] == 0)
@@ -84,11 +87,11 @@ static void add_types(struct world *w, struct args *args, const struct model_cla
             continue;
         args_text(args, "%s", model_type_names[i]);
         note(w, " %s", model_type_names[i]);
-        add_timeout(w, args, ms[i], claim->limits[i]);
+        add_timeout(w, args, claim, i);
     }
     if (any) {
         args_text(args, "*");
-        add_timeout(w, args, ms[1], claim->limits[1]);
+        add_timeout(w, args, claim, 1);
     }
 }
 
@@ -128,11 +131,15 @@ void check_record(struct world *w, const struct model_job *job, const redisReply
 /* Jobs at the head of their queue that the claim set aside after the last one it handed out. */
 static void find_set_aside(struct world *w, struct model_claim *claim, struct model_org *org, int queue)
 {
+    bool rooms = model_claim_has_rooms(claim); /* then they may be anywhere */
+
     for (;;) {
         struct model_job *head = NULL;
         for (int i = 0; i < MODEL_JOBS_MAX; i++) {
             struct model_job *job = &w->model->jobs[i];
-            if (job->place == PLACE_READY && job->org == org && job->wish.queue == queue && (!head || model_before(job, head)))
+            bool is_of_it = job->place == PLACE_READY && job->org == org && job->wish.queue == queue;
+            if (is_of_it && (!head || model_before(job, head)) &&
+                !(rooms && is_in_set(w, job->id, "org:%s:ready:%s", org->name, model_queue_names[queue])))
                 head = job;
         }
         if (!head || is_in_set(w, head->id, "org:%s:ready:%s", org->name, model_queue_names[queue]))
