@@ -306,9 +306,9 @@ static void tell_change(struct cli *cli, const char *name, const struct definiti
 
 static int read_definition(struct cli *cli, struct definition *new, struct error *err)
 {
-    int64_t concurrency = config_integer(cli->config, "cli.limit.concurrency"),
-            burst = config_integer(cli->config, "cli.limit.burst");
-    const char *rate = config_string(cli->config, "cli.limit.rate");
+    int64_t concurrency = config_integer(cli->config, "cli.limits.concurrency"),
+            burst = config_integer(cli->config, "cli.limits.burst");
+    const char *rate = config_string(cli->config, "cli.limits.rate");
 
     if (!concurrency && !rate[0])
         return cli_usage(cli, err, "say what the limit allows: --concurrency N, --rate 5/s, or both");
@@ -402,7 +402,7 @@ static int pause_in_lanes(struct cli *cli, const char *name, const char *org, in
 
 static int set_paused(struct cli *cli, int64_t ms, struct error *err)
 {
-    const char *name = cli_argument(cli, 0), *org = config_string(cli->config, "cli.limit.org");
+    const char *name = cli_argument(cli, 0), *org = config_string(cli->config, "cli.limits.org");
     char until[32], of_org[NAME_BYTES_MAX + 8] = "";
     struct pause pause = {0};
 
@@ -433,7 +433,7 @@ static int set_paused(struct cli *cli, int64_t ms, struct error *err)
 
 static int limit_pause(struct cli *cli, struct error *err)
 {
-    return set_paused(cli, config_integer(cli->config, "cli.limit.for"), err);
+    return set_paused(cli, config_integer(cli->config, "cli.limits.for"), err);
 }
 
 static int limit_resume(struct cli *cli, struct error *err)
@@ -445,17 +445,17 @@ static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
 static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_PAGING("100"), {0}};
 static const struct config_setting set_settings[] = {
     SETTINGS_CLI,
-    FLAG_NUMBER("cli.limit.", "concurrency", NULL, 1, 1000000, "how many may run at once"),
-    FLAG_TEXT("cli.limit.", "rate", "N/s|m|h", 64, "how many may start in a second, minute or hour"),
-    FLAG_NUMBER("cli.limit.", "burst", NULL, 1, 1000000, "how many of these may start at once after a rest; 1 otherwise"),
+    FLAG_NUMBER("cli.limits.", "concurrency", NULL, 1, 1000000, "how many may run at once"),
+    FLAG_TEXT("cli.limits.", "rate", "N/s|m|h", 64, "how many may start in a second, minute or hour"),
+    FLAG_NUMBER("cli.limits.", "burst", NULL, 1, 1000000, "how many of these may start at once after a rest; 1 otherwise"),
     {0},
 };
-#define SETTING_ORG FLAG_TEXT("cli.limit.", "org", "ORG", 256, "whose limit, of NAME:KEY")
+#define SETTING_ORG FLAG_TEXT("cli.limits.", "org", "ORG", 256, "whose limit, of NAME:KEY")
 static const struct config_setting resume_settings[] = {SETTINGS_CLI, SETTING_ORG, {0}};
 static const struct config_setting pause_settings[] = {
     SETTINGS_CLI,
     SETTING_ORG,
-    FLAG_DURATION("cli.limit.", "for", "1h", 1, PAUSE_MS_MAX, "for so long, at most 30 days; a longer pause stays"),
+    FLAG_DURATION("cli.limits.", "for", "1h", 1, PAUSE_MS_MAX, "for so long, at most 30 days; a longer pause stays"),
     {0},
 };
 
