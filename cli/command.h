@@ -50,6 +50,15 @@ struct cli;
      .help = "table, json or ndjson",                                                                               \
      .words = "table json ndjson"},                                                                                 \
         FLAG_BOOL("cli.", "json", 0, "the same as -o json"), FLAG_BOOL("cli.", "quiet", 'q', "no notes on stderr"), \
+        FLAG_BOOL("cli.", "no-headers", 0, "tables without the first line"),                                        \
+        {.key = "cli.time",                                                                                         \
+         .kind = CONFIG_STRING,                                                                                     \
+         .fallback = "relative",                                                                                    \
+         .high = 16,                                                                                                \
+         .flag = "time",                                                                                            \
+         .argument = "HOW",                                                                                         \
+         .help = "moments in tables: relative, iso or ms",                                                          \
+         .words = "relative iso ms"},                                                                               \
         SETTINGS_COMMON
 
 /* For commands that ask before they destroy. */

@@ -61,6 +61,9 @@ static int read_settings(struct cli *cli, const struct invocation *invocation, s
         cli->output.format = OUTPUT_JSON;
     else if (output_format_parse(&cli->output.format, config_string(cli->config, "cli.output"), err) < 0)
         return cli_misused(cli, err);
+    cli->output.no_headers = config_bool(cli->config, "cli.no-headers");
+    if (output_time_parse(&cli->output.time, config_string(cli->config, "cli.time"), err) < 0)
+        return cli_misused(cli, err);
     if (settings_log(cli->config, "rota", err) < 0) {
         cli->failure_status = strstr(err->message, "(flag ") ? EX_USAGE : EX_CONFIG;
         return err->code;

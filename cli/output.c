@@ -29,6 +29,18 @@ int output_format_parse(enum output_format *ret, const char *name, struct error 
     return error_set(err, ERR_INVALID, "output \"%.40s\" must be table, json or ndjson", name);
 }
 
+int output_time_parse(enum output_time *ret, const char *name, struct error *err)
+{
+    static const char *const names[] = {[TIME_RELATIVE] = "relative", [TIME_ISO] = "iso", [TIME_MS] = "ms"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0) {
+            *ret = (enum output_time)i;
+            return 0;
+        }
+    return error_set(err, ERR_INVALID, "time \"%.40s\" must be relative, iso or ms", name);
+}
+
 /* ---- cells ---- */
 
 static void add_text(struct buffer *out, const json_t *value)
@@ -85,6 +97,24 @@ static void add_distance(struct buffer *out, int64_t ms, int64_t now_ms)
         buffer_add_string(out, units_format_duration(text, now_ms - ms));
 }
 
+static void add_moment(struct buffer *out, const struct output *output, enum column_kind kind, int64_t ms)
+{
+    char text[32];
+
+    if (output->time == TIME_MS) {
+        buffer_add_format(out, "%" PRId64, ms);
+        return;
+    }
+    if (kind == COLUMN_TIME || output->time == TIME_ISO)
+        buffer_add_string(out, units_format_time(text, ms));
+    if (output->time == TIME_ISO)
+        return;
+    buffer_add_string(out, kind == COLUMN_TIME ? " (" : "");
+    add_distance(out, ms, output->now_ms);
+    if (kind == COLUMN_TIME)
+        buffer_add_string(out, ms > output->now_ms ? ")" : " ago)");
+}
+
 char *output_cell(const struct output *output, const json_t *object, const struct column *column)
 {
     const json_t *value = json_object_get(object, column->member);
@@ -102,13 +132,9 @@ char *output_cell(const struct output *output, const json_t *object, const struc
     case COLUMN_NUMBER: add_text(&out, value); break;
     case COLUMN_BYTES:
     case COLUMN_CUT: break;
-    case COLUMN_SINCE: add_distance(&out, json_integer_value(value), output->now_ms); break;
+    case COLUMN_SINCE:
+    case COLUMN_TIME: add_moment(&out, output, column->kind, json_integer_value(value)); break;
     case COLUMN_FOR: buffer_add_string(&out, units_format_duration(text, json_integer_value(value))); break;
-    case COLUMN_TIME:
-        buffer_add_format(&out, "%s (", units_format_time(text, json_integer_value(value)));
-        add_distance(&out, json_integer_value(value), output->now_ms);
-        buffer_add_string(&out, json_integer_value(value) > output->now_ms ? ")" : " ago)");
-        break;
     }
     return buffer_give(&out);
 }
@@ -135,7 +161,7 @@ struct list *list_new(const struct output *output, const struct column *columns)
         list->headings[list->columns_count++] = (struct table_column){.heading = column->heading, .right = right};
     }
     if (output->format == OUTPUT_TABLE)
-        list->table = table_new(stdout, list->headings, list->columns_count);
+        list->table = table_new(stdout, list->headings, list->columns_count, !output->no_headers);
     else if (output->format == OUTPUT_JSON)
         fputs("[", stdout);
     return list;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -13,8 +14,16 @@ enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NDJSON };
 /* "table", "json" or "ndjson". */
 int output_format_parse(enum output_format *ret, const char *name, struct error *err) MUST_CHECK;
 
+/* How tables tell moments: as ages, in RFC 3339, or in epoch ms. */
+enum output_time { TIME_RELATIVE, TIME_ISO, TIME_MS };
+
+/* "relative", "iso" or "ms". */
+int output_time_parse(enum output_time *ret, const char *name, struct error *err) MUST_CHECK;
+
 struct output {
     enum output_format format;
+    enum output_time time;
+    bool no_headers;
     int64_t now_ms; /* on the clock of Redis: ages are counted from here */
 };
 

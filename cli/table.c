@@ -16,10 +16,11 @@ struct table {
     size_t widths[TABLE_COLUMNS_MAX];
     char **cells; /* of the rows held, one after the other */
     size_t rows;
+    bool headings;
     bool begun; /* the headings are printed and the widths fixed */
 };
 
-struct table *table_new(FILE *file, const struct table_column *columns, size_t count)
+struct table *table_new(FILE *file, const struct table_column *columns, size_t count, bool headings)
 {
     struct table *table = memory_new(sizeof *table);
 
@@ -27,9 +28,10 @@ struct table *table_new(FILE *file, const struct table_column *columns, size_t c
     table->file = file;
     table->columns = columns;
     table->count = count;
+    table->headings = headings;
     table->cells = memory_new(sizeof *table->cells * count * ROWS_HELD);
     for (size_t i = 0; i < count; i++)
-        table->widths[i] = text_width(columns[i].heading);
+        table->widths[i] = headings ? text_width(columns[i].heading) : 0;
     return table;
 }
 
@@ -61,7 +63,8 @@ static void print_headings(struct table *table)
     table->begun = true;
     for (size_t i = 0; i < table->count; i++)
         headings[i] = table->columns[i].heading;
-    print_row(table, headings);
+    if (table->headings)
+        print_row(table, headings);
 }
 
 static void print_held(struct table *table)

@@ -16,8 +16,9 @@ struct table_column {
 };
 
 /* A table of `count` (1..TABLE_COLUMNS_MAX) columns on `file`; both are borrowed. The first few hundred rows decide how wide the
- * columns are, so that a list of any length takes little memory; a longer cell then pushes the rest of its row aside. */
-struct table *table_new(FILE *file, const struct table_column *columns, size_t count);
+ * columns are, so that a list of any length takes little memory; a longer cell then pushes the rest of its row aside. Without
+ * `headings` there are only rows. */
+struct table *table_new(FILE *file, const struct table_column *columns, size_t count, bool headings);
 
 /* Adds a row of plain cells (text.h), one for each column; copies. NULL and "" print as "-". */
 void table_add(struct table *table, const char *const *cells);

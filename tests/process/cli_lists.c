@@ -187,6 +187,21 @@ static void the_pages_of_workers_are_the_list(void **state)
     PAGES(pool, 8, "worker", "list", "--all");
 }
 
+static void a_table_is_told_how_to_look(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    ROTA_MUST(pool, 0, "push", "acme", "t", "--id", "j1", "--at", "2035-01-01T00:00:00Z");
+    ran = ROTA_MUST(pool, 0, "job", "list", "--no-headers");
+    assert_int_equal(count_text(ran.out, "\n"), 1);
+    assert_int_equal(count_text(ran.out, "STATE"), 0);
+    assert_has(ROTA_MUST(pool, 0, "job", "list", "--time", "iso").out, "2035-01-01T00:00:00.000Z");
+    assert_has(ROTA_MUST(pool, 0, "job", "list", "--time", "ms").out, "2051222400000");
+    assert_has(ROTA_MUST(pool, 0, "job", "show", "acme/j1", "--time", "ms").out, "due                2051222400000\n");
+    ROTA_MUST(pool, EX_USAGE, "job", "list", "--time", "roman");
+}
+
 static void a_cursor_of_something_else_is_refused(void **state)
 {
     struct pool *pool = *state;
@@ -217,7 +232,8 @@ int main(void)
         TEST(the_pages_of_jobs_are_the_list),           TEST(a_page_tells_how_many_there_are),
         TEST(the_pages_of_what_was_found_are_the_list), TEST(a_search_is_bounded_and_goes_on),
         TEST(a_list_goes_on_where_the_job_has_gone),    TEST(the_pages_of_organizations_and_queues_are_the_list),
-        TEST(the_pages_of_workers_are_the_list),        TEST(a_cursor_of_something_else_is_refused),
+        TEST(the_pages_of_workers_are_the_list),        TEST(a_table_is_told_how_to_look),
+        TEST(a_cursor_of_something_else_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

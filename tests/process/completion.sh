@@ -85,7 +85,7 @@ complete_fish() {
 check_words() {
   expect "$1" 'job' j
   expect "$1" 'reschedule result retry run-now' job r
-  expect "$1" '--newest' job list --n
+  expect "$1" '--newest' job list --ne
   expect "$1" 'dead done' job list --state d
   expect "$1" 'bash fish zsh' completion ''
 }

@@ -49,7 +49,7 @@ static void commands_for_programs_are_not_offered(void **state)
 static void flags_and_their_words_are_offered(void **state)
 {
     (void)state;
-    assert_offers("--newest", SUGGEST_NOTHING, "job", "list", "acme", "--n");
+    assert_offers("--newest", SUGGEST_NOTHING, "job", "list", "acme", "--ne");
     assert_offers("running ready", SUGGEST_NOTHING, "job", "list", "--state", "r");
     assert_offers("--state=dead --state=done", SUGGEST_NOTHING, "job", "list", "--state=d");
     assert_offers("json", SUGGEST_NOTHING, "-o", "j");

@@ -95,7 +95,7 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
     char *text = NULL;
     size_t length = 0;
     FILE *file = open_memstream(&text, &length);
-    struct table *table = table_new(file, columns, 3);
+    struct table *table = table_new(file, columns, 3, true);
 
     (void)state;
     table_add(table, (const char *const[]){"a", "1000", "x"});
@@ -114,7 +114,7 @@ static void a_table_of_any_length_loses_no_row(void **state)
     char *text = NULL, cell[16];
     size_t length = 0, lines = 0;
     FILE *file = open_memstream(&text, &length);
-    struct table *table = table_new(file, columns, 3);
+    struct table *table = table_new(file, columns, 3, true);
 
     (void)state;
     for (int i = 0; i < 1203; i++) {
@@ -138,7 +138,7 @@ static void an_empty_table_has_its_headings(void **state)
     FILE *file = open_memstream(&text, &length);
 
     (void)state;
-    table_end(table_new(file, columns, 3));
+    table_end(table_new(file, columns, 3, true));
     fclose(file);
 
     assert_string_equal(text, "NAME  N  LAST\n");
