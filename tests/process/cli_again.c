@@ -203,8 +203,10 @@ static void without_a_flag_an_editor_opens_the_payload(void **state)
                                                    .environment = environment,
                                                    .log = pool_path(pool, "edit.log")});
     assert_int_equal(process_wait(edit, PROCESS_MS_MAX), 0);
-    name = pool_text(pool, "%.*s", (int)strcspn(process_log(edit), "\n"), process_log(edit));
-    assert_memory_equal(pool_job(pool, "acme", strchr(name, '/') + 1)->record.payload, "an new word", 11);
+    name = process_said(edit, "pushed job acme/");
+    assert_non_null(name);
+    name = pool_text(pool, "%.*s", (int)strcspn(name, ","), name);
+    assert_memory_equal(pool_job(pool, "acme", name)->record.payload, "an new word", 11);
     process_free(edit);
 }
 

@@ -117,6 +117,26 @@ static void every_list_comes_in_pages(void **state)
     assert_true(lists >= 5);
 }
 
+/* "cli.limit" is a value, so "cli.limit.rate" cannot be one: all stand in one file. */
+static void no_key_of_a_setting_is_under_another(void **state)
+{
+    (void)state;
+    for (const struct command *const *table = command_tables; *table; table++)
+        for (const struct command *command = *table; command->name; command++) {
+            const char **others = command_known_elsewhere(command);
+            for (const struct config_setting *setting = command->settings; setting->key; setting++)
+                for (const char **other = others; *other; other++) {
+                    size_t length = strlen(setting->key), other_length = strlen(*other);
+                    if (!strchr(*other, '.')) /* a section of another program */
+                        continue;
+                    if ((strncmp(*other, setting->key, length) == 0 && (*other)[length] == '.') ||
+                        (strncmp(setting->key, *other, other_length) == 0 && setting->key[other_length] == '.'))
+                        fail_msg("rota %s: the key %s and the key %s", command->name, setting->key, *other);
+                }
+            free(others);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +145,7 @@ int main(void)
         cmocka_unit_test(flags_and_their_words_are_offered),
         cmocka_unit_test(what_only_redis_knows_is_named),
         cmocka_unit_test(behind_two_dashes_there_are_no_flags),
+        cmocka_unit_test(no_key_of_a_setting_is_under_another),
         cmocka_unit_test(every_list_comes_in_pages),
         cmocka_unit_test(every_command_is_in_the_table_once_and_in_good_order),
     };
