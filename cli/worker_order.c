@@ -77,8 +77,8 @@ static int tell_unknown(struct cli *cli, const char *text, struct error *err)
     }
     call_clear(&call);
     if (why[0])
-        return error_set(err, ERR_NOT_FOUND, "worker %s is gone: it was %s. Try: rota worker show %s", text, why, text);
-    return error_set(err, ERR_NOT_FOUND, "no live worker has an id that is or begins with \"%s\". Try: rota worker list", text);
+        return error_set(err, ERR_NOT_FOUND, "worker %s is gone: it was %s", text, why);
+    return error_set(err, ERR_NOT_FOUND, "no live worker has an id that is or begins with \"%s\"", text);
 }
 
 int worker_find(struct cli *cli, const char *text, char ret_session[TYPE_BYTES_MAX + 1], struct error *err)
@@ -192,7 +192,7 @@ static int look(struct cli *cli, struct order *order, struct error *err)
 /* Waits until the worker has done it; ERR_TIMEOUT if it does not within its session's time-out. */
 static int wait_done(struct cli *cli, struct order *order, struct error *err)
 {
-    int64_t end_mono_ms = clock_mono_ms() + order->timeout_ms + ANSWER_MS;
+    int64_t wait_ms = order->timeout_ms + ANSWER_MS, end_mono_ms = clock_mono_ms() + wait_ms;
 
     for (;;) {
         if (look(cli, order, err) < 0)
@@ -202,7 +202,7 @@ static int wait_done(struct cli *cli, struct order *order, struct error *err)
         if (clock_mono_ms() > end_mono_ms)
             return cli_fail(cli, err, EX_TEMPFAIL,
                             "worker %s has not answered within %lld ms: the order stands, its next beat takes it along",
-                            order->session, (long long)(order->timeout_ms + ANSWER_MS));
+                            order->session, (long long)wait_ms);
         poll(NULL, 0, POLL_MS);
     }
 }

@@ -102,15 +102,14 @@ static void a_dump_tells_what_runs_for_how_long(void **state)
 
     process_signal(worker, SIGTTIN);
 
-    const char *slot = process_wait_for(worker, "msg=\"dump: slot\" ");
-    const char *log = process_log(worker);
+    process_wait_for(worker, "msg=\"dump: slot\" ");
+    const char *session = pool_session(pool, worker, 0), *log = process_log(worker);
     assert_has(
         log, "msg=\"dump: worker\" phase=running asked_by=\"signal TTIN\" slots=3 running=1 begun=2 done=1 failed=0 released=0");
     assert_has(log, pool_text(pool, "msg=\"dump: redis\" address=%s up=1 ", pool->url));
     assert_has(log, "msg=\"dump: queue\" capsule=default name=default weight=2");
-    assert_has(log, pool_text(pool, "msg=\"dump: lane\" number=0 session=%s open=1 held=1 reports=0 claiming=0",
-                              pool_session(pool, worker, 0)));
-    slot = strstr(process_log(worker), "msg=\"dump: slot\" ");
+    assert_has(log, pool_text(pool, "msg=\"dump: lane\" number=0 session=%s open=1 held=1 reports=0 claiming=0", session));
+    const char *slot = strstr(process_log(worker), "msg=\"dump: slot\" ");
     assert_has(slot, "job=acme/job1 org=acme type=report.pdf attempt=1 pid=");
     assert_has(slot, "timeout_ms=61000 ours=1");
     assert_true(pid_runs((pid_t)atoi(strstr(slot, "pid=") + 4)));
@@ -260,11 +259,11 @@ static void orders_to_nobody_are_refused(void **state)
     ROTA_MUST(pool, 64, "worker", "quiet", "--all"); /* nobody can be asked */
     assert_has(ROTA_MUST(pool, 64, "worker", "dump", pool_scheduler_session(pool, scheduler)).err,
                "is a scheduler, and takes no orders");
+    process_signal(scheduler, SIGSTOP); /* nobody recovers what follows */
     pool_redis(pool, "ZADD rota:{0}:sessions 9999999999999 twin1 9999999999999 twin2");
     assert_has(ROTA_MUST(pool, 64, "worker", "stop", "twin").err, "is the beginning of more than one worker: twin1, twin2");
     pool_redis(pool, "ZREM rota:{0}:sessions twin1 twin2");
 
-    process_signal(scheduler, SIGSTOP); /* nobody recovers it */
     process_signal(frozen, SIGSTOP);
     assert_has(ROTA_MUST(pool, 75, "worker", "quiet", session).err, "has not answered within 3000 ms: the order stands");
     process_signal(frozen, SIGCONT);
@@ -397,14 +396,12 @@ static void a_debug_invocation_is_one(void **state)
 /* What `fd` hears next, within the time of a test; with spaces for line ends. */
 static const char *hear(struct pool *pool, int fd)
 {
-    char text[512];
+    char text[512] = "";
     struct timeval limit = {.tv_sec = PROCESS_MS_MAX / 1000};
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ssize_t bytes = recv(fd, text, sizeof text - 1, 0);
-    if (bytes < 0)
+    if (recv(fd, text, sizeof text - 1, 0) < 0)
         fail_msg("nothing was heard: %s", strerror(errno));
-    text[bytes] = '\0';
     for (char *at = text; (at = strchr(at, '\n'));)
         *at = ' ';
     return pool_text(pool, "%s", text);
@@ -427,6 +424,8 @@ static int listen_at(const char *name)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+    if (fd < 0)
+        abort();
     memcpy(address.sun_path, name, strlen(name));
     if (name[0] == '@')
         address.sun_path[0] = '\0';
@@ -515,8 +514,6 @@ static void a_scheduler_tells_a_service_manager_too(void **state)
 
 /* ---- process 1 ---- */
 
-#define PROGRAM(name) PROGRAMS_PATH "/" name
-
 /* The only child of a process, 0 if there is none. */
 static pid_t child_of(struct pool *pool, struct process *process)
 {
@@ -534,11 +531,12 @@ static bool may_make_a_pid_namespace(void)
 }
 
 /* The program as process 1 of a namespace of its own; what is to be signalled in *ret_pid. */
-static struct process *start_as_first(struct pool *pool, const char *const *words, pid_t *ret_pid)
+static struct process *start_as_first(struct pool *pool, const char *program, const char *const *words, pid_t *ret_pid)
 {
     const char *arguments[32] = {"--user", "--map-root-user", "--pid", "--fork", "--kill-child"};
     size_t count = 5;
 
+    arguments[count++] = pool_text(pool, "%s/%s", PROGRAMS_PATH, program);
     for (size_t i = 0; words[i]; i++)
         arguments[count++] = words[i];
     struct process *process = process_start(
@@ -562,15 +560,13 @@ static void process_one_of_a_container_listens(void **state)
         print_message("SKIPPED: this kernel or container gives no pid namespaces\n");
         skip();
     }
-    struct process *scheduler =
-        start_as_first(pool, (const char *const[]){PROGRAM("rota-scheduler"), "--redis", pool->url, NULL}, &pid);
+    struct process *scheduler = start_as_first(pool, "rota-scheduler", (const char *const[]){"--redis", pool->url, NULL}, &pid);
     kill(pid, SIGTERM);
     assert_int_equal(process_wait(scheduler, PROCESS_MS_MAX), 0);
 
     pool_scheduler(pool, NULL);
     struct process *worker = start_as_first(
-        pool, (const char *const[]){PROGRAM("rota-worker"), "--redis", pool->url, "--on", pool_logging(pool, "t", HOLD), NULL},
-        &pid);
+        pool, "rota-worker", (const char *const[]){"--redis", pool->url, "--on", pool_logging(pool, "t", HOLD), NULL}, &pid);
     pool_push(pool, "acme", "job1", "t", "");
     WAIT_UNTIL(pool_logged(pool, "acme/job1") == 1);
     kill(pid, SIGINT);
