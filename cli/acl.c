@@ -9,10 +9,9 @@
 /* One line for redis-cli: appending to the private inbox of the organization, and nothing else. */
 static void print_producer(struct cli *cli, const char *org, const char *user)
 {
-    char part[NAME_BYTES_MAX + 16], key[KEY_BYTES_MAX];
+    char key[KEY_BYTES_MAX];
 
-    snprintf(part, sizeof part, "org:%s:inbox", org);
-    key_in_lane(key, cli_lane(cli, org), part);
+    key_of_org(key, cli_lane(cli, org), org, "inbox");
     printf("ACL SETUSER %s%s reset on '>PASSWORD' '%%W~%s' resetchannels -@all +xadd +ping +hello\n", user[0] ? user : org,
            user[0] ? "" : "-producer", key);
 }

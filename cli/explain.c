@@ -161,7 +161,13 @@ static void on_inbox(const struct reply *reply, void *ctx)
     struct reason_facts *facts = ctx;
     const char *org = entry_field(reply_at(reply_at(reply, 0), 1), "org");
 
-    facts->in_inbox = org && strcmp(org, facts->job.org) == 0;
+    facts->in_inbox = reply_count(reply) > 0 && (facts->is_private || (org && strcmp(org, facts->job.org) == 0));
+}
+
+/* The id of the entry that the job would be made of. */
+static const char *entry_of(const struct reason_facts *facts)
+{
+    return facts->job.id + (facts->is_private ? strlen(ID_PRIVATE_PREFIX) : 0);
 }
 
 static void on_rejected(const struct reply *reply, void *ctx)
@@ -172,7 +178,7 @@ static void on_rejected(const struct reply *reply, void *ctx)
         const struct reply *fields = reply_at(reply_at(reply, i), 1);
         const char *entry = entry_field(fields, "entry"), *org = entry_field(fields, "org");
         const char *reason = entry_field(fields, "reason");
-        if (entry && strcmp(entry, facts->job.id) == 0 && (!org || strcmp(org, facts->job.org) == 0))
+        if (entry && strcmp(entry, entry_of(facts)) == 0 && (!org || strcmp(org, facts->job.org) == 0))
             snprintf(facts->rejected, sizeof facts->rejected, "%s", reason ? reason : "nobody knows why");
     }
 }
@@ -185,19 +191,27 @@ static bool is_entry(const char *id)
     return ms > 0 && ms <= 19 && number > 0 && number <= 19 && id[ms + 1 + number] == '\0';
 }
 
+/* The shared inbox, or the private one that the id tells of. */
 static int read_inbox(struct cli *cli, struct reason_facts *facts, struct error *err)
 {
+    char inbox[KEY_BYTES_MAX] = KEY_INBOX, rejected[KEY_BYTES_MAX] = KEY_REJECTED;
+    uint32_t lane = cli_lane(cli, facts->job.org);
     struct call call = {0};
 
-    if (!is_entry(facts->job.id))
+    facts->is_private = strncmp(facts->job.id, ID_PRIVATE_PREFIX, strlen(ID_PRIVATE_PREFIX)) == 0;
+    if (!is_entry(entry_of(facts)))
         return 0;
+    if (facts->is_private) {
+        key_of_org(inbox, lane, facts->job.org, "inbox");
+        key_of_org(rejected, lane, facts->job.org, "rejected");
+    }
     call_command(&call, "XRANGE");
-    call_add_string(&call, KEY_INBOX);
-    call_add_string(&call, facts->job.id);
-    call_add_string(&call, facts->job.id);
+    call_add_string(&call, inbox);
+    call_add_string(&call, entry_of(facts));
+    call_add_string(&call, entry_of(facts));
     cli_send(cli, &call, on_inbox, facts);
     call_command(&call, "XREVRANGE");
-    call_add_string(&call, KEY_REJECTED);
+    call_add_string(&call, rejected);
     call_add_string(&call, "+");
     call_add_string(&call, "-");
     call_add_string(&call, "COUNT");

@@ -53,7 +53,7 @@ struct reason_facts {
     /* Of a job that runs. */
     int64_t deadline_ms, session_ms;
     /* Of one that is not, or not yet, a job. */
-    bool in_inbox;
+    bool in_inbox, is_private; /* an entry of it still; of a private one, as its id tells */
     int64_t moved_ms;
     char rejected[256];
 };

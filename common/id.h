@@ -18,6 +18,7 @@
 #define ID_BYTES           13                                    /* of a drawn id */
 #define SESSION_BYTES      20
 #define TOKEN_BYTES        16
+#define ID_PRIVATE_PREFIX  "p:" /* of a job that came by a private inbox; the rest is its entry's id */
 #define JOB_NAME_BYTES_MAX (NAME_BYTES_MAX + 1 + JOB_ID_BYTES_MAX)
 
 bool name_is_valid(const char *name, size_t bytes);

@@ -20,6 +20,12 @@ const char *key_wake(char ret_key[KEY_BYTES_MAX], uint32_t lane, const char *que
     return ret_key;
 }
 
+const char *key_of_org(char ret_key[KEY_BYTES_MAX], uint32_t lane, const char *org, const char *part)
+{
+    snprintf(ret_key, KEY_BYTES_MAX, "rota:{%u}:org:%s:%s", lane, org, part);
+    return ret_key;
+}
+
 const char *key_worker(char ret_key[KEY_BYTES_MAX], const char *session)
 {
     snprintf(ret_key, KEY_BYTES_MAX, "rota:worker:%s", session);

@@ -17,5 +17,6 @@
 const char *key_lane(char ret_key[KEY_BYTES_MAX], uint32_t lane);                               /* rota:{k} */
 const char *key_in_lane(char ret_key[KEY_BYTES_MAX], uint32_t lane, const char *part);          /* rota:{k}:part */
 const char *key_wake(char ret_key[KEY_BYTES_MAX], uint32_t lane, const char *queue, int quiet); /* rota:{k}:wake:queue[:quiet] */
-const char *key_worker(char ret_key[KEY_BYTES_MAX], const char *session);                       /* rota:worker:session */
-const char *key_dump(char ret_key[KEY_BYTES_MAX], const char *session);                         /* rota:worker:session:dump */
+const char *key_of_org(char ret_key[KEY_BYTES_MAX], uint32_t lane, const char *org, const char *part); /* rota:{k}:org:org:part */
+const char *key_worker(char ret_key[KEY_BYTES_MAX], const char *session);                              /* rota:worker:session */
+const char *key_dump(char ret_key[KEY_BYTES_MAX], const char *session); /* rota:worker:session:dump */

@@ -3,7 +3,7 @@
  *   XADD rota:inbox * org acme type email payload P [queue Q] [key K] [priority N] [delay_ms N] [due_ms N] [expires_ms N]
  *        [timeout_ms N] [max_attempts N] [header.NAME VALUE]... [v 1]
  *
- * The entry's id is the job's id; of a private inbox it is ENTRY_PRIVATE_PREFIX and the entry's id, because entries of two
+ * The entry's id is the job's id; of a private inbox it is ID_PRIVATE_PREFIX and the entry's id, because entries of two
  * streams may have the same one. Unknown and repeated fields are refused, so that a misspelt one is not lost in silence. */
 #pragma once
 
@@ -11,8 +11,6 @@
 #include "common/error.h"
 #include "common/id.h"
 #include "common/reply.h"
-
-#define ENTRY_PRIVATE_PREFIX "p:"
 
 /* Reads an entry (fields as XREAD gives them) of job `id` into its organization and its encoded record, which is appended to
  * `record`. The same entry gives the same record each time. `owner`: whose private inbox it comes from, whatever it says of its

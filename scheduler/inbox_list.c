@@ -33,21 +33,19 @@ struct look {
 static void note(struct inbox_list *list, uint32_t lane, const char *org)
 {
     struct inbox_stream *stream;
-    char key[KEY_BYTES_MAX], part[NAME_BYTES_MAX + 16];
+    char key[KEY_BYTES_MAX];
     struct error ignored;
 
     if (name_check(org, "organization", &ignored) < 0)
         return;
-    snprintf(part, sizeof part, "org:%s:inbox", org);
-    key_in_lane(key, lane, part);
+    key_of_org(key, lane, org, "inbox");
     HASH_FIND_STR(*list->streams, key, stream);
     if (!stream) {
         stream = memory_new(sizeof *stream);
         *stream = (struct inbox_stream){.from = "0", .rejected_max = INBOX_PRIVATE_REJECTED_MAX};
         memcpy(stream->key, key, sizeof key);
         snprintf(stream->org, sizeof stream->org, "%s", org);
-        snprintf(part, sizeof part, "org:%s:rejected", org);
-        key_in_lane(stream->rejected_key, lane, part);
+        key_of_org(stream->rejected_key, lane, org, "rejected");
         HASH_ADD_STR(*list->streams, key, stream);
         list->changed = true;
     }

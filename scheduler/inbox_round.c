@@ -287,7 +287,7 @@ void inbox_round_run(struct inbox_round *round)
 void inbox_round_add(struct inbox_round *round, struct inbox_stream *stream, const struct reply *entry)
 {
     struct item *item = memory_new(sizeof *item);
-    const char *prefix = stream->org[0] ? ENTRY_PRIVATE_PREFIX : "";
+    const char *prefix = stream->org[0] ? ID_PRIVATE_PREFIX : "";
     struct error err;
 
     if (round->count == round->slots) {

@@ -172,6 +172,21 @@ static void an_ended_job_says_so(void **state)
     assert_has(ROTA_MUST(pool, 0, "job", "explain", "acme/j2").out, "no such customer");
 }
 
+static void what_is_in_a_private_inbox_is_found_there(struct pool *pool)
+{
+    ROTA_MUST(pool, 0, "org", "set", "hooli", "--private-inbox", "on");
+    pool_call(pool, 0, "intake", "ann stop weak");
+    const char *entry = pool_text(pool, "%s", pool_string(pool, "XADD rota:{0}:org:hooli:inbox * type mail payload x"));
+    const char *name = pool_text(pool, "hooli/p:%s", entry);
+
+    assert_codes(name, "intake_stopped inbox");
+    ROTA_MUST(pool, EX_NOINPUT, "job", "explain", pool_text(pool, "globex/p:%s", entry));
+    pool_call(pool, 0, "intake", "ann resume strong");
+    entry = pool_text(pool, "%s", pool_string(pool, "XADD rota:{0}:org:hooli:inbox * payload x"));
+    WAIT_UNTIL(pool_number(pool, "XLEN rota:{0}:org:hooli:rejected") == 1);
+    assert_codes(pool_text(pool, "hooli/p:%s", entry), "rejected");
+}
+
 static void what_is_no_job_yet_is_found_in_the_inbox(void **state)
 {
     struct pool *pool = *state;
@@ -194,6 +209,7 @@ static void what_is_no_job_yet_is_found_in_the_inbox(void **state)
     assert_has(ROTA_MUST(pool, 0, "job", "explain", pool_text(pool, "acme/%s", entry)).out, "field type is missing");
 
     assert_has(ROTA_MUST(pool, EX_NOINPUT, "job", "explain", "acme/nothing").err, "there is no job acme/nothing");
+    what_is_in_a_private_inbox_is_found_there(pool);
     ROTA_MUST(pool, EX_USAGE, "job", "explain", "acme");
 }
 
