@@ -280,6 +280,78 @@ static void options_that_are_a_bomb_are_refused_soon(void **state)
                  "INVALID options that are not msgpack, or have more than 8192 bytes");
 }
 
+/* Both ways in refuse it, soon, and have changed nothing. */
+static void refused_everywhere(struct fixture *f, const char *bytes, size_t length)
+{
+    const char *before = lane_digest(f);
+
+    assert_error(lane_call(f, "enqueue", "acme job1 %b", bytes, length), "INVALID");
+    assert_error(lane_call(f, "inbox", "acme 1-0 %b", bytes, length), "INVALID");
+    assert_string_equal(lane_digest(f), before);
+}
+
+#define BEGIN         "\x94\xa1t" NONCE
+#define REFUSED(text) refused_everywhere(f, text, sizeof(text) - 1)
+
+static void lengths_that_are_lies_are_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    REFUSED(BEGIN "\xdf\xff\xff\xff\xff\xa1p"); /* a map of 2^32 - 1 */
+    REFUSED(BEGIN "\xde\xff\xff\xa1p");         /* of 2^16 - 1 */
+    REFUSED(BEGIN "\x8f\xa3key\xa1k\xa1p");     /* of 15, one is there */
+    REFUSED(BEGIN "\x81\xa7headers\xdf\x7f\xff\xff\xff\xa1"
+                  "a\xa1"
+                  "b\xa1p");
+    REFUSED(BEGIN "\x81\xa3key\xdb\xff\xff\xff\xff\xa1p");     /* a key of 4 GiB */
+    REFUSED(BEGIN "\x81\xdb\xff\xff\xff\xff\xa1k\xa1p");       /* a name of 4 GiB */
+    REFUSED(BEGIN "\x81\xa3key\xdd\xff\xff\xff\xff\xa1p");     /* a list of 2^32 - 1 */
+    REFUSED(BEGIN "\x81\xa3key\xc9\xff\xff\xff\xff\x01\xa1p"); /* an extension */
+    REFUSED(BEGIN "\x81\xa3key\xc1\xa1p");                     /* what msgpack never uses */
+    REFUSED("\x94\xdb\xff\xff\xff\xff" NONCE "\xc0\xa0");      /* a type of 4 GiB */
+    REFUSED("\xdd\x00\x00\x00\x04\xa1t" NONCE "\xc0\xa0");
+    REFUSED(BEGIN "\xc0\xc6\xff\xff\xff\xff"
+                  "p");
+}
+
+/* Lists in lists, maps in maps: as deep as 8 KiB allow, and deeper. */
+static void depth_is_refused(void **state)
+{
+    static const struct {
+        const char *opening;
+        size_t bytes;
+    } nests[] = {{"\x91", 1}, {"\x81\xa1k", 3}, {"\x81\x81", 2}, {"\xdd\x00\x00\x00\x01", 5}};
+    static char record[100000];
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof nests / sizeof *nests; i++)
+        for (size_t depth = 10; depth <= 16000; depth *= 4) {
+            size_t length = sizeof BEGIN "\x81\xa7headers" - 1;
+            memcpy(record, BEGIN "\x81\xa7headers", length);
+            for (size_t n = 0; n < depth && length + 8 < sizeof record; n++, length += nests[i].bytes)
+                memcpy(record + length, nests[i].opening, nests[i].bytes);
+            memcpy(record + length, "\xc0\xa1p", 3);
+            refused_everywhere(f, record, length + 3);
+        }
+}
+
+/* Of two options of one name the last one counts, for the check and for all that follows: what is stored is what was checked. */
+static void an_option_that_is_there_twice_is_checked_as_it_counts(void **state)
+{
+    struct fixture *f = *state;
+
+    REFUSED(BEGIN "\x82\xa8priority\x05\xa8priority\xcd\x10\x00\xa1p"); /* 5, then 4096 */
+    REFUSED(BEGIN "\x82\xa5queue\xa1q\xa5queue\xa1Q\xa1p");
+    accepted(f, "acme", "job1", BYTES(BEGIN "\x82\xa5queue\xa1q\xa5queue\xa1r\xa1p"));
+    assert_string_equal(lane_place(f, "acme", "job1"), "ready:r");
+    lane_open(f, "w1", 6000);
+
+    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .queues = "r", .types = "t:1000"});
+
+    assert_int_equal(got.jobs, 1);
+    assert_string_equal(lane_end(f, &got.job[0], "done"), "ok");
+}
+
 static void options_have_at_most_8_kib(void **state)
 {
     struct fixture *f = *state;
@@ -483,6 +555,9 @@ int main(void)
         cmocka_unit_test(headers_are_carried_but_not_read),
         cmocka_unit_test(headers_are_strings_by_name),
         cmocka_unit_test(options_that_are_a_bomb_are_refused_soon),
+        cmocka_unit_test(lengths_that_are_lies_are_refused),
+        cmocka_unit_test(depth_is_refused),
+        cmocka_unit_test(an_option_that_is_there_twice_is_checked_as_it_counts),
         cmocka_unit_test(options_have_at_most_8_kib),
         cmocka_unit_test(one_bad_record_refuses_the_whole_batch),
         cmocka_unit_test(organizations_outside_the_grammar_are_refused),
