@@ -167,10 +167,13 @@ static bool is_there(void)
 /* One that has TCP, since not every client knows sockets of a path. */
 static int port_setup(void **state)
 {
+    static const char *environment[5];
+    static char text[16];
     int port = server_free_port();
-    struct pool *pool = pool_new(1, (const char *[]){"--port", memory_format("%d", port), NULL});
-    const char **environment = memory_new(sizeof *environment * 6);
+    struct pool *pool;
 
+    snprintf(text, sizeof text, "%d", port);
+    pool = pool_new(1, (const char *[]){"--port", text, NULL});
     environment[0] = pool_text(pool, "REDIS_URL=redis://127.0.0.1:%d", port);
     environment[1] = "REDIS_HOST=127.0.0.1";
     environment[2] = pool_text(pool, "REDIS_PORT=%d", port);
