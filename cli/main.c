@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/memory.h"
 #include "common/redis.h"
+#include "common/secrets.h"
 
 /* The format of errors that are found before the settings are read. */
 static enum output_format guess_format(int argc, char **argv)
@@ -113,12 +114,14 @@ static int run(const struct invocation *invocation, enum output_format format)
 
 int main(int argc, char **argv)
 {
-    enum output_format format = guess_format(argc, argv);
+    enum output_format format;
     struct invocation invocation;
     struct error err;
     int status = 0;
 
+    argv = secrets_hide(argc, argv);
     file_open_standard();
+    format = guess_format(argc, argv);
     watch_signals();
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return run(&(struct invocation){.command = version_commands, .argc = 1, .argv = argv}, format);

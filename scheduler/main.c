@@ -5,6 +5,7 @@
 
 #include "common/file.h"
 #include "common/program.h"
+#include "common/secrets.h"
 #include "common/session.h"
 #include "common/settings.h"
 #include "scheduler/scheduler.h"
@@ -81,13 +82,13 @@ static int run(struct scheduler_program *self, const struct config *config, stru
 
 int main(int argc, char **argv)
 {
-    struct scheduler_program self = {.argc = argc, .argv = argv};
+    struct scheduler_program self = {.argc = argc, .argv = secrets_hide(argc, argv)};
     struct error err;
     int status;
     struct config *config;
 
     file_open_standard();
-    config = settings_begin(settings_scheduler, settings_scheduler_elsewhere, "rota-scheduler", usage, argc, argv, &status);
+    config = settings_begin(settings_scheduler, settings_scheduler_elsewhere, "rota-scheduler", usage, argc, self.argv, &status);
     if (!config)
         return status;
     if (run(&self, config, &err) < 0) {

@@ -3,14 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "common/file.h"
 #include "common/handler_file.h"
 #include "common/log.h"
 #include "common/program.h"
+#include "common/secrets.h"
 #include "common/session.h"
 #include "common/settings.h"
 #include "worker/keeper_process.h"
@@ -99,15 +98,6 @@ static void on_reload(void *ctx)
 static const struct program_hooks hooks = {
     .stop = on_stop, .quiet = on_quiet, .resume = on_resume, .dump = on_dump, .reload = on_reload};
 
-/* Handlers may run as the same user: they are not to read our memory, our environment, or a core with a password in it. */
-static void close_to_others(void)
-{
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-#ifndef __SANITIZE_ADDRESS__ /* its search for leaks looks into us from outside */
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
-}
-
 static const char *scratch_base(const struct config *config)
 {
     const char *set = config_string(config, "worker.scratch"), *usual = getenv("TMPDIR");
@@ -149,7 +139,7 @@ static int run(struct worker_program *self, const struct config *config, struct 
 
 int main(int argc, char **argv)
 {
-    struct worker_program self = {.argc = argc, .argv = argv};
+    struct worker_program self = {.argc = argc};
     struct handlers handlers = {0};
     struct error err;
     int status;
@@ -158,8 +148,8 @@ int main(int argc, char **argv)
     if (keeper_is_asked(argv))
         return keeper_process();
     file_open_standard();
-    close_to_others();
-    config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, argv, &status);
+    self.argv = secrets_hide(argc, argv);
+    config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, self.argv, &status);
     if (!config)
         return status;
     if (handlers_read_config(&handlers, config, &err) < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 ||
