@@ -178,11 +178,11 @@ static void tell(struct walk *walk)
 
 static void clear(struct walk *walk)
 {
-    struct group *group, *next;
+    struct group *group = walk->groups, *next;
 
-    HASH_ITER(hh, walk->groups, group, next)
-    {
-        HASH_DEL(walk->groups, group);
+    HASH_CLEAR(hh, walk->groups); /* forgets, and frees nothing of ours */
+    for (; group; group = next) {
+        next = group->hh.next;
         free(group->error);
         free(group);
     }
