@@ -195,13 +195,10 @@ static void every_command_refuses_what_it_does_not_know(void **state)
             continue;
         if (verb[0] < 'a' || verb[0] > 'z' || strchr(verb, '|')) /* its first argument, or the help */
             verb[0] = '\0';
-        ran = ROTA(pool, noun, verb[0] ? verb : "--jsn", "--jsn");
-        assert_int_equal(ran.status, EX_USAGE);
-        assert_plain(ran.err);
-        assert_has(ran.err, "did you mean \"--json\"?");
-        ran = ROTA(pool, noun, verb[0] ? verb : "--json", "--json", "--frobnicate");
+        ran = ROTA(pool, noun, verb[0] ? verb : "--json", "--json", "--jsn");
         assert_int_equal(ran.status, EX_USAGE);
         assert_has(ran.err, "{\"error\":{\"code\":\"usage\",\"message\":\"");
+        assert_has(ran.err, "did you mean \\\"--json\\\"?");
         assert_has(ran.err, "\"hint\":\"rota ");
         commands++;
     }
