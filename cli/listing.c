@@ -30,10 +30,10 @@ struct listing {
     int64_t left, shown; /* jobs that may still be shown; that were */
     bool more;           /* there are, or may be, others */
     struct job_cursor cursor;
-    bool resumes;        /* what comes before the cursor is passed over */
-    struct batch *batch; /* for options->whole */
-    int64_t visited;     /* of the set */
-    int64_t looked;      /* jobs that Redis has looked at */
+    bool resumes;       /* what comes before the cursor is passed over */
+    struct batch batch; /* for options->whole */
+    int64_t visited;    /* of the set */
+    int64_t looked;     /* jobs that Redis has looked at */
     struct fetch_filter filter;
     bool filters;
 };
@@ -100,7 +100,7 @@ static bool show_listed(const struct job *job, void *ctx)
 static bool gather(const struct job *job, void *ctx)
 {
     struct listing *listing = ctx;
-    struct batch *batch = listing->batch;
+    struct batch *batch = &listing->batch;
 
     listing->more = listing->left == 0;
     if (listing->more || batch->count == BATCH_JOBS)
@@ -116,7 +116,7 @@ static bool gather(const struct job *job, void *ctx)
 
 static int show_batch(struct listing *listing, const char *org, struct error *err)
 {
-    struct batch *batch = listing->batch;
+    struct batch *batch = &listing->batch;
 
     for (size_t i = 0; i < batch->count && !ferror(stdout); i++) {
         struct fetched fetched;
@@ -139,7 +139,7 @@ static int list_whole(struct listing *listing, const char *org, const char *set,
     int rc;
 
     do {
-        listing->batch->count = 0;
+        listing->batch.count = 0;
         listing->visited = 0;
         rc = fetch_set(listing->cli, org, set, from, listing->options->newest, gather, listing, &ended, err);
         if (rc == 0)
@@ -315,11 +315,9 @@ int listing_print(struct cli *cli, const struct listing_options *options, struct
     if (rc == 0) {
         names_sort(&names);
         listing.list = options->whole ? NULL : list_new(&cli->output, options->columns);
-        listing.batch = options->whole ? memory_new(sizeof *listing.batch) : NULL;
         rc = list_orgs(&listing, &names, err);
         if (listing.list)
             list_end(listing.list);
-        free(listing.batch);
     }
     if (rc < 0 && options->whole && listing.shown > 0) /* what was shown need not be shown again */
         cli_hint(cli, "--cursor %s, to go on", job_cursor_format(&listing.cursor, text));

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,25 +77,14 @@ static int print_page(struct cli *cli, const char *page, FILE *file, struct erro
 /* ---- showing ---- */
 
 /* Becomes man, or what there is instead of it, with the page on stdin. Returns only where there is neither. */
-static void show(FILE *page)
+static void show(const char *page, size_t bytes)
 {
-    fflush(page);
-    rewind(page);
-    if (dup2(fileno(page), STDIN_FILENO) < 0)
+    int fd = memfd_create("page", 0);
+
+    if (fd < 0 || write(fd, page, bytes) != (ssize_t)bytes || lseek(fd, 0, SEEK_SET) != 0 || dup2(fd, STDIN_FILENO) < 0)
         return;
-    lseek(STDIN_FILENO, 0, SEEK_SET);
     execlp("man", "man", "-l", "-", (char *)NULL);
     execlp("mandoc", "mandoc", "-a", (char *)NULL);
-}
-
-static void copy(FILE *from, FILE *to)
-{
-    char bytes[4096];
-    size_t got;
-
-    rewind(from);
-    while ((got = fread(bytes, 1, sizeof bytes, from)) > 0)
-        fwrite(bytes, 1, got, to);
 }
 
 /* ---- writing all ---- */
@@ -136,6 +126,8 @@ static int man_command(struct cli *cli, struct error *err)
 {
     const char *page = cli_argument_count(cli) ? cli_argument(cli, 0) : "rota";
     const char *directory = config_string(cli->config, "cli.man.to");
+    size_t bytes = 0;
+    char *text = NULL;
     FILE *file;
     int rc;
 
@@ -145,15 +137,16 @@ static int man_command(struct cli *cli, struct error *err)
         manual_print_markdown(stdout);
         return 0;
     }
-    file = tmpfile();
+    file = open_memstream(&text, &bytes);
     if (!file)
-        return cli_fail(cli, err, EX_CANTCREAT, "cannot make a temporary file: %s", strerror(errno));
+        return cli_fail(cli, err, EX_OSERR, "cannot make a page: %s", strerror(errno));
     rc = print_page(cli, page, file, err);
-    if (rc == 0 && isatty(STDOUT_FILENO) && !config_bool(cli->config, "cli.man.source"))
-        show(file);
-    if (rc == 0)
-        copy(file, stdout);
     fclose(file);
+    if (rc == 0 && isatty(STDOUT_FILENO) && !config_bool(cli->config, "cli.man.source"))
+        show(text, bytes);
+    if (rc == 0)
+        fwrite(text, 1, bytes, stdout);
+    free(text);
     return rc;
 }
 

@@ -129,10 +129,11 @@ static int compare(const void *a, const void *b)
 
 static void print_pages(FILE *file)
 {
-    const char *const *nouns = command_nouns(), *sorted[64];
+    const char *const *nouns = command_nouns();
+    const char *sorted[64];
     size_t count = 0;
 
-    for (; nouns[count] && count < sizeof sorted / sizeof *sorted; count++)
+    for (; count < sizeof sorted / sizeof *sorted && nouns[count]; count++)
         sorted[count] = nouns[count];
     qsort(sorted, count, sizeof *sorted, compare);
     for (size_t i = 0; i < count; i++)

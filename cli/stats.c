@@ -186,11 +186,11 @@ static void tell_sample(const struct stats *stats, size_t looked, size_t orgs)
 
 static void free_rows(struct stats *stats)
 {
-    struct row *row, *next;
+    struct row *row = stats->rows, *next;
 
-    HASH_ITER(hh, stats->rows, row, next)
-    {
-        HASH_DEL(stats->rows, row);
+    HASH_CLEAR(hh, stats->rows); /* the table; what was in it is still one behind the other */
+    for (; row; row = next) {
+        next = row->hh.next;
         free(row->took_ms);
         free(row);
     }

@@ -3,12 +3,13 @@
  * fuzz_<target> FOLDER [MILLISECONDS [SEED]]. The seed is printed; what a failing run was given last stands in fuzz-<pid>. */
 #include <dirent.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,8 +27,10 @@ struct sample {
 static struct sample corpus[FILES_MAX];
 static size_t corpus_count;
 static uint64_t state;
-static uint8_t *given; /* to the target, last */
-static size_t given_bytes;
+static struct {
+    size_t bytes;
+    uint8_t data[BYTES_MAX];
+} *given; /* to the target, last; shared with the parent */
 
 static uint64_t draw(void)
 {
@@ -42,20 +45,19 @@ static size_t below(size_t limit)
     return limit ? (size_t)(draw() % limit) : 0;
 }
 
-static void on_crash(int number)
+/* What the target was given last, in memory that outlives it. */
+static void save_given(void)
 {
     char path[64];
     FILE *file;
 
     snprintf(path, sizeof path, "fuzz-%d", (int)getpid());
     file = fopen(path, "w");
-    if (file) {
-        fwrite(given, 1, given_bytes, file);
-        fclose(file);
-    }
+    if (!file)
+        return;
+    fwrite(given->data, 1, given->bytes, file);
+    fclose(file);
     fprintf(stderr, "the input is in %s\n", path);
-    signal(number, SIG_DFL);
-    raise(number);
 }
 
 static void read_corpus(const char *folder)
@@ -82,11 +84,13 @@ static void read_corpus(const char *folder)
 /* A copy of its own, so that a byte read beyond the end is seen. */
 static void run(const uint8_t *data, size_t bytes)
 {
-    given = malloc(bytes ? bytes : 1);
-    given_bytes = bytes;
-    memcpy(given, data, bytes);
-    LLVMFuzzerTestOneInput(given, bytes);
-    free(given);
+    uint8_t *copy = malloc(bytes ? bytes : 1);
+
+    memcpy(copy, data, bytes);
+    memcpy(given->data, data, bytes);
+    given->bytes = bytes;
+    LLVMFuzzerTestOneInput(copy, bytes);
+    free(copy);
 }
 
 /* Takes out `cut` bytes at `at`, and puts `bytes` of `data` there. */
@@ -125,27 +129,11 @@ static int64_t now_ms(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void release_corpus(void)
+static void run_all(int64_t end_ms)
 {
-    for (size_t i = 0; i < corpus_count; i++)
-        free(corpus[i].data);
-}
-
-int main(int argc, char **argv)
-{
-    int64_t end_ms = now_ms() + (argc > 2 ? strtoll(argv[2], NULL, 10) : RUN_MS), runs = 0;
     struct sample sample = {.data = malloc(BYTES_MAX)};
+    int64_t runs = 0;
 
-    state = argc > 3 ? strtoull(argv[3], NULL, 10) : (uint64_t)time(NULL) * 2654435761U + (uint64_t)getpid();
-    printf("seed %" PRIu64 "\n", state);
-    fflush(stdout);
-    signal(SIGABRT, on_crash);
-    signal(SIGSEGV, on_crash);
-    read_corpus(argc > 1 ? argv[1] : ".");
-    if (corpus_count == 0) {
-        fprintf(stderr, "there is no corpus in %s\n", argc > 1 ? argv[1] : ".");
-        return 1;
-    }
     for (size_t i = 0; i < corpus_count; i++)
         run(corpus[i].data, corpus[i].bytes);
     for (; now_ms() < end_ms; runs++) {
@@ -156,8 +144,36 @@ int main(int argc, char **argv)
             change(&sample);
         run(sample.data, sample.bytes);
     }
-    free(sample.data);
     printf("%zu files, %" PRId64 " changes of them\n", corpus_count, runs);
-    release_corpus();
-    return 0;
+    fflush(stdout);
+    free(sample.data);
+    for (size_t i = 0; i < corpus_count; i++)
+        free(corpus[i].data);
+}
+
+int main(int argc, char **argv)
+{
+    int64_t end_ms = now_ms() + (argc > 2 ? strtoll(argv[2], NULL, 10) : RUN_MS);
+    int status = 1;
+    pid_t pid;
+
+    state = argc > 3 ? strtoull(argv[3], NULL, 10) : (uint64_t)time(NULL) * 2654435761U + (uint64_t)getpid();
+    printf("seed %" PRIu64 "\n", state);
+    fflush(stdout);
+    read_corpus(argc > 1 ? argv[1] : ".");
+    given = mmap(NULL, sizeof *given, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (corpus_count == 0 || given == MAP_FAILED) {
+        fprintf(stderr, "there is no corpus in %s\n", argc > 1 ? argv[1] : ".");
+        return 1;
+    }
+    pid = fork();
+    if (pid == 0) {
+        run_all(end_ms);
+        return 0;
+    }
+    if (pid > 0 && waitpid(pid, &status, 0) == pid && status != 0)
+        save_given();
+    for (size_t i = 0; i < corpus_count; i++)
+        free(corpus[i].data);
+    return status != 0;
 }

@@ -1,8 +1,10 @@
 /* `rota job export`, and back with `rota push --batch`; `rota job edit`. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/memory.h"
 #include "tests/support/rota.h"
 
 static int set_up(void **state)
@@ -62,18 +64,13 @@ static void assert_same_job(struct pool *pool, const char *id)
 /* The lines with another organization in them. */
 static const char *for_beta(struct pool *pool, const char *lines)
 {
-    const char *path = pool_path(pool, "beta.ndjson");
-    FILE *file = fopen(path, "w");
+    char *text = memory_string(lines);
+    const char *path;
 
-    assert_non_null(file);
-    for (const char *at = lines; *at; at++) {
-        if (strncmp(at, "\"org\":\"acme\"", 12) == 0) {
-            fputs("\"org\":\"beta\"", file);
-            at += 11;
-        } else
-            fputc(*at, file);
-    }
-    assert_int_equal(fclose(file), 0);
+    for (char *at = strstr(text, "\"org\":\"acme\""); at; at = strstr(at, "\"org\":\"acme\""))
+        memcpy(at, "\"org\":\"beta\"", 12);
+    path = write_text(pool, "beta.ndjson", text);
+    free(text);
     return path;
 }
 

@@ -79,7 +79,7 @@ static void names_that_are_none_are_refused(void **state)
                                        "a\nb",
                                        "\x01",
                                        "%s%n",
-                                       "gr\xc3\xbc\xc3\x9f"
+                                       "gr\xc3\xbcn"
                                        "e",
                                        "\xff\xfe",
                                        "a\x1b[31m",
