@@ -97,8 +97,10 @@ static void diagnose_check(struct diagnosis *diagnosis, const struct server_meas
                "as it says; programs do not start with it, or take no jobs in");
         return;
     }
-    find(diagnosis, FINDING_OK, "server", "redis %s at %s passes the checks of start-up", found->redis_version, measures->address);
-    find(diagnosis, FINDING_OK, "durability", "%s, declared %s", durability_name(found->level), durability_name(measures->declared));
+    find(diagnosis, FINDING_OK, "server", "redis %s at %s passes the checks of start-up", found->redis_version,
+         measures->address);
+    find(diagnosis, FINDING_OK, "durability", "%s, declared %s", durability_name(found->level),
+         durability_name(measures->declared));
     find(diagnosis, FINDING_OK, "library", "%s is loaded, with the text of this program", library_name());
     for (unsigned i = 0; i < found->warning_count; i++)
         take_warning(diagnosis, &found->warnings[i]);
@@ -109,14 +111,16 @@ static void diagnose_check(struct diagnosis *diagnosis, const struct server_meas
 static void diagnose_latency(struct diagnosis *diagnosis, const struct server_measures *measures)
 {
     int64_t p99_ms = measures->ping_p99_us / 1000;
-    enum finding_status status =
-        p99_ms >= PING_P99_MS_FAIL ? FINDING_FAIL : p99_ms >= PING_P99_MS_WARN ? FINDING_WARN : FINDING_OK;
+    enum finding_status status = p99_ms >= PING_P99_MS_FAIL   ? FINDING_FAIL
+                                 : p99_ms >= PING_P99_MS_WARN ? FINDING_WARN
+                                                              : FINDING_OK;
     struct finding *finding =
         find(diagnosis, status, "latency", "of %" PRId64 " PINGs half took %.2f ms at most, 99 of 100 %.2f ms", measures->pings,
              (double)measures->ping_p50_us / 1000, (double)measures->ping_p99_us / 1000);
 
     if (status != FINDING_OK)
-        advise(finding, "look for slow commands (redis-cli SLOWLOG GET), a busy machine, or a long way there; claims wait as long");
+        advise(finding,
+               "look for slow commands (redis-cli SLOWLOG GET), a busy machine, or a long way there; claims wait as long");
 }
 
 static void diagnose_headroom(struct diagnosis *diagnosis, const struct server_measures *measures)
@@ -162,13 +166,13 @@ static void diagnose_sessions(struct diagnosis *diagnosis, const struct program_
     units_format_duration(timeout, measures->timeout_ms);
     units_format_duration(stall, stall_ms);
     if (measures->timeout_ms < stall_ms * STALLS_PER_TIMEOUT)
-        advise(find(diagnosis, FINDING_WARN, "session time-outs", "the shortest is %s (of %s), and Redis was silent for %s", timeout,
-                    measures->timeout_of, stall),
+        advise(find(diagnosis, FINDING_WARN, "session time-outs", "the shortest is %s (of %s), and Redis was silent for %s",
+                    timeout, measures->timeout_of, stall),
                "make session.timeout at least %d times as long: a program that is cut off for longer loses its jobs to others",
                STALLS_PER_TIMEOUT);
     else
-        find(diagnosis, FINDING_OK, "session time-outs", "the shortest is %s; the longest silence of Redis that was seen is %s", timeout,
-             stall);
+        find(diagnosis, FINDING_OK, "session time-outs", "the shortest is %s; the longest silence of Redis that was seen is %s",
+             timeout, stall);
 }
 
 /* What ends a container or a unit waits only so long between TERM and KILL. */
@@ -192,8 +196,8 @@ static void diagnose_drain(struct diagnosis *diagnosis, int64_t drain_ms)
     units_format_duration(needed, needed_ms);
     for (size_t i = 0; i < sizeof graces / sizeof *graces; i++)
         short_of_all = short_of_all && graces[i].ms < needed_ms;
-    finding = find(diagnosis, short_of_all ? FINDING_WARN : FINDING_OK, "drain", "worker.drain is %s: what stops a worker must wait %s before KILL",
-                   drain, needed);
+    finding = find(diagnosis, short_of_all ? FINDING_WARN : FINDING_OK, "drain",
+                   "worker.drain is %s: what stops a worker must wait %s before KILL", drain, needed);
     for (size_t i = 0; i < sizeof graces / sizeof *graces; i++)
         if (graces[i].ms < needed_ms && length < sizeof finding->advice)
             length += (size_t)snprintf(finding->advice + length, sizeof finding->advice - length,
@@ -204,7 +208,8 @@ static void diagnose_drain(struct diagnosis *diagnosis, int64_t drain_ms)
 void diagnose_programs(struct diagnosis *diagnosis, const struct program_measures *measures, int64_t stall_ms)
 {
     if (measures->has_leader)
-        find(diagnosis, FINDING_OK, "leader", "one of %" PRId64 " scheduler%s leads", measures->schedulers, plural(measures->schedulers));
+        find(diagnosis, FINDING_OK, "leader", "one of %" PRId64 " scheduler%s leads", measures->schedulers,
+             plural(measures->schedulers));
     else
         advise(find(diagnosis, FINDING_FAIL, "leader", "no scheduler leads"),
                "start rota-scheduler: delayed jobs, the inbox, recovery of dead workers and retention wait for it");
@@ -214,11 +219,12 @@ void diagnose_programs(struct diagnosis *diagnosis, const struct program_measure
         advise(find(diagnosis, FINDING_WARN, "workers", "all %" PRId64 " are quiet or draining", measures->workers),
                "let them go on: rota worker resume WORKER");
     else
-        find(diagnosis, FINDING_OK, "workers", "%" PRId64 ", with %" PRId64 " of %" PRId64 " slots busy", measures->workers, measures->busy,
-             measures->slots);
+        find(diagnosis, FINDING_OK, "workers", "%" PRId64 ", with %" PRId64 " of %" PRId64 " slots busy", measures->workers,
+             measures->busy, measures->slots);
     if (measures->other_versions > 0)
-        advise(find(diagnosis, FINDING_WARN, "versions", "%" PRId64 " program%s of another version than this one (" ROTA_VERSION "): %s",
-                    measures->other_versions, plural(measures->other_versions), measures->another_version),
+        advise(find(diagnosis, FINDING_WARN, "versions",
+                    "%" PRId64 " program%s of another version than this one (" ROTA_VERSION "): %s", measures->other_versions,
+                    plural(measures->other_versions), measures->another_version),
                "fine while an upgrade rolls; then restart them: rota worker list");
     else
         find(diagnosis, FINDING_OK, "versions", "all programs are of " ROTA_VERSION);
@@ -234,8 +240,8 @@ void diagnose_queue(struct diagnosis *diagnosis, const struct queue_measures *qu
 
     snprintf(check, sizeof check, "queue %s", queue->name);
     if (queue->paused)
-        advise(find(diagnosis, FINDING_WARN, check, "paused by %s, with work of %" PRId64 " organization%s", queue->paused_by, queue->orgs,
-                    plural(queue->orgs)),
+        advise(find(diagnosis, FINDING_WARN, check, "paused by %s, with work of %" PRId64 " organization%s", queue->paused_by,
+                    queue->orgs, plural(queue->orgs)),
                "rota queue resume %s", queue->name);
     else if (queue->orgs > 0 && queue->workers == 0)
         advise(find(diagnosis, FINDING_FAIL, check, "%" PRId64 " organization%s ha%s work in queue %s, and no worker serves it",
@@ -248,7 +254,8 @@ void diagnose_queue(struct diagnosis *diagnosis, const struct queue_measures *qu
 
 void diagnose_type(struct diagnosis *diagnosis, const char *type, const char *queue, const char *sample)
 {
-    advise(find(diagnosis, FINDING_WARN, "types", "type %s waits in queue %s (%s), and no worker there knows it", type, queue, sample),
+    advise(find(diagnosis, FINDING_WARN, "types", "type %s waits in queue %s (%s), and no worker there knows it", type, queue,
+                sample),
            "give one a handler: handlers.%s in its file; or cancel them: rota job explain %s", type, sample);
 }
 

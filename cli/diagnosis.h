@@ -18,7 +18,7 @@ const char *finding_status_name(enum finding_status status);
 
 struct finding {
     enum finding_status status;
-    char check[24]; /* "latency" */
+    char check[24];                                             /* "latency" */
     char found[FINDING_TEXT_BYTES], advice[FINDING_TEXT_BYTES]; /* advice "": nothing to do */
 };
 
@@ -41,9 +41,9 @@ struct server_measures {
     int64_t memory_used, memory_max;         /* bytes; max 0: no limit */
     int64_t clients, clients_max;
     bool aof;
-    int64_t fork_ms;       /* of its latest fork */
-    char aof_status[16];   /* of the last write; "" */
-    char intake[256];      /* why no jobs are taken in; "" */
+    int64_t fork_ms;           /* of its latest fork */
+    char aof_status[16];       /* of the last write; "" */
+    char intake[256];          /* why no jobs are taken in; "" */
     char other_libraries[128]; /* function libraries of other versions of Rota */
 };
 void diagnose_server(struct diagnosis *diagnosis, const struct server_measures *measures);
@@ -53,11 +53,11 @@ void diagnose_server(struct diagnosis *diagnosis, const struct server_measures *
 struct program_measures {
     bool has_leader;
     int64_t schedulers, workers, quiet, slots, busy;
-    int64_t other_versions;     /* programs of another version than ours */
+    int64_t other_versions; /* programs of another version than ours */
     char another_version[32];
-    int64_t timeout_ms;         /* the shortest of a session; 0: there is none */
+    int64_t timeout_ms;                  /* the shortest of a session; 0: there is none */
     char timeout_of[TYPE_BYTES_MAX + 1]; /* whose that is */
-    int64_t drain_ms;           /* worker.drain */
+    int64_t drain_ms;                    /* worker.drain */
 };
 void diagnose_programs(struct diagnosis *diagnosis, const struct program_measures *measures, int64_t stall_ms);
 

@@ -235,8 +235,9 @@ static void tell(struct cli *cli, const struct diagnosis *diagnosis)
         const struct finding *finding = &diagnosis->items[i];
         counts[finding->status]++;
         if (list)
-            list_add(list, json_pack("{s:s, s:s, s:s, s:o}", "check", finding->check, "status", finding_status_name(finding->status),
-                                     "found", finding->found, "advice", output_text_or_null(finding->advice)));
+            list_add(list,
+                     json_pack("{s:s, s:s, s:s, s:o}", "check", finding->check, "status", finding_status_name(finding->status),
+                               "found", finding->found, "advice", output_text_or_null(finding->advice)));
         else
             printf("%-4s  %-18s %s\n", finding_status_name(finding->status), finding->check, finding->found);
         if (!list && finding->advice[0])
@@ -297,9 +298,12 @@ static const struct config_setting doctor_settings[] = {
 
 const struct command doctor_commands[] = {
     {"doctor", "", "Check the deployment: server, programs, queues; say what to do", doctor_settings, 0, 0, doctor,
-     "The checks that programs make when they start, with the numbers behind them; latency, headroom and persistence of the server;\n"
-     "clocks; who leads; versions; queues and types that no worker serves; whether what stops a worker waits long enough; whether\n"
-     "session time-outs have room for the stalls that were seen. Each is ok, warn or fail, with what was found and what to do. Exits\n"
+     "The checks that programs make when they start, with the numbers behind them; latency, headroom and persistence of the "
+     "server;\n"
+     "clocks; who leads; versions; queues and types that no worker serves; whether what stops a worker waits long enough; "
+     "whether\n"
+     "session time-outs have room for the stalls that were seen. Each is ok, warn or fail, with what was found and what to do. "
+     "Exits\n"
      "with 1 if one is fail.\n"
      "\n"
      "    rota doctor\n"

@@ -35,8 +35,8 @@ static void a_deployment_that_works_is_well(void **state)
     pool_scheduler(pool, NULL);
     pool_worker(pool, "--on", "wc=wc -c", NULL);
     ran = ROTA_MUST(pool, 0, "doctor", "--json");
-    static const char *const checks[] = {"server",      "durability", "library", "clock",   "latency",  "connections",
-                                         "persistence", "leader",     "workers", "versions", "session time-outs", "drain",
+    static const char *const checks[] = {"server",       "durability", "library", "clock",    "latency",           "connections",
+                                         "persistence",  "leader",     "workers", "versions", "session time-outs", "drain",
                                          "queue default"};
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         assert_found(ran, checks[i], "ok");

@@ -67,23 +67,8 @@ static const char *long_text(struct pool *pool, const char *begin)
 
 static void names_that_are_none_are_refused(void **state)
 {
-    static const char *const orgs[] = {"a*",
-                                       "..",
-                                       "{x}",
-                                       "",
-                                       "-",
-                                       "ACME",
-                                       "a b",
-                                       "a/b",
-                                       "a:b",
-                                       "a\nb",
-                                       "\x01",
-                                       "%s%n",
-                                       "gr\xc3\xbcn"
-                                       "e",
-                                       "\xff\xfe",
-                                       "a\x1b[31m",
-                                       "_a"};
+    static const char *const orgs[] = {"a*",  "..",   "{x}",  "",     "-",           "ACME",     "a b",       "a/b",
+                                       "a:b", "a\nb", "\x01", "%s%n", "gr\xc3\xbcn", "\xff\xfe", "a\x1b[31m", "_a"};
     struct pool *pool = *state;
     const char *before = digest(pool);
 

@@ -156,7 +156,8 @@ static void a_drain_wants_time_before_it_is_killed(void **state)
 
     (void)state;
     diagnose_programs(&diagnosis, &measures, 0);
-    assert_finding(&diagnosis, "drain", FINDING_OK, "worker.drain is 25s: what stops a worker must wait 30s", "docker waits 10 s");
+    assert_finding(&diagnosis, "drain", FINDING_OK, "worker.drain is 25s: what stops a worker must wait 30s",
+                   "docker waits 10 s");
     assert_null(strstr(get(&diagnosis, "drain")->advice, "Kubernetes"));
     diagnosis.count = 0;
     measures.drain_ms = 3000;
@@ -200,12 +201,9 @@ static void more_findings_than_there_is_room_for_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sound_server_is_ok),
-        cmocka_unit_test(what_is_wrong_with_a_server_is_told),
-        cmocka_unit_test(programs_are_there_or_not),
-        cmocka_unit_test(a_drain_wants_time_before_it_is_killed),
-        cmocka_unit_test(work_wants_workers),
-        cmocka_unit_test(more_findings_than_there_is_room_for_do_no_harm),
+        cmocka_unit_test(a_sound_server_is_ok),      cmocka_unit_test(what_is_wrong_with_a_server_is_told),
+        cmocka_unit_test(programs_are_there_or_not), cmocka_unit_test(a_drain_wants_time_before_it_is_killed),
+        cmocka_unit_test(work_wants_workers),        cmocka_unit_test(more_findings_than_there_is_room_for_do_no_harm),
     };
 
     return UNIT_RUN(tests);
