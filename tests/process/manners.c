@@ -52,20 +52,32 @@ static void a_quiet_worker_takes_no_more_jobs_and_keeps_those_it_has(void **stat
     WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:worker:%s phase", session), "running") == 0);
 }
 
+/* True if a worker sleeps on wake-up tokens. */
+static bool sleeps(struct pool *pool)
+{
+    const char *client = strstr(pool_string(pool, "CLIENT LIST"), "name=rota-sleeper"),
+               *end = client ? strchr(client, '\n') : NULL, *command = client ? strstr(client, "cmd=bzpopmin") : NULL;
+
+    return command && end && command < end;
+}
+
 static void a_quiet_worker_hands_a_wake_up_token_on(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     struct process *quiet = pool_worker(pool, "--on", "t=@noop", NULL);
+    WAIT_UNTIL(sleeps(pool));
     process_signal(quiet, SIGTSTP); /* while it sleeps on the tokens */
     process_wait_for(quiet, "msg=\"quiet:");
     pool_worker(pool, "--on", "t=@noop", NULL);
 
+    int64_t pushed_mono_ms = clock_mono_ms();
     for (unsigned i = 0; i < 10; i++) {
         const char *id = pool_text(pool, "job%u", i);
         pool_push(pool, "acme", id, "t", "");
         pool_wait_place(pool, "acme", id, "done");
     }
+    assert_true(awake_ms_since(pushed_mono_ms) < 900); /* before anybody wakes by himself */
 }
 
 static void a_quiet_worker_can_be_drained(void **state)
@@ -340,6 +352,9 @@ static void the_log_file_is_opened_again(void **state)
     process_signal(worker, SIGTTIN);
     WAIT_UNTIL(strstr(pool_file(pool, "logs/worker.log"), "dump: lane"));
     assert_null(strstr(pool_file(pool, "logs/worker.log.1"), "dump"));
+    assert_int_equal(truncate(path, 0), 0); /* the other way to rotate: what follows is appended, without a hole before it */
+    process_signal(worker, SIGTTIN);
+    WAIT_UNTIL(strstr(pool_file(pool, "logs/worker.log"), "dump: lane"));
 
     assert_int_equal(rename(folder, away), 0); /* where it should be there is nothing: the file that is open stays */
     process_signal(worker, SIGUSR1);
@@ -587,7 +602,10 @@ static void a_password_is_never_written_anywhere(void **state)
     pool_redis(pool, "ACL SETUSER rota on >%s ~* &* +@all", SECRET);
     pool_scheduler(pool, NULL);
     pool->url = with_password;
-    struct process *worker = pool_worker(pool, "--log-level", "debug", "--on", "env=env > $HOME/env", NULL);
+    pool->environment = (const char *const[]){"PLANTED=" SECRET, NULL};
+    struct process *worker =
+        pool_worker(pool, "--log-level", "debug", "--on", "env=env > $HOME/env; cat /proc/$PPID/cmdline >> $HOME/env", NULL);
+    pool->environment = NULL;
     pool_push(pool, "acme", "job1", "env", "");
     pool_wait_place(pool, "acme", "job1", "done");
     process_signal(worker, SIGTTIN);
