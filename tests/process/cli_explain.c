@@ -155,7 +155,9 @@ static void a_job_of_a_worker_that_is_gone_is_about_to_be_recovered(void **state
     pool_push(pool, "acme", "j1", "sleep", "");
     pool_wait_place(pool, "acme", "j1", "running");
     process_kill(worker);
+    pool_push(pool, "acme", "j2", "sleep", "");
     WAIT_UNTIL(strcmp(codes(pool, "acme/j1"), "worker_lost no_leader running") == 0);
+    assert_codes("acme/j2", "no_worker"); /* its card is still there */
 }
 
 static void an_ended_job_says_so(void **state)
