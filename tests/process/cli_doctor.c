@@ -58,8 +58,12 @@ static void work_that_nobody_serves_is_found(void **state)
     assert_found(ran, "workers", "warn");
     assert_found(ran, "queue bulk", "fail");
     pool_scheduler(pool, NULL);
-    pool_worker(pool, "--on", "wc=wc -c", "--queue", "default", "--queue", "bulk", NULL);
+    pool_worker(pool, "--on", "sleep=exec sleep 60", "--slots", "1", "--queue", "default", "--queue", "bulk", NULL);
     pool_wait_place(pool, "acme", "j1", "scheduled"); /* it rests */
+    snprintf(bulk.type, sizeof bulk.type, "sleep");
+    pool_push_record(pool, "acme", "j2", &bulk);
+    pool_wait_place(pool, "acme", "j2", "running");
+    pool_push_record(pool, "acme", "j3", &bulk); /* has to wait, and is served */
     ran = ROTA_MUST(pool, 0, "doctor", "--json");
     assert_found(ran, "queue bulk", "ok");
     assert_found(ran, "types", "warn");
