@@ -57,7 +57,7 @@ const struct handler_key handler_keys[] = {
      .help = "what an exit status means: done, discard, retry, dead or broken"},
     {"concurrency", HANDLER_INTEGER, AT(concurrency), 1, 1024, .argument = "N", .example = "4",
      .help = "so many at once in one worker process; the others wait and hold no slot"},
-    {"limit", HANDLER_NAME, AT(limit), .high = LIMIT_BYTES_MAX, .argument = "NAME", .example = "mail-service",
+    {"limit", HANDLER_NAME, AT(limit), .high = NAME_BYTES_MAX, .argument = "NAME", .example = "mail-service",
      .help = "the shared limit that its jobs run under, of all workers together"},
     {"env", HANDLER_ENV, AT(variables), .high = TEXT_MAX, .argument = "LIST or MAP", .example = "{API_KEY: , REGION: eu-1}",
      .help =

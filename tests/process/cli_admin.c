@@ -184,6 +184,66 @@ static void an_organization_is_purged_with_all_it_has(void **state)
     ROTA_MUST(pool, EX_NOINPUT, "org", "purge", "acme", "-y");
 }
 
+/* ---- limits beyond organizations ---- */
+
+static void limits_are_set_listed_and_cleared(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+    json_t *list;
+
+    ran = ROTA_MUST(pool, 0, "limit", "set", "mail", "--rate", "5/s", "--burst", "3");
+    assert_has(ran.err, "limit mail is --rate 5/s --burst 3");
+    assert_has(ran.err, "Undo: rota limit clear mail\n");
+    ran = ROTA_MUST(pool, 0, "limit", "set", "mail", "--concurrency", "2");
+    assert_has(ran.err, "(was --rate 5/s --burst 3). Undo: rota limit set mail --rate 5/s --burst 3\n");
+    ROTA_MUST(pool, 0, "limit", "set", "per-user", "--concurrency", "1");
+    ran = ROTA_MUST(pool, 0, "limit", "list", "--json");
+    list = ran_json(&ran);
+    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_number(find(list, "limit", "mail"), "concurrency"), 2);
+    json_decref(list);
+    ran = ROTA_MUST(pool, 0, "limit", "list", "--limit", "1");
+    assert_has(ran.err, "--cursor mail");
+    assert_has(ROTA_MUST(pool, 0, "limit", "show", "mail").out, "concurrency");
+    ran = ROTA_MUST(pool, 0, "limit", "clear", "mail");
+    assert_has(ran.err, "Undo: rota limit set mail --concurrency 2\n");
+    ROTA_MUST(pool, EX_NOINPUT, "limit", "show", "mail");
+    ROTA_MUST(pool, EX_NOINPUT, "limit", "clear", "mail");
+    assert_has(ROTA_MUST(pool, 0, "audit", "log").out, "limit_clear");
+}
+
+static void a_limit_is_paused_and_resumed(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran;
+
+    ROTA_MUST(pool, 0, "limit", "set", "mail", "--concurrency", "2");
+    ran = ROTA_MUST(pool, 0, "limit", "pause", "mail", "--for", "10m");
+    assert_has(ran.err, "limit mail lets nothing start until ");
+    assert_has(ran.err, "(was running). Undo: rota limit resume mail\n");
+    assert_has(ROTA_MUST(pool, 0, "limit", "show", "mail").out, "paused by");
+    assert_has(ROTA_MUST(pool, 0, "limit", "resume", "mail").err, "resumed limit mail (was paused)");
+    ran = ROTA_MUST(pool, 0, "limit", "pause", "mail:42", "--org", "acme");
+    assert_has(ran.err, "Undo: rota limit resume mail:42 --org acme\n");
+    ROTA_MUST(pool, EX_NOINPUT, "limit", "pause", "nothing");
+    ROTA_MUST(pool, EX_USAGE, "limit", "pause", "mail:42");
+    ROTA_MUST(pool, EX_USAGE, "limit", "pause", "mail", "--org", "acme");
+}
+
+static void a_wrong_limit_is_refused(void **state)
+{
+    struct pool *pool = *state;
+
+    ROTA_MUST(pool, EX_USAGE, "limit", "set", "mail");
+    ROTA_MUST(pool, EX_USAGE, "limit", "set", "Mail", "--concurrency", "1");
+    ROTA_MUST(pool, EX_USAGE, "limit", "set", "mail:42", "--concurrency", "1");
+    ROTA_MUST(pool, EX_USAGE, "limit", "set", "mail", "--concurrency", "1", "--burst", "5");
+    ROTA_MUST(pool, EX_USAGE, "push", "acme", "t", "--limit", "no/limit");
+    assert_has(ROTA(pool, "limit", "set", "mail", "--rate", "5").err, "it must be 0.001..1000000 with /s, /m or /h behind it");
+    assert_int_equal(pool_number(pool, "EXISTS rota:{0}:limits"), 0);
+}
+
 /* ---- queues ---- */
 
 static void queues_are_listed_and_paused(void **state)
@@ -522,6 +582,9 @@ int main(void)
         TEST(settings_that_make_no_sense_are_refused),
         TEST(an_organization_is_paused_by_somebody),
         TEST(an_organization_is_purged_with_all_it_has),
+        TEST(limits_are_set_listed_and_cleared),
+        TEST(a_limit_is_paused_and_resumed),
+        TEST(a_wrong_limit_is_refused),
         TEST(queues_are_listed_and_paused),
         TEST(everything_is_paused_in_all_lanes),
         TEST(workers_are_listed_with_what_they_do),

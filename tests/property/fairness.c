@@ -36,6 +36,8 @@ int main(int argc, char **argv)
         SCENARIO(s10_debt_is_kept_while_an_organization_is_drained),
         SCENARIO(s11_who_was_blocked_has_no_credit),
         SCENARIO(s18_an_expired_backlog_delays_nobody),
+        SCENARIO(s19_who_waits_for_one_limit_shares_it),
+        SCENARIO(s20_a_limited_flood_slows_nobody),
     };
 
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)

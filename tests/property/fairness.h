@@ -23,3 +23,5 @@ void s6_a_crowd_at_its_caps_costs_nothing(void **state);
 void s7_a_crowd_at_its_rates_is_served_on_time(void **state);
 void s8_a_bomb_of_timers_does_not_delay_a_single_one(void **state);
 void s18_an_expired_backlog_delays_nobody(void **state);
+void s19_who_waits_for_one_limit_shares_it(void **state);
+void s20_a_limited_flood_slows_nobody(void **state);

@@ -262,3 +262,73 @@ void s18_an_expired_backlog_delays_nobody(void **state)
     assert_true(others > 0.95);
     sim_end(&s);
 }
+
+/* ---- S19, S20: limits beyond the organization ---- */
+
+void s19_who_waits_for_one_limit_shares_it(void **state)
+{
+    enum { ORGS = 5 };
+    struct sim s;
+
+    sim_begin(&s, *state);
+    lane_call(*state, "limit_set", "me mail 2 %s %s", "", "");
+    for (unsigned i = 0; i < ORGS; i++) {
+        unsigned org = sim_add_org(&s, 5 * MS, 0);
+        s.orgs[org].limit = "mail";
+        s.orgs[org].jitter = 20;
+        sim_push(&s, org, i == 0 ? 5000 : 500);
+    }
+    sim_add_workers(&s, 4, 4, 0);
+    sim_run(&s, SEC / 2);
+    sim_measure(&s);
+    sim_run(&s, 5 * SEC);
+    double jain = sim_jain(&s, 0, ORGS - 1, NULL), used = (double)s.jobs * 5 * MS / (2.0 * 4.5 * SEC);
+    print_message("S19: Jain's index of %d organizations under one limit of 2 is %.4f, %.3f of the limit was used, at most %lld "
+                  "redis.calls in a call\n",
+                  ORGS, jain, used, (long long)s.redis_calls_most);
+    assert_true(jain > 0.98);
+    assert_true(used > 0.95);
+    sim_end(&s);
+}
+
+/* One job more that is not limited, of the organization that has the flood. */
+static void push_unlimited(struct sim *s, void *ctx)
+{
+    unsigned org = (unsigned)(uintptr_t)ctx - 1;
+    const char *limit = s->orgs[org].limit;
+
+    s->orgs[org].limit = NULL;
+    sim_push(s, org, 1);
+    s->orgs[org].limit = limit;
+}
+
+void s20_a_limited_flood_slows_nobody(void **state)
+{
+    enum { FLOOD = 8000 };
+    struct sim s;
+
+    sim_begin(&s, *state);
+    lane_call(*state, "limit_set", "me mail %s 1/s %s", "", "");
+    unsigned flood = sim_add_org(&s, 5 * MS, 0), busy = sim_add_org(&s, 5 * MS, 64);
+    s.orgs[busy].jitter = 20;
+    s.orgs[flood].limit = "mail";
+    sim_push(&s, flood, FLOOD);
+    sim_add_workers(&s, 4, 4, 0);
+    unsigned light = add_light_org(&s, 5 * MS, 20 * MS);
+    sim_run(&s, SEC);
+    double at_first = (double)s.jobs * 5 * MS / (16.0 * SEC);
+    int64_t first_us = sim_wait_us(&s, light, 99);
+    sim_each(&s, s.now_us + MS, 20 * MS, push_unlimited, (void *)(uintptr_t)(flood + 1)); // NOLINT
+    sim_measure(&s);
+    sim_run(&s, 3 * SEC);
+    double others = (double)s.jobs * 5 * MS / (16.0 * 2 * SEC);
+    print_message(
+        "S20: beside %d limited jobs p99 of another organization is %.3f ms while they are set aside and %.3f ms then, that of "
+        "unlimited jobs of the same one %.3f ms; %.3f and %.3f of the workers' time was used\n",
+        FLOOD, ms(first_us), ms(sim_wait_us(&s, light, 99)), ms(sim_wait_us(&s, flood, 95)), at_first, others);
+    assert_at_most(first_us, 10 * MS);
+    assert_at_most(sim_wait_us(&s, light, 99), 10 * MS);
+    assert_at_most(sim_wait_us(&s, flood, 95), 10 * MS);
+    assert_true(others > 0.95 && at_first > 0.9);
+    sim_end(&s);
+}

@@ -38,7 +38,8 @@ uint64_t sim_draw(struct sim *s, uint64_t limit)
 static void push(struct sim *s, unsigned index, unsigned jobs, int64_t due_us)
 {
     struct sim_org *org = &s->orgs[index];
-    struct lane_record record = {.due_ms = due_us > s->now_us ? CLOCK_START_MS + due_us / MS : 0,
+    struct lane_record record = {.limit = org->limit,
+                                 .due_ms = due_us > s->now_us ? CLOCK_START_MS + due_us / MS : 0,
                                  .expires_ms = org->expires_ms ? CLOCK_START_MS + s->now_us / MS + org->expires_ms : 0,
                                  .payload = "",
                                  .payload_bytes = 0};

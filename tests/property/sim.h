@@ -23,6 +23,7 @@ struct sim_org {
     int64_t tenth_us;   /* and how long one in ten; 0: as the others */
     unsigned refill;    /* keeps at least so many jobs waiting; 0: waits for what is pushed */
     int64_t expires_ms; /* of each job, after it is pushed; 0: never */
+    const char *limit;  /* that its jobs name; NULL: none */
     sim_event *on_end;  /* after each of its jobs has ended; may be NULL; ctx is the organization */
     /* since sim_measure() */
     int64_t started, worked_us;
