@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <assert.h>
 #include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,7 @@ static void report(struct worker *worker)
 /* A lane has one call under way: each time another capsule has the first go. */
 static void claim(struct worker *worker)
 {
+    assert(worker->capsule_count > 0);
     for (size_t i = 0; i < worker->capsule_count; i++)
         capsule_claim(worker->capsules[(worker->first_capsule + i) % worker->capsule_count]);
     worker->first_capsule = (worker->first_capsule + 1) % worker->capsule_count;
