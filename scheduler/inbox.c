@@ -99,7 +99,7 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return smaller < c ? smaller : c;
 }
 
-/* Entries to ask each of `streams` streams for: fewer while they are large. */
+/* Entries to ask each of `streams` streams (1..) for: fewer while they are large. */
 static size_t entries_wanted(const struct inbox *inbox, size_t streams)
 {
     size_t most = smallest(inbox->pace, ENTRIES_PER_READ / streams, READ_BYTES_MAX / (inbox->entry_bytes + 1) / streams);
@@ -207,20 +207,19 @@ static void send_read(struct inbox *inbox, struct inbox_stream *const *chosen, s
 static void read_streams(struct inbox *inbox)
 {
     struct inbox_stream *chosen[INBOX_STREAMS_PER_READ];
-    bool wait;
+    bool wait = false;
     size_t count;
 
     if (inbox->reading)
         return;
     if (inbox->list)
         inbox_list_sweep(inbox->list);
-    if (!redis_is_up(inbox->listener) || !inbox->streams) {
-        rest(inbox, STREAM_RETRY_MS);
-        return;
-    }
     begin_walks(inbox);
-    count = choose(inbox, chosen, &wait);
-    send_read(inbox, chosen, count, wait);
+    count = redis_is_up(inbox->listener) ? choose(inbox, chosen, &wait) : 0;
+    if (count > 0)
+        send_read(inbox, chosen, count, wait);
+    else
+        rest(inbox, STREAM_RETRY_MS);
 }
 
 /* ---- beginning and end ---- */
@@ -270,9 +269,10 @@ void inbox_free(struct inbox *inbox)
     ev_timer_stop(inbox->duty.loop, &inbox->timer);
     inbox_list_free(inbox->list);
     inbox_round_free(inbox->round);
-    HASH_ITER(hh, inbox->streams, stream, next)
-    {
-        HASH_DEL(inbox->streams, stream);
+    stream = inbox->streams;
+    HASH_CLEAR(hh, inbox->streams);
+    for (; stream; stream = next) {
+        next = stream->hh.next;
         free(stream);
     }
     call_clear(&inbox->call);

@@ -102,6 +102,7 @@ void inbox_list_sweep(struct inbox_list *list)
     {
         if (stream->listed >= list->complete)
             continue;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow the list that uthash keeps */
         HASH_DEL(*list->streams, stream);
         free(stream);
     }

@@ -258,7 +258,7 @@ static void send_batch(struct inbox_round *round, const size_t *index, size_t co
 /* Sends the first item with those behind it that are of the same stream and organization, as many as fit. */
 static void send_from(struct inbox_round *round, size_t first)
 {
-    size_t index[BATCH_ENTRIES_MAX], count = 0, bytes = 0, end = stream_end(round, first);
+    size_t index[BATCH_ENTRIES_MAX] = {first}, count = 0, bytes = 0, end = stream_end(round, first);
 
     for (size_t i = first; i < end && count < BATCH_ENTRIES_MAX; i++) {
         struct item *item = round->items[i];

@@ -74,13 +74,21 @@ static void assert_file_clean(const char *path)
     free(bytes);
 }
 
+static DIR *opened(const char *path)
+{
+    DIR *directory = opendir(path);
+
+    if (!directory)
+        abort();
+    return directory;
+}
+
 /* What all programs have said, in all their lives. */
 static void assert_files_clean(struct pool *pool)
 {
-    DIR *directory = opendir(pool->directory);
+    DIR *directory = opened(pool->directory);
     unsigned logs = 0;
 
-    assert_non_null(directory);
     for (struct dirent *entry; (entry = readdir(directory));) {
         size_t length = strlen(entry->d_name);
         bool is_log = length > 4 && (!strcmp(entry->d_name + length - 4, ".log") || !strcmp(entry->d_name + length - 4, ".out") ||
@@ -95,10 +103,9 @@ static void assert_files_clean(struct pool *pool)
 
 static void assert_arguments_clean(void)
 {
-    DIR *directory = opendir("/proc");
+    DIR *directory = opened("/proc");
     unsigned programs = 0;
 
-    assert_non_null(directory);
     for (struct dirent *entry; (entry = readdir(directory));) {
         char path[300], *text;
         if (atoi(entry->d_name) <= 0)
