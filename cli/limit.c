@@ -238,7 +238,7 @@ static int read_name(struct cli *cli, const char *name, bool keyed, struct error
 static int limit_show(struct cli *cli, struct error *err)
 {
     const char *name = cli_argument(cli, 0);
-    struct limit limit;
+    struct limit limit = {0};
 
     if (read_name(cli, name, false, err) < 0 || cli_connect(cli, false, NULL, err) < 0 || read_one(cli, name, &limit, err) < 0)
         return err->code;
