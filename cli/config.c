@@ -1,4 +1,5 @@
 /* `rota config`: the settings of all programs, as the file, the environment and the defaults have them. Never asks Redis. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ static struct config_setting *all_settings(void)
     for (const struct command *const *table = command_tables; *table; table++)
         for (const struct command *command = *table; command->name; command++)
             count = add_table(&all, count, command->settings);
+    assert(all);
     all[count] = (struct config_setting){0};
     return all;
 }
@@ -81,7 +83,8 @@ static int check_meaning(struct whole *whole, struct error *err)
     return handlers_read_config(&whole->handlers, config, err);
 }
 
-static int read_whole(struct cli *cli, struct whole *whole, struct error *err)
+/* False, and nothing is held, if something is wrong with it. */
+static bool read_whole(struct cli *cli, struct whole *whole, struct error *err)
 {
     static const char *const sections[] = {"capsules", "handlers", NULL};
     const char *file = config_file(cli->config);
@@ -90,10 +93,11 @@ static int read_whole(struct cli *cli, struct whole *whole, struct error *err)
     *whole = (struct whole){.settings = all_settings()};
     whole->config = config_new(whole->settings, sections, file ? 3 : 1, argv, err);
     if (whole->config && check_meaning(whole, err) == 0)
-        return 0;
+        return true;
     whole_clear(whole);
     cli->failure_status = EX_CONFIG;
-    return err->code;
+    cli_hint(cli, "rota config example");
+    return false;
 }
 
 static int check_command(struct cli *cli, struct error *err)
@@ -102,7 +106,7 @@ static int check_command(struct cli *cli, struct error *err)
     const char *file;
     size_t given = 0;
 
-    if (read_whole(cli, &whole, err) < 0)
+    if (!read_whole(cli, &whole, err))
         return err->code;
     file = config_file(whole.config);
     for (const struct config_setting *setting = whole.settings; setting->key; setting++)
@@ -235,7 +239,7 @@ static int show_command(struct cli *cli, struct error *err)
     struct whole whole;
     struct list *list;
 
-    if (read_whole(cli, &whole, err) < 0)
+    if (!read_whole(cli, &whole, err))
         return err->code;
     list = list_new(&cli->output, config_bool(cli->config, "cli.config.origin") ? with_origin : columns);
     show_settings(cli, &whole, list);

@@ -155,3 +155,23 @@ int capsule_plans_read(struct capsule_plans *ret, const struct config *config, s
     free(plans);
     return rc;
 }
+
+static bool same_plan(const struct capsule_plan *a, const struct capsule_plan *b)
+{
+    if (strcmp(a->name, b->name) != 0 || a->slots != b->slots || a->queue_count != b->queue_count)
+        return false;
+    for (size_t i = 0; i < a->queue_count; i++)
+        if (strcmp(a->queues[i].name, b->queues[i].name) != 0 || a->queues[i].weight != b->queues[i].weight)
+            return false;
+    return true;
+}
+
+bool capsule_plans_same(const struct capsule_plans *a, const struct capsule_plans *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!same_plan(&a->items[i], &b->items[i]))
+            return false;
+    return true;
+}

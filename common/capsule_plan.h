@@ -4,6 +4,7 @@
  * `default`, with the slots of `worker.slots` and the queues of `worker.queues`. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -44,3 +45,6 @@ extern const struct capsule_key capsule_keys[];
 /* Reads the section, or makes one capsule of the settings worker.slots and worker.queues, which `config` must have; refuses both
  * at once. */
 int capsule_plans_read(struct capsule_plans *ret, const struct config *config, struct error *err) MUST_CHECK;
+
+/* True if both say the same. */
+bool capsule_plans_same(const struct capsule_plans *a, const struct capsule_plans *b);

@@ -219,7 +219,7 @@ static int read_map(struct handler *handler, const struct tree *map, const char 
             rc = refuse_shape(&entry, "a map", err);
         else if (!key && !section)
             rc = refuse_unknown(handler, node, path, err);
-        else if (tree_kind(node) != TREE_NOTHING)
+        else if (key && tree_kind(node) != TREE_NOTHING)
             rc = note_seen(&entry, seen, err) < 0 ? err->code : set_value(&entry, node, err);
         free(what);
         free(path);

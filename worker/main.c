@@ -77,7 +77,7 @@ static int take_over(struct worker_program *self, const struct config *now, stru
     if (rc == 0)
         rc = worker_set_handlers(self->worker, &fresh, err);
     handlers_clear(&fresh);
-    if (rc == 0 && memcmp(&capsules, &self->capsules, sizeof capsules) != 0)
+    if (rc == 0 && !capsule_plans_same(&capsules, &self->capsules))
         log_warn("the capsules have changed: that wants a restart", NULL);
     return rc;
 }
