@@ -9,6 +9,7 @@
 #include "cli/orgs.h"
 #include "cli/queue.h"
 #include "cli/wait.h"
+#include "common/units.h"
 
 /* ---- list ---- */
 
@@ -65,6 +66,7 @@ static const struct column show_columns[] = {
     {"started", "started_ms", COLUMN_TIME},
     {"finished", "finished_ms", COLUMN_TIME},
     {"worker", "worker", COLUMN_TEXT},
+    {"progress", "progress_line", COLUMN_TEXT},
     {"key", "key", COLUMN_BYTES},
     {"limit", "limit", COLUMN_TEXT},
     {"waits for limit", "waits_for", COLUMN_TEXT},
@@ -101,6 +103,18 @@ static void print_attempts(struct cli *cli, json_t *attempts)
     list_end(list);
 }
 
+/* "40 %, 2 of 5 files, 12s ago": of its latest attempt. */
+static json_t *progress_line(const struct cli *cli, const struct job_notes *notes)
+{
+    char ago[32];
+
+    if (notes->progress_ms == 0)
+        return json_null();
+    units_format_duration(ago, cli->output.now_ms > notes->progress_ms ? cli->output.now_ms - notes->progress_ms : 0);
+    return json_sprintf("%d %%%s%s, told %s ago", notes->progress, notes->progress_text[0] ? ", " : "", notes->progress_text,
+                        ago);
+}
+
 static int job_show(struct cli *cli, struct error *err)
 {
     char org[NAME_BYTES_MAX + 1], id[JOB_ID_BYTES_MAX + 1];
@@ -111,6 +125,8 @@ static int job_show(struct cli *cli, struct error *err)
         fetch_job(cli, org, id, &fetched, err) < 0)
         return err->code;
     object = job_to_json(&fetched.job, config_bool(cli->config, "cli.job.payload"));
+    if (cli->output.format == OUTPUT_TABLE)
+        json_object_set_new(object, "progress_line", progress_line(cli, &fetched.job.state.notes));
     output_object(&cli->output, json_incref(object), show_columns);
     if (cli->output.format == OUTPUT_TABLE)
         print_attempts(cli, json_object_get(object, "attempts"));

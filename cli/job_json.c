@@ -72,6 +72,20 @@ const char *job_result(const struct job *job, size_t *ret_bytes)
     return last->report.result;
 }
 
+/* What the latest attempt has told of its progress. */
+static json_t *progress_to_json(const struct job_notes *notes)
+{
+    json_t *object;
+
+    if (notes->progress_ms == 0)
+        return json_null();
+    object = json_object();
+    json_object_set_new(object, "percent", json_integer(notes->progress));
+    output_set_bytes(object, "text", notes->progress_text, strlen(notes->progress_text));
+    json_object_set_new(object, "told_ms", json_integer(notes->progress_ms));
+    return object;
+}
+
 /* What the job's own part of the record adds, beyond what every queue tells. */
 static void add_options(json_t *object, const struct job_record *record)
 {
@@ -125,6 +139,8 @@ json_t *job_to_json(const struct job *job, bool payload)
         json_object_set_new(object, "cancelling", json_true());
     if (payload)
         output_set_bytes(object, "payload", record->has_payload ? record->payload : NULL, record->payload_bytes);
+    json_object_set_new(object, "progress", progress_to_json(&job->state.notes));
+    output_set_bytes(object, "checkpoint", job->state.notes.checkpoint, job->state.notes.checkpoint_bytes);
     json_object_set_new(object, "attempts", attempts_to_json(&job->state));
     return object;
 }

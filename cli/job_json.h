@@ -6,9 +6,10 @@
 #include "common/job.h"
 
 /* job org id queue type state priority attempt deliveries crashes enqueued_ms due_ms started_ms finished_ms worker result error
- * reason key max_attempts timeout_ms expires_ms headers attempts[{n worker started_ms ended_ms outcome exit signal error}], and
- * cancelling of a running job. What there is not is null; bytes that are not UTF-8 are in result_b64, payload_b64. `attempt` of a
- * running job is the number of the try that runs. With `payload` also the payload. Gives. */
+ * reason key max_attempts timeout_ms expires_ms headers progress{percent text told_ms} checkpoint attempts[{n worker started_ms
+ * ended_ms outcome exit signal error}], and cancelling of a running job. What there is not is null; bytes that are not UTF-8 are
+ * in result_b64, payload_b64. `attempt` of a running job is the number of the try that runs. With `payload` also the payload.
+ * Gives. */
 json_t *job_to_json(const struct job *job, bool payload);
 
 /* "dead", "done" or "cancelled": nothing will happen to it by itself. */

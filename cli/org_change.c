@@ -216,6 +216,8 @@ static const struct config_setting set_settings[] = {
     ORG_SETTING("max-crashes", "N", "crashes of its worker or handler until a job is dead"),
     ORG_SETTING("keep-done", "DURATION", "how long done jobs are kept"),
     ORG_SETTING("keep-done-max", "N", "how many done jobs are kept"),
+    ORG_SETTING("log-bytes-max", "BYTES", "what the kept logs of its jobs may take, all together; 0: none are kept"),
+    ORG_SETTING("keep-logs", "DURATION", "how long logs are kept, if their job is"),
     ORG_SETTING("keep-dead", "DURATION", "how long dead jobs are kept"),
     ORG_SETTING("keep-dead-max", "N", "how many dead jobs are kept"),
     ORG_SETTING("keep-unique", "DURATION", "how long the key of an ended job is kept"),

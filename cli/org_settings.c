@@ -17,6 +17,8 @@ const struct org_setting org_settings[] = {
     {"max_queued", "max-queued", ORG_INTEGER, 1, 100000000, "10000000"},
     {"max_payload_bytes", "max-payload", ORG_BYTES, 0, 1040000, "1000000"},
     {"max_crashes", "max-crashes", ORG_INTEGER, 1, 1000, "3"},
+    {"log_bytes_max", "log-bytes-max", ORG_BYTES, 0, 1073741824, "16777216"},
+    {"keep_logs_ms", "keep-logs", ORG_MS, 1000, 30 * DAY_MS, "86400000"},
     {"keep_done_ms", "keep-done", ORG_MS, 0, 30 * DAY_MS, "3600000"},
     {"keep_done_max", "keep-done-max", ORG_INTEGER, 0, 1000000, "10000"},
     {"keep_dead_ms", "keep-dead", ORG_MS, 1000, 365 * DAY_MS, "2592000000"},

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "common/base64.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "common/buffer.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "common/base64.h"
 #include "cli/json_text.h"
 #include "cli/text.h"
 #include "common/file.h"

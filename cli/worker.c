@@ -112,7 +112,8 @@ static json_t *number_or_null(const char *text)
 
 static json_t *session_to_json(const struct session_view *session, int64_t now_ms)
 {
-    static const char *const texts[] = {"kind", "host", "version", "queues", "capsules", "types", "why", "asked", "asked_by"};
+    static const char *const texts[] = {"kind",  "host",   "version", "queues", "capsules",
+                                        "types", "broken", "why",     "asked",  "asked_by"};
     static const char *const numbers[] = {"pid", "slots", "started_ms", "stopped_ms", "asked_ms"};
     json_t *object = json_object();
 
@@ -261,25 +262,16 @@ static int worker_list(struct cli *cli, struct error *err)
 /* ---- show ---- */
 
 static const struct column show_columns[] = {
-    {"worker", "worker", COLUMN_TEXT},
-    {"kind", "kind", COLUMN_TEXT},
-    {"state", "state", COLUMN_TEXT},
-    {"why", "why", COLUMN_TEXT},
-    {"host", "host", COLUMN_TEXT},
-    {"pid", "pid", COLUMN_TEXT},
-    {"version", "version", COLUMN_TEXT},
-    {"slots", "slots", COLUMN_TEXT},
-    {"queues", "queues", COLUMN_TEXT},
-    {"capsules", "capsules", COLUMN_TEXT},
-    {"types", "types", COLUMN_TEXT},
-    {"started", "started_ms", COLUMN_TIME},
-    {"stopped", "stopped_ms", COLUMN_TIME},
-    {"seen", "seen_ms", COLUMN_TIME},
-    {"running", "running", COLUMN_TEXT},
-    {"asked", "asked", COLUMN_TEXT},
-    {"asked by", "asked_by", COLUMN_TEXT},
-    {"asked at", "asked_ms", COLUMN_TIME},
-    {0},
+    {"worker", "worker", COLUMN_TEXT},      {"kind", "kind", COLUMN_TEXT},
+    {"state", "state", COLUMN_TEXT},        {"why", "why", COLUMN_TEXT},
+    {"host", "host", COLUMN_TEXT},          {"pid", "pid", COLUMN_TEXT},
+    {"version", "version", COLUMN_TEXT},    {"slots", "slots", COLUMN_TEXT},
+    {"queues", "queues", COLUMN_TEXT},      {"capsules", "capsules", COLUMN_TEXT},
+    {"types", "types", COLUMN_TEXT},        {"broken", "broken", COLUMN_TEXT},
+    {"started", "started_ms", COLUMN_TIME}, {"stopped", "stopped_ms", COLUMN_TIME},
+    {"seen", "seen_ms", COLUMN_TIME},       {"running", "running", COLUMN_TEXT},
+    {"asked", "asked", COLUMN_TEXT},        {"asked by", "asked_by", COLUMN_TEXT},
+    {"asked at", "asked_ms", COLUMN_TIME},  {0},
 };
 
 static void on_names(const struct reply *reply, void *ctx)

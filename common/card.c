@@ -78,6 +78,7 @@ void card_write(struct redis *redis, const struct card *card)
         add_field(&call, "capsules", card->capsules);
     add_number(&call, "slots", card->slots);
     add_number(&call, "started_ms", card->started_ms);
+    add_field(&call, "broken", card->broken ? card->broken : "");
     add_field(&call, "phase", card->phase);
     if (card->asked) {
         add_field(&call, "asked", card->asked);

@@ -16,6 +16,8 @@ struct card {
     const char *capsules;                        /* "NAME:SLOTS:QUEUE=WEIGHT,...", space-separated; NULL for none */
     int slots;
     int64_t started_ms;
+    const char
+        *broken; /* "TYPE MS ...": types whose handler is broken, and until when they are not claimed; NULL or "" for none */
     const char *phase; /* "running", "quiet", "draining" */
     /* The last that was asked of it, "quiet", "resume", "stop" or "dump", by whom and when; NULL for nothing yet. */
     const char *asked, *asked_by;

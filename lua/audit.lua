@@ -5,7 +5,7 @@
         4 mend    '1': put right what is wrong, else '0'
   Returns {next cursor, organizations seen, {what, org, ...}} - what is wrong, two each:
           'active' | 'quiet' | 'parked' | 'due' | 'expiring' | 'inboxes'
-  Calls <= 4 + 16 + 6 per queue for each organization; mending as reindex, and 7 for each organization ]]
+  Calls <= 4 + 17 + 6 per queue for each organization; mending as reindex, and 7 for each organization ]]
 local function audit_org(lane, org, wrong)
   local running = call('ZCARD', org_key(org, 'running'))
   local limit = setting(org, 'max_running')
@@ -75,7 +75,7 @@ register('audit', audit, { 'allow-oom' }, {
           'line'     waits for a limit, and is not where its line is served from    mended: back to its queue
           'limit'    runs under a limit that does not count it    mended: it does
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
-  Calls <= 8 + 18 and its organization's queues for each job, 41 more for each that is unheld; mending as reindex, and 2; with
+  Calls <= 8 + 18 and its organization's queues for each job, 53 more for each that is unheld; mending as reindex, and 2; with
         limits 2 more for each that is defined, and those of claim for lines ]]
 local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled', 'waiting' }
 
@@ -217,5 +217,5 @@ local function audit_jobs(keys, args)
   return { page[1], #page[2] / 2, wrong }
 end
 register('audit_jobs', audit_jobs, { 'allow-oom' }, {
-  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSCAN', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })

@@ -12,7 +12,7 @@
           first queue, one more if jobs of the types named still rest there; the ms at which the next rate-limited one comes back,
           in any of them (0: none); then the jobs: org/id, record, new state. Records and states together have at most 1 MiB, but for the first job
           {'lost'}: the session is over; nothing was claimed
-  Calls <= 25 + 11 per queue + 32 per visit (at most want + 16; 11 more for each further queue of the organization) + 16 for
+  Calls <= 25 + 11 per queue + 35 per visit (at most want + 16; 11 more for each further queue of the organization) + 16 for
         each of at most 8 more looks where the first jobs have no room + 22 for each of at most 32 organizations per queue that come back from parked (10 more for each further queue of it); limits: 14
         for each job that has some, 10 for each of at most 8 lines, 30 for each of at most 16 organizations that get jobs back
         (12 more for each further queue of it); where jobs rest: 1 per queue and visit, 2 for each type set aside (<= 64) or woken

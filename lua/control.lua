@@ -4,7 +4,7 @@
           'cancelling'  it is running: its worker is told at its next beat; unless it is done first, it ends in cancelled
           'ended'       it is done, dead or cancelled already
           'gone'        there is no such job, or it runs under no lease (the audit mends that)
-  Calls <= 45 ]]
+  Calls <= 58 ]]
 local function cancel(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, id = load_org(lane, check_org(args[2])), check_job_id(args[3])
@@ -32,7 +32,7 @@ local function cancel(keys, args)
   return 'cancelled'
 end
 register('cancel', cancel, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ reschedule - gives a waiting job another due time; run-now is a due time of 0.
@@ -91,7 +91,7 @@ end
 --[[ redrive - dead or cancelled jobs become ready again, with all their attempts before them.
   ARGV  1 who, 2 org, 3.. ids, 1..128
   Returns for each 'ready' | 'not_dead' (nothing changed) | 'gone'
-  Calls <= 18 + 26 for each job ]]
+  Calls <= 20 + 26 for each job ]]
 local function redrive(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, answers, changed = load_org(lane, check_org(args[2])), {}, {}
@@ -105,6 +105,7 @@ local function redrive(keys, args)
     else
       local moves, s = new_moves(org), job.state
       s[ENQUEUED_MS] = enqueued_ms(s)
+      set_note(s, 'redriven', s[DELIVERIES] > 0 and s[DELIVERIES] or nil)
       s[ORDER], s[ATTEMPT], s[CRASHES], s[REASON] = lane.now_ms - (s[PRIORITY] or 0) * PRIORITY_MS, 0, 0, nil
       move_to_ready(moves, job.id, s)
       write_moves(lane, moves)
@@ -126,7 +127,7 @@ register('redrive', redrive, { 'allow-oom' }, {
 --[[ delete - forgets jobs that are not running, with their results; an idempotency key lives on for its time.
   ARGV  1 who, 2 org, 3.. ids, 1..128
   Returns for each 'deleted' | 'running' (nothing changed) | 'gone'
-  Calls <= 18 + 29 for each job ]]
+  Calls <= 20 + 32 for each job ]]
 local function delete(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, answers, changed = load_org(lane, check_org(args[2])), {}, {}
@@ -154,7 +155,7 @@ local function delete(keys, args)
   return answers
 end
 register('delete', delete, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ pause - stops or resumes claims of a queue, or of the whole lane; jobs go on being accepted.

@@ -5,6 +5,7 @@
         4 beat_ms     int: at most a third of timeout_ms
   Returns 'ok' | 'exists' (it is open: this is a retry) | 'ended' (it ended here and its jobs are being given back: draw another id)
   Calls <= 8 ]]
+local SESSION_MS_MIN, SESSION_MS_MAX, BEATS_MIN = 1000, 3600000, 3
 local function open(keys, args)
   local lane, id, kind = open_lane(keys), check_session(args[1]), args[2]
   if kind ~= 'worker' and kind ~= 'scheduler' then refuse('INVALID', 'the kind of a session is worker or scheduler') end
@@ -27,7 +28,7 @@ register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'XADD'
   Returns {'ok', now_ms, held, {name, ...}, order, dump}: leases held after the call, and those (at most 64) that an operator has
           cancelled; what an operator has asked for last, 'NUMBER VERB WHO' and 'NUMBER WHO', or '' (`order`)
           {'lost'}: the session is over; kill its handlers
-  Calls <= 9, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 41 for the organization
+  Calls <= 9, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 53 for the organization
         of one, 12 for each further queue of it; 11 for each limit that is left, and those of claim for lines ]]
 local BEAT_CHARGES_MAX, BEAT_OVERDUE_MAX, BEAT_CANCELS_MAX = 64, 16, 64
 local CHARGE_STEP_MS = 1000
@@ -91,7 +92,7 @@ local function beat(keys, args)
   return { 'ok', lane.now_ms, #flat / 2 - #gone, cancelled, session.order, session.dump }
 end
 register('beat', beat, { 'allow-oom' }, {
-  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'SET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ order - asks something of a worker. Its next beat takes that along, and so does each one after it: the worker does once what has a
@@ -121,7 +122,7 @@ register('order', order, { 'allow-oom' }, { 'HMGET', 'HSET', 'TIME', 'XADD' })
 --[[ close - ends a session and hands its jobs back, uncounted, in bounded steps. Repeat until it answers 0.
   ARGV  1 session, 2 limit int 1..64
   Returns leases left
-  Calls <= 11, 2 for each lease, 41 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
+  Calls <= 11, 2 for each lease, 53 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
         those of claim for lines ]]
 local function close(keys, args)
   local lane, id, limit = open_lane(keys), check_session(args[1]), to_int(args[2], 'limit', 1, 64)
@@ -132,7 +133,7 @@ local function close(keys, args)
   return left
 end
 register('close', close, { 'allow-oom' }, {
-  'DEL', 'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+  'DEL', 'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ watch - the sessions a recoverer must look at: those whose deadline is near or past, and those whose deadline is further
@@ -168,7 +169,7 @@ register('watch', watch, { 'no-writes' }, { 'HMGET', 'TIME', 'ZRANGEBYSCORE' })
         2 beat   the beat's number that the caller has watched for a time-out, or '' for a session that has ended
         3 limit  int 1..64
   Returns {'ok', jobs given back, leases left} | {'moved'}: the session has beaten since, or its deadline is yet to come; nothing changed
-  Calls <= 11, 2 for each lease, 41 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
+  Calls <= 11, 2 for each lease, 53 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
         those of claim for lines ]]
 local function recover(keys, args)
   local lane, id, limit = open_lane(keys), check_session(args[1]), to_int(args[3], 'limit', 1, 64)
@@ -185,5 +186,5 @@ local function recover(keys, args)
   return { 'ok', ended, left }
 end
 register('recover', recover, { 'allow-oom' }, {
-  'DEL', 'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+  'DEL', 'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HRANDFIELD', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })

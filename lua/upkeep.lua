@@ -79,14 +79,14 @@ register('inbox', inbox, {}, {
   'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
---[[ trim - forgets what retention no longer keeps: ended jobs, idempotency keys, moved inbox entries.
+--[[ trim - forgets what retention no longer keeps: ended jobs, logs, idempotency keys, moved inbox entries.
   ARGV  1 limit  int 1..500, of each kind
-  Returns {jobs, keys and inbox entries forgotten, ms of the next thing to do or 0, now_ms}
-  Calls <= 8 + 24 for each of at most 8 organizations ]]
+  Returns {jobs, logs, keys and inbox entries forgotten, ms of the next thing to do or 0, now_ms}
+  Calls <= 8 + 40 for each of at most 8 organizations ]]
 local TRIM_ORGS = 8
 local INBOX_SEEN_MS = 86400000
 
--- Forgets up to `limit` jobs of one ended set that are older than `keep_ms`. Calls: 4.
+-- Forgets up to `limit` jobs of one ended set that are older than `keep_ms`. Calls: 7.
 local function trim_set(lane, org, set, keep_ms, limit)
   local old = call('ZRANGEBYSCORE', org_key(org, set), '-inf', int_text(lane.now_ms - keep_ms), 'LIMIT', 0, limit)
   if #old > 0 then
@@ -111,18 +111,22 @@ local function trim(keys, args)
       call('ZREM', org_key(org, 'unique_until'), unpack(over))
       forgotten = forgotten + #over
     end
+    local logs = old_logs(lane, org, limit)
+    forget_logs(org, logs)
+    forgotten = forgotten + #logs
     reindex_expiring(lane, org)
   end
+  save_lane(lane)
   local head = call('ZRANGE', lane.prefix .. 'expiring', 0, 0, 'WITHSCORES')
   return { forgotten, tonumber(head[2] or 0), lane.now_ms }
 end
-register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'TIME', 'ZADD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
+register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
 
 --[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
   from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.
   ARGV  1 who, 2 org, 3 limit int 1..500 jobs
   Returns 1: there is more to do, 0: it is gone
-  Calls <= 69 + 11 for each of its queues, 5 for each running job, 4 for each that waits for a limit, 11 for each limit that is
+  Calls <= 99 + 11 for each of its queues, 5 for each running job, 4 for each that waits for a limit, 11 for each limit that is
         left, and those of claim for lines ]]
 
 -- Takes a job from its worker, and out of the limits that it runs under. Calls: <= 4.
@@ -176,14 +180,14 @@ local function purge(keys, args)
   save_lane(lane)
   if begun and org.known then note_change(lane, who, 'purge', org.name, '', format('%d jobs', jobs), 'gone') end
   if removed > 0 then return 1 end
-  for _, part in ipairs({ 'jobs', 'state', 'logs' }) do call('UNLINK', org_key(org, part)) end
+  for _, part in ipairs({ 'jobs', 'state', 'logs', 'log_order' }) do call('UNLINK', org_key(org, part)) end
   call('ZREM', lane.prefix .. 'orgs', org.name)
   call('ZREM', lane.prefix .. 'expiring', org.name)
   call('UNLINK', org.key)
   return 0
 end
 register('purge', purge, { 'allow-oom' }, {
-  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).

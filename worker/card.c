@@ -48,16 +48,18 @@ static void add_capsule(const struct capsule_plan *plan, struct buffer *capsules
 void worker_card_write(struct worker_card *card, const struct lane *lane)
 {
     const struct worker_card_options *options = &card->options;
-    struct buffer queues = {0}, types = {0}, capsules = {0};
+    struct buffer queues = {0}, types = {0}, capsules = {0}, broken = {0};
 
     for (size_t i = 0; i < options->capsules->count; i++)
         add_capsule(&options->capsules->items[i], &capsules, &queues);
     for (size_t i = 0; i < options->handlers->count; i++)
         buffer_add_format(&types, "%s%s", i ? " " : "", options->handlers->items[i]->type);
+    slots_broken(options->slots, &broken);
     card_write(options->redis, &(struct card){.session = lane_session(lane),
                                               .kind = "worker",
                                               .queues = queues.data,
                                               .types = types.data,
+                                              .broken = broken.data,
                                               .capsules = capsules.data,
                                               .slots = (int)options->capsules->slots,
                                               .started_ms = card->started_ms,
@@ -68,6 +70,7 @@ void worker_card_write(struct worker_card *card, const struct lane *lane)
                                               .order = card->order});
     buffer_clear(&queues);
     buffer_clear(&types);
+    buffer_clear(&broken);
     buffer_clear(&capsules);
 }
 

@@ -10,6 +10,7 @@
 #include "common/handler.h"
 #include "common/redis.h"
 #include "worker/lane.h"
+#include "worker/slot.h"
 
 struct worker_card;
 
@@ -18,6 +19,7 @@ struct worker_card_options {
     struct redis *redis;
     const struct capsule_plans *capsules; /* whose slots and queues it names; borrowed */
     const struct handlers *handlers;      /* whose types it names; borrowed */
+    const struct slots *slots;            /* who know which of them are broken; borrowed */
 };
 
 /* The worker starts now, by the local clock, and is "running". */

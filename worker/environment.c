@@ -1,46 +1,143 @@
 #include "worker/environment.h"
 
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/clock.h"
+#include "common/id.h"
 #include "common/memory.h"
 #include "common/units.h"
+#include "worker/trace.h"
 
 static const char *const passed_on[] = {"PATH", "HOME", "LANG", "TZ"};
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-#define VARIABLES_MAX 32
+#define VARIABLES_MAX (32 + HANDLER_VARIABLES_MAX)
 
-char **environment_new(const struct job *job, const char *session, unsigned slot, int attempt, int max_attempts,
-                       int64_t timeout_ms)
+struct variables {
+    char **list;
+    size_t count;
+};
+
+/* Takes "NAME=value". A later one replaces an earlier one. */
+static void add(struct variables *variables, char *text)
 {
-    char **list = memory_new(sizeof *list * (VARIABLES_MAX + 1)), time[32];
-    size_t count = 0;
+    size_t name = strcspn(text, "=") + 1;
 
+    for (size_t i = 0; i < variables->count; i++)
+        if (strncmp(variables->list[i], text, name) == 0) {
+            free(variables->list[i]);
+            variables->list[i] = text;
+            return;
+        }
+    variables->list[variables->count++] = text;
+}
+
+static void add_own(struct variables *variables, const struct handler *handler)
+{
     for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
         const char *value = getenv(passed_on[i]);
         if (!value && strcmp(passed_on[i], "PATH") == 0)
             value = default_path;
         if (value)
-            list[count++] = memory_format("%s=%s", passed_on[i], value);
+            add(variables, memory_format("%s=%s", passed_on[i], value));
     }
-    list[count++] = memory_string("ROTA_CONTRACT=1");
-    list[count++] = memory_format("ROTA_JOB_ID=%s", job->id);
-    list[count++] = memory_format("ROTA_ORG=%s", job->org);
-    list[count++] = memory_format("ROTA_TYPE=%s", job->record.type);
-    list[count++] = memory_format("ROTA_QUEUE=%s", job->record.queue[0] ? job->record.queue : "default");
-    list[count++] = memory_format("ROTA_ATTEMPT=%d", attempt);
-    list[count++] = memory_format("ROTA_MAX_ATTEMPTS=%d", max_attempts);
-    list[count++] = memory_format("ROTA_DELIVERY=%d", job->state.deliveries);
-    list[count++] = memory_format("ROTA_IDEMPOTENCY_KEY=%s", job->record.key ? job->record.key : job->id);
-    list[count++] = memory_format("ROTA_ENQUEUED_AT=%s", units_format_time(time, job_enqueued_ms(job)));
-    list[count++] = memory_format("ROTA_DUE_AT=%s", units_format_time(time, job_due_ms(job)));
-    list[count++] = memory_format("ROTA_TIMEOUT_MS=%lld", (long long)timeout_ms);
-    list[count++] = memory_format("ROTA_DEADLINE_MS=%lld", (long long)clock_wall_ms() + timeout_ms);
-    list[count++] = memory_format("ROTA_WORKER_ID=%s", session);
-    list[count++] = memory_format("ROTA_SLOT=%u", slot);
-    return list;
+    for (size_t i = 0; i < handler->variable_count && i < HANDLER_VARIABLES_MAX; i++) {
+        const struct handler_variable *variable = &handler->variables[i];
+        const char *value = variable->value ? variable->value : getenv(variable->name);
+        if (value)
+            add(variables, memory_format("%s=%s", variable->name, value));
+    }
+}
+
+/* The value of a header, or NULL. Its name is compared as in HTTP. */
+static const char *header(const struct job_record *record, const char *name)
+{
+    for (size_t i = 0; i < record->header_count; i++)
+        if (strcasecmp(record->headers[i].name, name) == 0)
+            return record->headers[i].value;
+    return NULL;
+}
+
+/* As one variable, never one for each: a header may have any name. One that is no UTF-8 has no place in JSON. */
+static void add_headers(struct variables *variables, const struct job_record *record)
+{
+    json_t *object = json_object();
+    char *text;
+
+    for (size_t i = 0; i < record->header_count; i++) {
+        json_t *value = json_string(record->headers[i].value);
+        if (value)
+            json_object_set_new(object, record->headers[i].name, value);
+    }
+    text = json_dumps(object, JSON_COMPACT);
+    add(variables, memory_format("ROTA_HEADERS=%s", text ? text : "{}"));
+    free(text);
+    json_decref(object);
+}
+
+static void add_trace(struct variables *variables, const struct job_record *record)
+{
+    const char *parent = header(record, "traceparent"), *state = header(record, "tracestate");
+
+    if (!parent || !trace_parent_is_valid(parent))
+        return;
+    add(variables, memory_format("TRACEPARENT=%s", parent));
+    if (state && trace_state_is_valid(state))
+        add(variables, memory_format("TRACESTATE=%s", state));
+}
+
+static void add_token(struct variables *variables, const unsigned char *token)
+{
+    char hex[2 * TOKEN_BYTES + 1];
+
+    for (size_t i = 0; i < TOKEN_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", token[i]);
+    add(variables, memory_format("ROTA_LEASE_TOKEN=%s", hex));
+}
+
+static void add_job(struct variables *variables, const struct job *job)
+{
+    const struct job_record *record = &job->record;
+    const struct job_notes *notes = &job->state.notes;
+    const char *content_type = header(record, "content-type");
+    char time[32];
+
+    add(variables, memory_format("ROTA_JOB_ID=%s", job->id));
+    add(variables, memory_format("ROTA_ORG=%s", job->org));
+    add(variables, memory_format("ROTA_TYPE=%s", record->type));
+    add(variables, memory_format("ROTA_QUEUE=%s", record->queue[0] ? record->queue : "default"));
+    add(variables, memory_format("ROTA_DELIVERY=%d", job->state.deliveries));
+    add(variables, memory_format("ROTA_IDEMPOTENCY_KEY=%s", record->key ? record->key : job->id));
+    add(variables, memory_format("ROTA_ENQUEUED_AT=%s", units_format_time(time, job_enqueued_ms(job))));
+    add(variables, memory_format("ROTA_DUE_AT=%s", units_format_time(time, job_due_ms(job))));
+    add(variables, memory_format("ROTA_CONTENT_TYPE=%s", content_type ? content_type : "application/octet-stream"));
+    add_headers(variables, record);
+    add_trace(variables, record);
+    if (notes->checkpoint && strlen(notes->checkpoint) == notes->checkpoint_bytes) /* no NUL fits into a variable */
+        add(variables, memory_format("ROTA_CHECKPOINT=%s", notes->checkpoint));
+}
+
+char **environment_new(const struct environment_facts *facts)
+{
+    struct variables variables = {.list = memory_new(sizeof(char *) * (VARIABLES_MAX + 1))};
+
+    add_own(&variables, facts->handler); /* first: what follows cannot be replaced */
+    add(&variables, memory_string("ROTA_CONTRACT=1"));
+    add(&variables, memory_string("ROTA_CONTROL_FD=3"));
+    add_job(&variables, facts->job);
+    add(&variables, memory_format("ROTA_ATTEMPT=%d", facts->attempt));
+    add(&variables, memory_format("ROTA_MAX_ATTEMPTS=%d", facts->max_attempts));
+    add(&variables, memory_format("ROTA_TIMEOUT_MS=%lld", (long long)facts->timeout_ms));
+    add(&variables, memory_format("ROTA_DEADLINE_MS=%lld", (long long)clock_wall_ms() + facts->timeout_ms));
+    add(&variables, memory_format("ROTA_WORKER_ID=%s", facts->session));
+    add(&variables, memory_format("ROTA_SLOT=%u", facts->slot));
+    if (facts->token)
+        add_token(&variables, facts->token);
+    return variables.list;
 }
 
 void environment_free(char **environment)

@@ -13,22 +13,15 @@
 #include "common/memory.h"
 #include "common/random.h"
 #include "common/session.h"
+#include "worker/end.h"
 #include "worker/room.h"
+#include "worker/telling.h"
 
 #include <uthash.h>
 
-#define FINISH_MAX     64 /* leases that one call may end */
 #define REPEAT_AFTER_S 0.2
 
-/* An ended job that waits for its report to be sent, or to be answered. */
-struct end {
-    char name[JOB_NAME_BYTES_MAX + 1];
-    unsigned char token[TOKEN_BYTES];
-    char verdict[64];
-    int64_t run_us;
-    char *report;
-    size_t report_bytes;
-};
+static const char refused_word[] = "children:"; /* and why, for a lease */
 
 /* A job that is ours, from its claim to its report. */
 struct lease {
@@ -57,6 +50,7 @@ struct lane {
     bool comparing; /* a look-up of `held` is under way */
     ev_timer repeat;
     struct call lookup; /* of `held` */
+    struct telling *telling;
 };
 
 static void on_answer(const struct reply *reply, const struct error *err, void *ctx);
@@ -84,31 +78,35 @@ static void stop_lease(struct lane *lane, struct lease *lease)
 {
     char name[JOB_NAME_BYTES_MAX + 1];
 
+    struct note note = telling_end(lane->telling, lease->name);
+
+    note_clear(&note);
     memcpy(name, lease->name, sizeof name);
     drop_lease(lane, lease);
     lane->options.on_stop(lane, name, false, lane->options.ctx);
 }
 
-void lane_report(struct lane *lane, const struct lane_end *from)
+/* A place in the list of ended jobs, at its end. */
+static struct end *new_end(struct lane *lane)
 {
-    struct lease *lease;
-    struct end *end;
-
-    HASH_FIND_STR(lane->leases, from->name, lease);
-    if (!lease)
-        return;
     if (lane->end_count == lane->end_slots) {
         lane->end_slots = lane->end_slots ? lane->end_slots * 2 : 64;
         lane->ends = memory_resize(lane->ends, lane->end_slots * sizeof *lane->ends);
     }
-    end = &lane->ends[lane->end_count++];
-    *end = (struct end){.run_us = from->run_us, .report_bytes = from->report_bytes};
-    snprintf(end->name, sizeof end->name, "%s", from->name);
-    snprintf(end->verdict, sizeof end->verdict, "%s", from->verdict);
-    memcpy(end->token, lease->token, TOKEN_BYTES);
+    return &lane->ends[lane->end_count++];
+}
+
+void lane_report(struct lane *lane, const struct lane_end *from)
+{
+    struct lease *lease;
+    struct note note;
+
+    HASH_FIND_STR(lane->leases, from->name, lease);
+    if (!lease)
+        return;
+    note = telling_end(lane->telling, from->name);
+    end_make(new_end(lane), from, lease->token, &note);
     drop_lease(lane, lease);
-    if (from->report_bytes)
-        end->report = memory_copy(from->report, from->report_bytes);
 }
 
 static void drop_ends(struct lane *lane, size_t count)
@@ -116,7 +114,7 @@ static void drop_ends(struct lane *lane, size_t count)
     if (count == 0)
         return; /* there may be no list yet */
     for (size_t i = 0; i < count; i++)
-        free(lane->ends[i].report);
+        end_clear(&lane->ends[i]);
     memmove(lane->ends, lane->ends + count, (lane->end_count - count) * sizeof *lane->ends);
     lane->end_count -= count;
     lane->suspects -= lane->suspects < count ? lane->suspects : count;
@@ -141,11 +139,14 @@ static void send_call(struct lane *lane)
 /* Its type, and "TIMEOUT_MS/ROOM LIMIT": the room only where it is bounded, the limit only where there is one. */
 static void add_handler(struct lane *lane, struct handler *handler)
 {
+    unsigned most = lane->options.most ? lane->options.most(handler, lane->options.ctx) : LANE_CLAIM_MAX;
     char room[16] = "";
 
     if (handler->concurrency > 0 && lane->claiming > 0) {
-        lane->rooms[lane->room_count] = room_promise(handler, lane->claiming);
+        lane->rooms[lane->room_count] = room_promise(handler, lane->claiming < most ? lane->claiming : most);
         snprintf(room, sizeof room, "/%u", lane->rooms[lane->room_count++].granted);
+    } else if (most < LANE_CLAIM_MAX) {
+        snprintf(room, sizeof room, "/%u", most);
     }
     call_add_string(&lane->call, handler->type);
     call_add_format(&lane->call, "%lld%s%s%s", (long long)handler->timeout_ms, room, handler->limit ? " " : "",
@@ -179,24 +180,10 @@ static void add_claim(struct lane *lane, const struct lane_claim *claim)
     }
 }
 
-static void add_ends(struct lane *lane)
-{
-    for (size_t i = 0; i < lane->sent; i++) {
-        const struct end *end = &lane->ends[i];
-        call_add_string(&lane->call, end->name);
-        call_add(&lane->call, end->token, TOKEN_BYTES);
-        call_add_string(&lane->call, end->verdict);
-        call_add_int(&lane->call, end->run_us);
-        call_add(&lane->call, end->report, end->report_bytes);
-    }
-}
-
 void lane_send(struct lane *lane, const struct lane_claim *claim)
 {
     assert(lane_is_ready(lane));
-    lane->sent = lane->end_count < FINISH_MAX ? lane->end_count : FINISH_MAX;
-    if (lane->suspects > 0)
-        lane->sent = 1;
+    lane->sent = lane->suspects > 0 ? 1 : ends_that_fit(lane->ends, lane->end_count);
     lane->claiming = lane->suspects > 0 ? 0 : claim->want;
     lane->taker = claim->taker;
     if (lane->sent == 0 && lane->claiming == 0)
@@ -205,7 +192,7 @@ void lane_send(struct lane *lane, const struct lane_claim *claim)
     random_bytes(lane->token, TOKEN_BYTES);
     call_function(&lane->call, lane->sent ? "finish" : "claim", lane->options.number);
     add_claim(lane, claim);
-    add_ends(lane);
+    ends_add(&lane->call, lane->ends, lane->sent);
     send_call(lane);
 }
 
@@ -218,12 +205,20 @@ static void end_call(struct lane *lane)
     ev_timer_stop(lane->options.loop, &lane->repeat);
 }
 
-static void note_stale(struct lane *lane, const struct reply *answers)
+/* Says which reports came too late. Those whose further jobs were refused wait again, with the verdict for that case. */
+static void take_words(struct lane *lane, const struct reply *answers)
 {
-    for (size_t i = 0; i < lane->sent && i < reply_count(answers); i++)
-        if (reply_is(reply_at(answers, i), "stale"))
-            log_warn("report refused: the job is not ours any more", "job=%s verdict=%s", lane->ends[i].name,
-                     lane->ends[i].verdict);
+    for (size_t i = 0; i < lane->sent && i < reply_count(answers); i++) {
+        struct end *end = &lane->ends[i];
+        const char *word = reply_string(reply_at(answers, i));
+        if (strcmp(word, "stale") == 0)
+            log_warn("report refused: the job is not ours any more", "job=%s verdict=%s", end->name, end->verdict);
+        if (strncmp(word, refused_word, strlen(refused_word)) == 0 && end_refuse_jobs(end, word + strlen(refused_word))) {
+            log_warn("further jobs refused", "job=%s why=%s", end->name, word + strlen(refused_word));
+            *new_end(lane) = lane->ends[i];
+            lane->ends[i] = (struct end){0};
+        }
+    }
 }
 
 static void take_answer(struct lane *lane, const struct reply *reply)
@@ -240,7 +235,7 @@ static void take_answer(struct lane *lane, const struct reply *reply)
     unsigned wanted = lane->claiming;
     void *taker = lane->taker;
 
-    note_stale(lane, reply_at(reply, 5));
+    take_words(lane, reply_at(reply, 5));
     end_call(lane);
     drop_ends(lane, sent);
     if (wanted > 0 && complaint_end(&lane->refused))
@@ -254,9 +249,12 @@ static void take_answer(struct lane *lane, const struct reply *reply)
     lane->options.on_answer(lane, taker, wanted > 0 ? &answer : NULL, lane->options.ctx);
 }
 
-/* Drops the first report: it is refused without any other beside it. Its lease is found again by comparing with `held`. */
+/* The first report is refused without any other beside it. Is it for its further jobs, it goes on without them; else it is
+ * dropped. Its lease is found again by comparing with `held`. */
 static void drop_guilty(struct lane *lane, const struct error *err)
 {
+    if (end_refuse_jobs(&lane->ends[0], err->message))
+        return;
     if (complaint_raise(&lane->dropped, err->message, clock_mono_ms()))
         log_error("report refused and dropped", "job=%s verdict=%s err=%s", lane->ends[0].name, lane->ends[0].verdict,
                   err->message);
@@ -321,6 +319,24 @@ void lane_resume(struct lane *lane)
     session_resume(lane->session);
     if (lane->waiting)
         send_call(lane);
+    telling_resume(lane->telling);
+}
+
+void lane_tell(struct lane *lane, const char *name, const struct lane_note *note)
+{
+    struct lease *lease;
+
+    HASH_FIND_STR(lane->leases, name, lease);
+    if (lease)
+        telling_add(lane->telling, name, lease->token, note);
+}
+
+const unsigned char *lane_token(const struct lane *lane, const char *name)
+{
+    const struct lease *lease;
+
+    HASH_FIND_STR(lane->leases, name, lease);
+    return lease ? lease->token : NULL;
 }
 
 /* ---- comparing with what Redis says we hold ---- */
@@ -423,6 +439,7 @@ static void on_lost(void *ctx)
     end_call(lane);
     settle_rooms(lane);
     drop_ends(lane, lane->end_count);
+    telling_forget(lane->telling);
     while (lane->leases)
         stop_lease(lane, lane->leases);
     lane->options.on_lost(lane, lane->options.ctx);
@@ -448,6 +465,7 @@ struct lane *lane_new(const struct lane_options *options)
                                     .on_lost = on_lost,
                                     .ctx = lane,
                                 });
+    lane->telling = telling_new(options->loop, options->redis, options->number, options->timeout_ms, lane->session);
     lane->options.session = NULL;
     return lane;
 }
@@ -459,6 +477,7 @@ void lane_free(struct lane *lane)
     if (!lane)
         return;
     ev_timer_stop(lane->options.loop, &lane->repeat);
+    telling_free(lane->telling);
     session_free(lane->session);
     settle_rooms(lane);
     drop_ends(lane, lane->end_count);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/id.h"
+#include "common/job.h"
 #include "common/redis.h"
 #include "common/handler.h"
 
@@ -33,6 +34,8 @@ struct lane_options {
     const char *session; /* id of the first session; copied */
     int64_t timeout_ms, beat_ms;
     const struct handlers *handlers; /* the types to claim; borrowed */
+    /* How many jobs of this handler a claim may bring at most; the others stay in their queues. NULL: any number. */
+    unsigned (*most)(const struct handler *handler, void *ctx);
     /* The session is open. */
     void (*on_open)(struct lane *lane, void *ctx);
     /* `taker` is that of the claim. A job was claimed: name (org/id), record, state. Borrowed for the call. */
@@ -60,13 +63,34 @@ struct lane_claim {
     int64_t floor;             /* lowest V among the lanes that have work; 0 */
 };
 
-/* An ended job. Strings are borrowed for the call. */
+/* A further job that an ended one enqueues. */
+struct lane_job {
+    const char *id, *record;
+    size_t record_bytes;
+};
+
+/* An ended job. All is borrowed for the call. */
 struct lane_end {
     const char *name;
     const char *verdict; /* as verdict_format writes it */
     int64_t run_us;
     const char *report;
     size_t report_bytes;
+    const char *log; /* what it wrote to stderr, and how many bytes of that are not in it */
+    size_t log_bytes;
+    int64_t log_omitted_bytes;
+    const struct lane_job *jobs; /* with a verdict that says done or discard only */
+    size_t job_count;
+    const char *verdict_if_refused; /* of the job itself, should Redis refuse its further jobs */
+};
+
+/* What a running job tells of itself; absent parts say nothing new. Borrowed for the call. */
+struct lane_note {
+    const char *progress; /* NULL: nothing */
+    int percent;
+    const char *checkpoint; /* NULL: nothing; "" forgets it */
+    size_t checkpoint_bytes;
+    int64_t timeout_ms; /* its time-out, counted from its start; 0: nothing */
 };
 
 struct lane *lane_new(const struct lane_options *options);
@@ -78,6 +102,13 @@ void lane_resume(struct lane *lane);
 
 /* Takes note of an ended job, for the next call. Nothing happens if it is not ours any more. */
 void lane_report(struct lane *lane, const struct lane_end *end);
+
+/* Passes on what a running job tells, soon: progress twice a second at most, the rest within a moment. What was not acknowledged
+ * when the job ends goes with its report, so that no checkpoint is lost. Nothing happens if the job is not ours any more. */
+void lane_tell(struct lane *lane, const char *name, const struct lane_note *note);
+
+/* The token of a job's lease, TOKEN_BYTES; NULL if it is not ours. Borrowed until something else is called. */
+const unsigned char *lane_token(const struct lane *lane, const char *name);
 
 /* Sends reports and claims in one call; the lane must be ready. With nothing to report and want 0 it does nothing. */
 void lane_send(struct lane *lane, const struct lane_claim *claim);

@@ -1,6 +1,7 @@
 #include "worker/slot.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,13 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/random.h"
+#include "worker/breaker.h"
 #include "worker/child.h"
 #include "worker/environment.h"
+#include "worker/judge.h"
 #include "worker/keeper.h"
 #include "worker/room.h"
-
-#define BROKEN_HANDLER_MS 5000 /* until a job of a broken handler is tried again */
+#include "worker/told.h"
 
 struct slot {
     struct slots *slots;
@@ -26,6 +28,9 @@ struct slot {
     char name[JOB_NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
     int attempt, max_attempts;
     int64_t timeout_ms, started_mono_ms;
+    int64_t deadline_mono_ms; /* of the run; may be put off */
+    struct told told;
+    bool tries;    /* whether its handler works again */
     bool disowned; /* it is not ours any more: nobody wants to hear how it ends */
     struct child *child;
 };
@@ -39,6 +44,7 @@ struct slots {
     struct keepers *keepers;
     unsigned count, taken;
     struct slots_counts counts;
+    struct breakers breakers;
     bool draining;
 };
 
@@ -85,10 +91,13 @@ void slots_free(struct slots *slots)
         return;
     for (unsigned i = 0; i < slots->count; i++) {
         child_free(slots->items[i].child);
-        if (slots->items[i].lane)
+        if (slots->items[i].lane) {
+            told_clear(&slots->items[i].told);
             handler_release(slots->items[i].handler);
+        }
     }
     keepers_free(slots->keepers);
+    breakers_clear(&slots->breakers);
     free(slots->items);
     free(slots);
 }
@@ -98,39 +107,14 @@ unsigned slots_taken(const struct slots *slots)
     return slots->taken;
 }
 
-static void report(struct lane *lane, const char *name, const char *verdict, int64_t run_us, const struct report *report)
+static void report(struct lane *lane, const char *name, const char *verdict, const struct report *report)
 {
     struct buffer bytes = {0};
 
     if (report)
         report_encode(&bytes, report);
-    lane_report(lane,
-                &(struct lane_end){
-                    .name = name, .verdict = verdict, .run_us = run_us, .report = bytes.data, .report_bytes = bytes.length});
+    lane_report(lane, &(struct lane_end){.name = name, .verdict = verdict, .report = bytes.data, .report_bytes = bytes.length});
     buffer_clear(&bytes);
-}
-
-/* What is kept of how it went. `error` has room for JOB_ERROR_BYTES_MAX; empty for a success. */
-static void describe(char *error, const struct child_result *result)
-{
-    const struct ending *ending = &result->ending;
-    const char *colon = result->error[0] ? ": " : "";
-
-    error[0] = '\0';
-    if (ending->exit == 0 || ending->exit == 99)
-        return;
-    if (ending->start_errno > 0)
-        snprintf(error, JOB_ERROR_BYTES_MAX, "%s", result->error);
-    else if (ending->timed_out)
-        snprintf(error, JOB_ERROR_BYTES_MAX, "timed out after %lld ms%s%s", (long long)(result->run_us / 1000), colon,
-                 result->error);
-    else if (ending->runaway)
-        snprintf(error, JOB_ERROR_BYTES_MAX, "wrote more than %lld bytes%s%s", (long long)result->output_bytes_max, colon,
-                 result->error);
-    else if (ending->signal >= 0)
-        snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, result->error);
-    else
-        snprintf(error, JOB_ERROR_BYTES_MAX, "exit %d%s%s", ending->exit, colon, result->error);
 }
 
 static void count_end(struct slots_counts *counts, enum verdict verdict)
@@ -143,31 +127,164 @@ static void count_end(struct slots_counts *counts, enum verdict verdict)
         counts->failed++;
 }
 
+/* ---- handlers that are broken ---- */
+
+static void note_health(struct slot *slot, const struct child_result *result, const struct judged *judged)
+{
+    const struct ending *ending = &result->ending;
+    struct breaker *breaker = breakers_get(&slot->slots->breakers, slot->handler->type);
+    enum breaker_news news = ending->start_errno > 0 ? BREAKER_EXEC
+                             : judged->broken        ? BREAKER_EXIT
+                             : ending->stopped       ? BREAKER_NOTHING
+                                                     : BREAKER_FINE;
+    char org[NAME_BYTES_MAX + 1];
+
+    snprintf(org, sizeof org, "%.*s", (int)strcspn(slot->name, "/"), slot->name);
+    switch (breaker_note(breaker, news, org, slot->tries, clock_mono_ms())) {
+    case BREAKER_OPENED:
+        log_error("handler is broken, taking no jobs of its type", "type=%s for_ms=%lld job=%s err=%s", slot->handler->type,
+                  (long long)breaker->pause_ms, slot->name, judged->error);
+        break;
+    case BREAKER_CLOSED: log_info("handler works again", "type=%s", slot->handler->type); break;
+    case BREAKER_SAME: break;
+    }
+}
+
+unsigned slots_most(const struct slots *slots, const struct handler *handler)
+{
+    const struct breaker *breaker = breakers_find(&slots->breakers, handler->type);
+
+    if (!breaker || breaker->pause_ms == 0)
+        return UINT_MAX;
+    return breaker_lets_claim(breaker, clock_mono_ms());
+}
+
+void slots_trust(struct slots *slots)
+{
+    breakers_clear(&slots->breakers);
+}
+
+void slots_broken(const struct slots *slots, struct buffer *out)
+{
+    breakers_format(&slots->breakers, out, clock_mono_ms(), clock_wall_ms());
+}
+
+/* ---- what a handler tells while it runs ---- */
+
+/* Its time: until the deadline, or until it has been silent for too long. */
+static int64_t time_left_ms(const struct slot *slot)
+{
+    int64_t left_ms = slot->deadline_mono_ms - clock_mono_ms(), heartbeat_ms = slot->handler->heartbeat_ms;
+
+    return heartbeat_ms > 0 && heartbeat_ms < left_ms ? heartbeat_ms : left_ms > 0 ? left_ms : 0;
+}
+
+/* So much more from now on, up to the handler's max_timeout; never less than it had. */
+static void extend(struct slot *slot, int64_t ms)
+{
+    int64_t latest_ms = slot->started_mono_ms + slot->handler->max_timeout_ms, wanted_ms = clock_mono_ms() + ms;
+
+    if (wanted_ms > latest_ms)
+        wanted_ms = latest_ms;
+    if (wanted_ms <= slot->deadline_mono_ms)
+        return;
+    slot->deadline_mono_ms = wanted_ms;
+    slot->timeout_ms = wanted_ms - slot->started_mono_ms;
+    child_extend(slot->child, time_left_ms(slot));
+    lane_tell(slot->lane, slot->name, &(struct lane_note){.timeout_ms = slot->timeout_ms});
+}
+
+static void pass_on(struct slot *slot, const struct control *control)
+{
+    switch (control->op) {
+    case CONTROL_PROGRESS:
+        lane_tell(slot->lane, slot->name, &(struct lane_note){.progress = control->text, .percent = control->percent});
+        break;
+    case CONTROL_CHECKPOINT:
+        lane_tell(slot->lane, slot->name,
+                  &(struct lane_note){.checkpoint = control->data, .checkpoint_bytes = control->data_bytes});
+        break;
+    case CONTROL_EXTEND: extend(slot, control->ms); break;
+    default: break;
+    }
+}
+
+static void on_line(const char *line, size_t bytes, void *ctx)
+{
+    struct slot *slot = ctx;
+    struct control control;
+    struct error err;
+    bool refused;
+
+    if (slot->disowned)
+        return;
+    if (slot->told.nonsense >= TOLD_NONSENSE_MAX) { /* it speaks another language: a flood of that must not hold up others */
+        slot->told.nonsense++;
+        return;
+    }
+    refused = control_parse(&control, line, bytes, &err) < 0;
+    told_note(&slot->told, &control, refused ? &err : NULL);
+    if (refused && slot->told.nonsense == 1)
+        log_warn("a control line makes no sense, and is passed over", "job=%s err=%s", slot->name, err.message);
+    if (!refused)
+        pass_on(slot, &control);
+    if (slot->handler->heartbeat_ms > 0)
+        child_extend(slot->child, time_left_ms(slot));
+    control_clear(&control);
+}
+
+static void on_log_line(const char *line, size_t bytes, void *ctx)
+{
+    const struct slot *slot = ctx;
+
+    log_debug("handler", "job=%s line=%.*s", slot->name, (int)bytes, line);
+}
+
+/* ---- the end ---- */
+
 static void report_child(struct slot *slot, const struct child_result *result)
 {
-    struct ending ending = result->ending;
-    enum verdict verdict;
-    bool broken = verdict_is_broken_handler(&result->ending);
-    char error[JOB_ERROR_BYTES_MAX], text[64];
-    int64_t delay_ms;
+    struct lane_job jobs[TOLD_JOBS_MAX];
+    struct buffer bytes = {0};
+    struct judged judged;
+    bool success;
 
-    ending.draining = slot->slots->draining;
-    verdict = verdict_of(&ending);
-    count_end(&slot->slots->counts, verdict);
-    delay_ms =
-        verdict == VERDICT_RELEASE ? (broken ? BROKEN_HANDLER_MS : 0) : verdict_backoff_ms(slot->attempt, random_below(1 << 16));
-    describe(error, result);
-    verdict_format(text, verdict, delay_ms, slot->max_attempts);
-    report(slot->lane, slot->name, text, result->run_us,
-           &(struct report){
-               .exit = result->ending.exit,
-               .signal = result->ending.signal,
-               .error = error[0] ? error : NULL,
-               .result = verdict == VERDICT_DONE ? (char *)result->result : NULL,
-               .result_bytes = result->result_bytes,
-           });
-    if (verdict != VERDICT_DONE && verdict != VERDICT_DISCARD)
-        log_info("job not done", "job=%s verdict=%s attempt=%d err=%s", slot->name, text, slot->attempt, error);
+    judge(&judged, &(struct judge_facts){.ended = result,
+                                         .told = &slot->told,
+                                         .handler = slot->handler,
+                                         .attempt = slot->attempt,
+                                         .max_attempts = slot->max_attempts,
+                                         .draining = slot->slots->draining,
+                                         .random = random_below(1 << 16)});
+    success = judged.verdict == VERDICT_DONE || judged.verdict == VERDICT_DISCARD;
+    count_end(&slot->slots->counts, judged.verdict);
+    note_health(slot, result, &judged);
+    report_encode(&bytes, &(struct report){.exit = result->ending.exit,
+                                           .signal = result->ending.signal,
+                                           .error = judged.error[0] ? judged.error : NULL,
+                                           .result = (char *)(uintptr_t)judged.result,
+                                           .result_bytes = judged.result_bytes});
+    for (size_t i = 0; i < slot->told.job_count; i++)
+        jobs[i] = (struct lane_job){.id = slot->told.jobs[i].id,
+                                    .record = slot->told.jobs[i].record.data,
+                                    .record_bytes = slot->told.jobs[i].record.length};
+    lane_report(slot->lane, &(struct lane_end){.name = slot->name,
+                                               .verdict = judged.words,
+                                               .verdict_if_refused = judged.words_if_refused,
+                                               .run_us = result->run_us,
+                                               .report = bytes.data,
+                                               .report_bytes = bytes.length,
+                                               .log = result->log,
+                                               .log_bytes = result->log_bytes,
+                                               .log_omitted_bytes = result->log_omitted_bytes,
+                                               .jobs = jobs,
+                                               .job_count = success ? slot->told.job_count : 0});
+    buffer_clear(&bytes);
+    if (!success)
+        log_info("job not done", "job=%s verdict=%s attempt=%d err=%s", slot->name, judged.words, slot->attempt, judged.error);
+    if (slot->told.nonsense > 1 || result->control_dropped_lines > 0)
+        log_warn("control lines passed over", "job=%s lines=%u too_long=%u", slot->name, slot->told.nonsense,
+                 result->control_dropped_lines);
 }
 
 static void on_ended(const struct child_result *result, void *ctx)
@@ -177,6 +294,9 @@ static void on_ended(const struct child_result *result, void *ctx)
     slot->child = NULL;
     if (!slot->disowned)
         report_child(slot, result);
+    else if (slot->tries)
+        breaker_note(breakers_get(&slot->slots->breakers, slot->handler->type), BREAKER_NOTHING, "", true, clock_mono_ms());
+    told_clear(&slot->told);
     if (keeper_is_free(keepers_at(slot->slots->keepers, slot->number)))
         release(slot);
 }
@@ -198,11 +318,28 @@ static struct order_limits limits_of(const struct handler *handler)
                                  .file_bytes = (uint64_t)handler->rlimits.fsize_bytes};
 }
 
+static int max_attempts_of(const struct job *job, const struct handler *handler)
+{
+    return job->record.max_attempts ? job->record.max_attempts : (int)handler->max_attempts;
+}
+
+static char **make_environment(const struct slot *slot, const struct job *job)
+{
+    return environment_new(&(struct environment_facts){.job = job,
+                                                       .handler = slot->handler,
+                                                       .session = lane_session(slot->lane),
+                                                       .token = lane_token(slot->lane, slot->name),
+                                                       .slot = slot->number,
+                                                       .attempt = slot->attempt,
+                                                       .max_attempts = slot->max_attempts,
+                                                       .timeout_ms = slot->timeout_ms});
+}
+
 static void start(struct slots *slots, unsigned *group, struct lane *lane, const struct job *job, const char *name,
-                  struct handler *handler)
+                  struct handler *handler, bool tries)
 {
     struct slot *slot = find_free(slots);
-    int64_t timeout_ms = job->record.timeout_ms ? job->record.timeout_ms : handler->timeout_ms;
+    int64_t timeout_ms = job->record.timeout_ms ? job->record.timeout_ms : handler->timeout_ms, now_mono_ms = clock_mono_ms();
     char **environment;
 
     assert(slot);
@@ -210,14 +347,17 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                           .number = slot->number,
                           .lane = lane,
                           .group = group,
-                          .handler = handler_hold(handler),
                           .timeout_ms = timeout_ms,
-                          .started_mono_ms = clock_mono_ms(),
+                          .started_mono_ms = now_mono_ms,
+                          .deadline_mono_ms = now_mono_ms + timeout_ms,
+                          .handler = handler_hold(handler),
+                          .told = TOLD_NOTHING,
+                          .tries = tries,
                           .attempt = job->state.attempt + 1,
-                          .max_attempts = job->record.max_attempts ? job->record.max_attempts : (int)handler->max_attempts};
+                          .max_attempts = max_attempts_of(job, handler)};
     snprintf(slot->name, sizeof slot->name, "%s", name);
     snprintf(slot->type, sizeof slot->type, "%s", job->record.type);
-    environment = environment_new(job, lane_session(lane), slot->number, slot->attempt, slot->max_attempts, timeout_ms);
+    environment = make_environment(slot, job);
     slots->taken++;
     ++*group;
     room_begin(handler);
@@ -228,14 +368,16 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                                   .environment = environment,
                                   .payload = job->record.payload,
                                   .payload_bytes = job->record.payload_bytes,
-                                  .timeout_ms = timeout_ms,
+                                  .timeout_ms = time_left_ms(slot),
                                   .kill_after_ms = handler->kill_after_ms,
                                   .output_bytes_max = handler->log_bytes_hard_max,
-                                  .result_bytes_max = JOB_RESULT_BYTES_MAX,
+                                  .result_bytes_max = (size_t)handler->result_bytes_max,
                                   .cwd = handler->cwd,
                                   .user = handler->user,
                                   .nice = (int)handler->nice,
                                   .limits = limits_of(handler),
+                                  .on_line = on_line,
+                                  .on_log_line = on_log_line,
                               },
                               on_ended, slot);
     environment_free(environment);
@@ -246,14 +388,23 @@ static void run_noop(struct slots *slots, struct lane *lane, const char *name)
 {
     slots->counts.begun++;
     count_end(&slots->counts, VERDICT_DONE);
-    report(lane, name, "done", 0, NULL);
+    report(lane, name, "done", NULL);
 }
 
 /* A record that nobody can read must not come back again and again. */
 static void quarantine(struct lane *lane, const char *name, const char *why)
 {
     log_error("job cannot be read, dead letter", "job=%s err=%s", name, why);
-    report(lane, name, "dead", 0, &(struct report){.exit = -1, .signal = -1, .error = (char *)why});
+    report(lane, name, "dead", &(struct report){.exit = -1, .signal = -1, .error = (char *)why});
+}
+
+/* Its handler is broken, and another job tries it already. */
+static void hand_back(struct lane *lane, const struct job *job, const char *name, const struct handler *handler)
+{
+    char words[64];
+
+    verdict_format(words, VERDICT_RELEASE, JUDGE_BROKEN_MS, max_attempts_of(job, handler) + JUDGE_DELIVERIES_MORE);
+    report(lane, name, words, NULL);
 }
 
 void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const char *name, const struct reply *record,
@@ -264,6 +415,7 @@ void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const ch
     struct handler *handler;
     struct job job = {.place = "running"};
     struct error err;
+    bool tries;
 
     if (job_name_split(name, job.org, job.id, &err) < 0 ||
         job_decode(&job, record_at, record_bytes, state_at, state_bytes, &err) < 0) {
@@ -272,11 +424,13 @@ void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const ch
     }
     handler = handlers_find(slots->handlers, job.record.type);
     if (!handler)
-        report(lane, name, "release", 0, NULL);
+        report(lane, name, "release", NULL);
     else if (!handler->argv)
         run_noop(slots, lane, name);
+    else if (breaker_lets_start(breakers_get(&slots->breakers, handler->type), clock_mono_ms(), &tries))
+        start(slots, group, lane, &job, name, handler, tries);
     else
-        start(slots, group, lane, &job, name, handler);
+        hand_back(lane, &job, name, handler);
     job_clear(&job);
 }
 

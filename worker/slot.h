@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/buffer.h"
 #include "common/handler.h"
 #include "worker/lane.h"
 
@@ -34,6 +35,15 @@ void slots_drain(struct slots *slots);
 void slots_kill(struct slots *slots);
 
 unsigned slots_taken(const struct slots *slots);
+
+/* How many of its jobs may be claimed at most: none while the handler is broken, one to try whether it works again. */
+unsigned slots_most(const struct slots *slots, const struct handler *handler);
+
+/* The operator has changed something: every handler may work now. */
+void slots_trust(struct slots *slots);
+
+/* Appends "TYPE MS" for each type whose handler is broken: until when, by the local clock, its jobs are not claimed. */
+void slots_broken(const struct slots *slots, struct buffer *out);
 
 /* A job that runs now. */
 struct slot_view {

@@ -250,6 +250,13 @@ static void on_news(void *ctx)
     note_change(ctx);
 }
 
+static unsigned most_of_handler(const struct handler *handler, void *ctx)
+{
+    const struct worker *worker = ctx;
+
+    return slots_most(worker->slots, handler);
+}
+
 /* ---- start ---- */
 
 static void start_lanes(struct worker *worker, uint32_t lanes)
@@ -265,6 +272,7 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
             .timeout_ms = worker->options.timeout_ms,
             .beat_ms = worker->options.beat_ms,
             .handlers = worker->options.handlers,
+            .most = most_of_handler,
             .on_open = on_lane_open,
             .on_job = on_job,
             .on_answer = on_answer,
@@ -413,8 +421,11 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
         worker_free(worker);
         return NULL;
     }
-    worker->card = worker_card_new(&(struct worker_card_options){
-        .loop = loop, .redis = worker->redis, .capsules = options->capsules, .handlers = options->handlers});
+    worker->card = worker_card_new(&(struct worker_card_options){.loop = loop,
+                                                                 .redis = worker->redis,
+                                                                 .capsules = options->capsules,
+                                                                 .handlers = options->handlers,
+                                                                 .slots = worker->slots});
     ev_timer_init(&worker->check, on_check_time, check_every_s(worker), check_every_s(worker));
     ev_prepare_init(&worker->pump, on_prepare);
     worker->check.data = worker->pump.data = worker->drain.data = worker;
@@ -583,6 +594,7 @@ int worker_set_handlers(struct worker *worker, struct handlers *fresh, struct er
     if (check_handlers(fresh, err) < 0)
         return err->code;
     handlers_replace(worker->options.handlers, fresh, on_handler_change, worker);
+    slots_trust(worker->slots);
     worker_card_refresh(worker->card);
     open_capsules(worker); /* there may be work of types that are new */
     note_change(worker);

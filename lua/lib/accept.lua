@@ -1,10 +1,11 @@
 --[[ accept.lua - taking jobs in: shared by enqueue and inbox. ]]
 
 local BATCH_MAX = 128
-local register_org, check_queue, check_batch, enqueue_jobs -- what other files use
+local register_org, check_queue, check_batch, parse_batch, enqueue_jobs -- what other files use
 do
 
 local LARGE_BYTES = 32768
+local OWN_ANSWERS = { new = true, exists = true, coalesced = true } -- none of its further jobs is lost
 
 -- A new organization must be in its own lane: CRC-32 (zlib's) of the name, modulo the number of lanes. Calls: 1.
 local function check_lane(lane, name)
@@ -60,7 +61,7 @@ local function check_job_ids(ids)
 end
 
 -- Checks the pairs args[from..] before anything is written. Returns ids, options, payload sizes and the keys (nil if none has one).
-local function parse_batch(args, from)
+function parse_batch(args, from)
   local types, ids, wanted, sizes, keys, total, n = {}, {}, {}, {}, nil, 0, 0
   for i = from, #args, 2 do
     local record = args[i + 1]
@@ -163,15 +164,30 @@ local function write_batch(lane, org, batch)
   save_lane(lane)
 end
 
--- Adds what is acceptable of the pairs args[from..]; the answers as a list.
-function enqueue_jobs(lane, org, args, from)
+-- True if the queues of these jobs, where they are new to the organization or to the lane, find room there.
+local function fit_queues(lane, org, wanted)
+  local new, seen, known = 0, {}, 0
+  for _, options in ipairs(wanted) do
+    local queue = options.queue or QUEUE_DEFAULT
+    if not seen[queue] and not (has_word(org.fields.queues or '', queue) and has_word(lane.queues, queue)) then new = new + 1 end
+    seen[queue] = true
+  end
+  for _ in string.gmatch(lane.queues, '%S+') do known = known + 1 end
+  return new == 0 or (#org_queues(org) + new <= QUEUES_MAX and known + new <= LANE_QUEUES_MAX)
+end
+
+-- Adds what is acceptable of the pairs args[from..]; the answers as a list. `own`: the organization's own work goes on with them.
+-- Its queue is not too full for them, no stop of the intake holds them back, and it is all of them or none: nil, and why.
+function enqueue_jobs(lane, org, args, from, own)
   local ids, wanted, sizes, keys = parse_batch(args, from)
   local stored, owners = call('HMGET', org_key(org, 'jobs'), unpack(ids)), {}
   if keys then
     local found = call('HMGET', org_key(org, 'unique'), unpack(keys))
     for i, key in ipairs(keys) do owners[key] = found[i] or nil end
   end
+  if own and not fit_queues(lane, org, wanted) then return nil, 'queues' end
   local counts, room = count_waiting(lane, org)
+  if own then room = math.huge end
   local records, plain, seen, answers = new_list(2 * #ids), nil, {}, new_list(#ids)
   local batch = { records = records, states = {}, unique = {}, ready = {}, scheduled = {}, counts = counts, large = false }
   local payload_max, now_text, accepted = setting(org, 'max_payload_bytes'), lane.now_text, 0
@@ -180,7 +196,7 @@ function enqueue_jobs(lane, org, args, from)
     local old, answer, owner = stored[n] or seen[id], nil, nil
     if old then answer = same_record(old, record) and 'exists' or 'taken'
     elseif sizes[n] > payload_max then answer = 'too_large'
-    elseif lane.intake then answer = 'intake_paused'
+    elseif lane.intake and not own then answer = 'intake_paused'
     elseif options.expires_ms and options.expires_ms <= lane.now_ms then answer = 'expired'
     elseif options.key then answer, owner = answer_by_key(owners, id, options.key, record) end
     if not answer and accepted >= room then answer = 'queue_full' end
@@ -203,6 +219,7 @@ function enqueue_jobs(lane, org, args, from)
       seen[id] = record
       if #record > LARGE_BYTES then batch.large = true end
     end
+    if own and not OWN_ANSWERS[string.match(answer, '^%S+')] then return nil, string.match(answer, '^%S+') end
     answers[n] = answer
   end
   if accepted > 0 then write_batch(lane, org, batch) end

@@ -12,6 +12,8 @@
 
 local TOKEN, LEASE_STARTED_MS, DEADLINE_MS, CHARGED_MS, LEASE_QUEUE, CANCEL, LEASE_KEY = 1, 2, 3, 4, 5, 6, 7
 local TOKEN_BYTES = 16
+local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
+local DELIVERIES_MAX = 1010 -- of a job that is handed back again and again, if its worker names no other limit
 
 local function pack_lease(l)
   if l[LEASE_LIMITS] then return '\152' .. cmsgpack.pack(l[1], l[2], l[3], l[4], l[5], l[6], l[7], l[8]) end
@@ -53,23 +55,28 @@ local function learn_duration(org, queue, mean_ms, jobs)
 end
 
 -- A batch of leases of one organization that end alike: {lease, verdict, delay_ms, limit, ids, reports, run_ms}: one of the leases
--- (they differ in nothing that matters), the verdict, when to try again and how many attempts there are, the jobs' ids and the
--- reports of their attempts, and the worker-ms they took together. Verdicts:
+-- (they differ in nothing that matters), the verdict, when to try again and how many attempts (of a release: deliveries) there
+-- are, the jobs' ids and the reports of their attempts, the worker-ms they took together, and for a few jobs, by the same index,
+-- extras {log, omitted, progress, checkpoint}. Verdicts:
 --   done, discard       ended well; a discarded one is kept as such (its worker reports no result)
---   retry, timeout      used an attempt: after delay_ms again, or dead when `limit` attempts are used up
+--   retry, timeout      used an attempt: after delay_ms again, or dead when `limit` attempts are used up (0: its handler wants so)
 --   crash               the same, and counts a crash: dead from max_crashes on
 --   dead                used an attempt, dead at once
---   release             handed back: uses no attempt, keeps its order (after delay_ms, if any)
+--   release             handed back: uses no attempt, keeps its order (after delay_ms, if any); dead after `limit` deliveries
 --   lost                its worker died: counts a crash, uses no attempt, keeps its order
 local OUTCOMES = { done = 'done', discard = 'discarded', retry = 'failed', timeout = 'timed_out', crash = 'crashed', dead = 'failed', release = 'released', lost = 'lost' }
 
 function new_batch(lease, verdict, delay_ms, limit)
-  return { lease = lease, verdict = verdict, delay_ms = delay_ms or 0, limit = limit or 1, ids = {}, reports = {}, run_ms = 0 }
+  return { lease = lease, verdict = verdict, delay_ms = delay_ms or 0, limit = limit or DELIVERIES_MAX, ids = {}, reports = {}, run_ms = 0, extras = nil }
 end
 
 -- The worker-ms that one job may have taken: the time since its claim.
 function worker_ms_max(lane, lease)
   return max(lane.now_ms - lease[LEASE_STARTED_MS] + 1, COST_MS_MIN)
+end
+
+local function deliveries_since_redriven(state)
+  return state[DELIVERIES] - (state[NOTES] and state[NOTES].redriven or 0)
 end
 
 -- Sends a job of a batch that ended without success where the verdict says.
@@ -81,9 +88,10 @@ local function route_failure(moves, lane, batch, id, state, report)
   if crashed then state[CRASHES] = state[CRASHES] + 1 end
   local reason
   if lease[CANCEL] == 1 then reason = 'operator'
-  elseif verdict == 'dead' then reason = 'handler'
+  elseif verdict == 'dead' or batch.limit == 0 then reason = 'handler'
   elseif crashed and state[CRASHES] >= setting(org, 'max_crashes') then reason = 'crashes'
-  elseif uses_attempt and state[ATTEMPT] >= batch.limit then reason = 'attempts' end
+  elseif uses_attempt and state[ATTEMPT] >= batch.limit then reason = 'attempts'
+  elseif not uses_attempt and deliveries_since_redriven(state) >= batch.limit then reason = 'deliveries' end
   if reason then
     if reason ~= 'operator' then
       local died = moves.died or { reasons = {} }
@@ -99,7 +107,13 @@ local function route_failure(moves, lane, batch, id, state, report)
   end
 end
 
--- Ends the jobs of a batch in memory. Calls: <= 2.
+-- What a job leaves behind beside its report. Calls: <= 9.
+local function keep_extra(lane, org, id, state, extra)
+  if extra.progress then apply_note(state, lane.now_ms, extra.progress, extra.checkpoint) end
+  if extra.log then keep_log(lane, org, id, state[DELIVERIES], extra.omitted, extra.log) end
+end
+
+-- Ends the jobs of a batch in memory. Calls: <= 2, 9 for each job with a log.
 local function route_batch(moves, lane, batch, keep)
   local org, ids, verdict, key = moves.org, batch.ids, batch.verdict, batch.lease[LEASE_KEY]
   local success = SUCCESS[verdict]
@@ -112,6 +126,7 @@ local function route_batch(moves, lane, batch, keep)
   local records = success and call('HMGET', org_key(org, 'jobs'), unpack(ids))
   for i = 1, #ids do
     local state = states[i] and cmsgpack.unpack(states[i]) or new_state(batch.lease[LEASE_STARTED_MS], NONE)
+    if batch.extras and batch.extras[i] then keep_extra(lane, org, ids[i], state, batch.extras[i]) end
     if success then
       add_attempt(state, lane.now_ms, OUTCOMES[verdict], batch.reports[i])
       state[ATTEMPT] = state[ATTEMPT] + 1
@@ -122,7 +137,7 @@ local function route_batch(moves, lane, batch, keep)
   end
 end
 
--- Sees to it that what was just put into ended sets will be trimmed. Calls: <= 15.
+-- Sees to it that what was just put into ended sets will be trimmed. Calls: <= 24.
 function after_all_ends(lane, org, moves)
   local keep_ms, keep_most, add = setting(org, 'keep_done_ms'), setting(org, 'keep_done_max'), moves.add
   if add.done then after_ends(lane, org, 'done', keep_most, keep_ms) end
@@ -153,7 +168,8 @@ local function settle_batches(lane, org, batches, queues)
 end
 
 -- Ends leases of one organization, in batches: the only way out of `running`. Each job is in `running`, and its field in `held` is
--- deleted by the caller afterwards. Calls: <= 41, 2 for each batch, 12 for each further queue.
+-- deleted by the caller afterwards. Calls: <= 53, 2 for each batch, 9 for each job with a log,
+-- 12 for each further queue.
 function end_leases(lane, org, batches)
   local moves, keep = new_moves(org), setting(org, 'keep_done_ms') > 0 and setting(org, 'keep_done_max') > 0
   local ended = 0

@@ -80,6 +80,9 @@ local function owns_key(owner, id)
   return owner and sub(owner, 1, #id + 1) == id .. ' '
 end
 
+local write_moves
+do
+
 -- Calls: <= 2.
 local function end_keys(lane, moves)
   local org, until_ms = moves.org, lane.now_ms + setting(moves.org, 'keep_unique_ms')
@@ -91,7 +94,7 @@ local function end_keys(lane, moves)
 end
 
 -- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14.
-local function write_moves(lane, moves)
+function write_moves(lane, moves)
   local org = moves.org
   if moves.keys[1] then end_keys(lane, moves) end
   if #moves.state > 0 then call('HSET', org_key(org, 'state'), unpack(moves.state)) end
@@ -99,16 +102,19 @@ local function write_moves(lane, moves)
   for set, flat in pairs(moves.add) do call('ZADD', org_key(org, set), unpack(flat)) end
 end
 
--- Forgets jobs that have left all sets. Calls: 2 for at most 500 ids.
+end
+
+-- Forgets jobs that have left all sets, and their logs. Calls: 5 for at most 500 ids.
 local function forget_jobs(org, ids)
   if #ids > 0 then
     call('HDEL', org_key(org, 'jobs'), unpack(ids))
     call('HDEL', org_key(org, 'state'), unpack(ids))
+    forget_logs(org, ids)
   end
 end
 
 -- What an end may leave to trim: keeps `set` within its limit by forgetting its oldest, `excess` at most, and sees to it that
--- the organization is in `expiring`. Calls: <= 6.
+-- the organization is in `expiring`. Calls: <= 9.
 local function after_ends(lane, org, set, most, keep_ms)
   local excess = min(call('ZCARD', org_key(org, set)) - most, 500)
   if excess > 0 then

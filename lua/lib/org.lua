@@ -4,30 +4,40 @@
 
   Hash `rota:{k}:org:<org>`, all fields optional:
     settings   weight 1..10000 (100) · max_running 1..1000000 · rate jobs/s · burst (1) · max_queued (10000000) ·
-               max_payload_bytes (1000000) · keep_done_ms (3600000) · keep_done_max (10000) · keep_dead_ms (30 days) ·
+               max_payload_bytes (1000000) · log_bytes_max (16 MiB) · keep_logs_ms (24 h) · keep_done_ms (3600000) · keep_done_max (10000) · keep_dead_ms (30 days) ·
                keep_dead_max (10000) · keep_unique_ms (24 h) · max_crashes (3) · paused, paused_by, paused_ms; private_inbox;
                created_ms, if it was made by org_set
     fairness   queues ("default mail": those it has used) · vt:<queue> start tag while it is not in active ·
                est:<queue> estimated worker-ms of a job · tat_us theoretical arrival time of the rate limit (GCRA) ·
                large (it has had records above 32 KiB)
+    logs       log_bytes (lib/logs.lua)
 
   Invariants that place_org() keeps for each queue of the organization (ready, running: its sets):
     I1  org in active:<queue>  <=> ready not empty, running < max_running, a rate token is there, not paused
     I2  org in parked:<queue>  <=> ready not empty, running < max_running, no rate token yet, not paused
     quiet:<queue> is the part of active that has nothing running, with the same start tags ]]
 
-local DEFAULTS = {
-  weight = 100, burst = 1, max_queued = 10000000, max_payload_bytes = 1000000, keep_done_ms = 3600000, keep_done_max = 10000,
-  keep_dead_ms = 2592000000, keep_dead_max = 10000, keep_unique_ms = 86400000, max_crashes = 3,
-}
 local ESTIMATE_MS = 5 -- of an organization that has not run anything yet
 local COST_MS_MIN, COST_MS_MAX = 0.0625, 60000 -- of one job, and of one charge
 local TAG_UNITS_PER_MS = 16 -- start tags and V are integers: sixteenths of a worker-ms at weight 100
-local DITHER_UNITS = 64 -- below one quantum
 local WAKE_TOKENS_MAX = 8
+local LOG_UNIT = 2097152 -- of the scores of log_order: lib/logs.lua
+local EXPIRING = { { 'done', 'keep_done_ms' }, { 'cancelled', 'keep_done_ms' }, { 'dead', 'keep_dead_ms' } }
+
+local save_limits -- lib/limit.lua
+local load_org, setting, set_field, org_key, org_queues, use_queue, tag_units, rate_tokens, spend_tokens, wake, wake_quiet,
+      tag_of, place_org, reindex_due, log_ends_ms, first_to_trim, reindex_expiring, reindex, place_after, save_lane -- what other files use
+do
+
+local DITHER_UNITS = 64 -- below one quantum
+local DEFAULTS = {
+  weight = 100, burst = 1, max_queued = 10000000, max_payload_bytes = 1000000, keep_done_ms = 3600000, keep_done_max = 10000,
+  keep_dead_ms = 2592000000, keep_dead_max = 10000, keep_unique_ms = 86400000, max_crashes = 3,
+  log_bytes_max = 16777216, keep_logs_ms = 86400000,
+}
 
 -- The organization's hash as a table, with the key and name under 1 and 2. Calls: 1, once per call of a function.
-local function load_org(lane, name)
+function load_org(lane, name)
   local org = lane.orgs[name]
   if org then return org end
   local key, fields = lane.prefix .. 'org:' .. name, {}
@@ -39,25 +49,25 @@ local function load_org(lane, name)
   return org
 end
 
-local function setting(org, name)
+function setting(org, name)
   local value = org.fields[name]
   if value then return tonumber(value) end
   return DEFAULTS[name]
 end
 
 -- Changes a field in memory; save_orgs() writes it.
-local function set_field(org, name, value)
+function set_field(org, name, value)
   org.fields[name] = value
   org.changed = org.changed or {}
   org.changed[name] = value
 end
 
-local function org_key(org, part)
+function org_key(org, part)
   return org.key .. ':' .. part
 end
 
 -- The queues of an organization as a list, in the order of their first use.
-local function org_queues(org)
+function org_queues(org)
   local list = org.queue_list
   if not list then
     list = {}
@@ -68,7 +78,7 @@ local function org_queues(org)
 end
 
 -- Notes the first use of a queue by the organization.
-local function use_queue(org, queue)
+function use_queue(org, queue)
   if has_word(org.fields.queues or '', queue) then return end
   if #org_queues(org) >= QUEUES_MAX then
     refuse('INVALID', format('queue %s would be number %d of the organization, the limit is %d: %s', queue, QUEUES_MAX + 1, QUEUES_MAX, org.fields.queues))
@@ -78,7 +88,7 @@ local function use_queue(org, queue)
 end
 
 -- What `ms` of worker time move the organization's start tag by (at least 1).
-local function tag_units(org, ms)
+function tag_units(org, ms)
   return max(1, floor(ms * TAG_UNITS_PER_MS * 100 / setting(org, 'weight') + 0.5))
 end
 
@@ -91,7 +101,7 @@ local function arrival_us(lane, org)
 end
 
 -- Jobs that may start now, and the microsecond at which the next may. No rate: inf, now.
-local function rate_tokens(lane, org)
+function rate_tokens(lane, org)
   if not org.fields.rate then return math.huge, lane.now_us end
   local tat_us, period_us = arrival_us(lane, org)
   local burst = setting(org, 'burst')
@@ -108,7 +118,7 @@ local function check_arrival(lane, org)
   for _, queue in ipairs(org_queues(org)) do call('ZADD', lane.prefix .. 'parked:' .. queue, 'XX', lane.now_text, org.name) end
 end
 
-local function spend_tokens(lane, org, jobs)
+function spend_tokens(lane, org, jobs)
   if not org.fields.rate then return end
   local tat_us, period_us = arrival_us(lane, org)
   set_field(org, 'tat_us', int_text(tat_us + jobs * period_us))
@@ -117,7 +127,7 @@ end
 -- Leaves wake-up tokens for workers that sleep on `queue`, so that at least `wanted` lie there (at most one for each
 -- organization that can be served: `servable` of them, if that is known). A token wakes exactly one worker (BZPOPMIN); fixed members
 -- make it idempotent. Calls: <= 3.
-local function wake(lane, queue, wanted, servable)
+function wake(lane, queue, wanted, servable)
   local key = lane.prefix .. 'wake:' .. queue
   local lying = call('ZCARD', key)
   local target = min(wanted or lying + 1, WAKE_TOKENS_MAX)
@@ -132,7 +142,7 @@ local function wake(lane, queue, wanted, servable)
 end
 
 -- The same for a worker that sleeps on slots kept for quiet organizations. Calls: <= 1, once for each queue.
-local function wake_quiet(lane, queue)
+function wake_quiet(lane, queue)
   local state = virtual_time(lane, queue)
   if not state.quiet_woken then call('ZADD', lane.prefix .. 'wake:' .. queue .. ':quiet', '0', '0') end
   state.quiet_woken = true
@@ -144,7 +154,7 @@ local function wake_scheduler(lane)
 end
 
 -- The organization's start tag in active:<queue>, or false if it is not there. Calls: 1, once.
-local function tag_of(lane, org, queue)
+function tag_of(lane, org, queue)
   local tag = org.tags[queue]
   if tag == nil then
     local score = call('ZSCORE', lane.prefix .. 'active:' .. queue, org.name)
@@ -156,7 +166,7 @@ end
 
 -- Puts the organization where it belongs in the indexes of one queue, given `ready` jobs there and `running` ones in all.
 -- `tag` replaces its start tag if it stays in active (a charge or a settlement). `was_quiet`: it may be in quiet. Calls: <= 9.
-local function place_org(lane, org, queue, ready, running, tag, was_quiet)
+function place_org(lane, org, queue, ready, running, tag, was_quiet)
   local name, prefix = org.name, lane.prefix
   local old = tag_of(lane, org, queue)
   local limit = setting(org, 'max_running')
@@ -204,7 +214,7 @@ local function place_org(lane, org, queue, ready, running, tag, was_quiet)
 end
 
 -- due:<org> is the organization's earliest scheduled job. Calls: <= 4.
-local function reindex_due(lane, org)
+function reindex_due(lane, org)
   local head = call('ZRANGE', org_key(org, 'scheduled'), 0, 0, 'WITHSCORES')
   local due = lane.prefix .. 'due'
   if head[2] then
@@ -216,9 +226,13 @@ local function reindex_due(lane, org)
   end
 end
 
--- The first moment at which trim has something to do for the organization, or nil. Calls: 4.
-local EXPIRING = { { 'done', 'keep_done_ms' }, { 'cancelled', 'keep_done_ms' }, { 'dead', 'keep_dead_ms' } }
-local function first_to_trim(org)
+-- When the logs of a job are too old, by their score in log_order.
+function log_ends_ms(org, score)
+  return (floor(score / LOG_UNIT) + 1) * 1000 + setting(org, 'keep_logs_ms')
+end
+
+-- The first moment at which trim has something to do for the organization, or nil. Calls: 5.
+function first_to_trim(org)
   local first
   for _, set in ipairs(EXPIRING) do
     local head = call('ZRANGE', org_key(org, set[1]), 0, 0, 'WITHSCORES')
@@ -227,11 +241,16 @@ local function first_to_trim(org)
   end
   local head = call('ZRANGE', org_key(org, 'unique_until'), 0, 0, 'WITHSCORES')
   if head[2] and (not first or tonumber(head[2]) < first) then first = tonumber(head[2]) end
+  head = tonumber(org.fields.log_bytes or 0) > 0 and call('ZRANGE', org_key(org, 'log_order'), 0, 0, 'WITHSCORES') or {}
+  if head[2] then
+    local at = log_ends_ms(org, tonumber(head[2]))
+    if not first or at < first then first = at end
+  end
   return first
 end
 
--- Puts the organization into `expiring` at that moment. Calls: 5.
-local function reindex_expiring(lane, org)
+-- Puts the organization into `expiring` at that moment. Calls: 6.
+function reindex_expiring(lane, org)
   local first = first_to_trim(org)
   if first then
     call('ZADD', lane.prefix .. 'expiring', int_text(first), org.name)
@@ -241,8 +260,8 @@ local function reindex_expiring(lane, org)
 end
 
 -- Decides all indexes of an organization from its sets alone, whatever they said before. Idempotent: calling it repairs drift.
--- Calls: 1 + 10 for each of its queues, and 10.
-local function reindex(lane, org)
+-- Calls: 1 + 10 for each of its queues, and 11.
+function reindex(lane, org)
   local running = call('ZCARD', org_key(org, 'running'))
   org.unpark = true
   for _, queue in ipairs(org_queues(org)) do
@@ -254,7 +273,7 @@ end
 
 -- After `ended` jobs left the organization's running set: places it in the queues of the set `queues` or, if it was at its cap
 -- or has nothing running any more, in all of its queues. Calls: <= 11 for each queue placed.
-local function place_after(lane, org, queues, ended)
+function place_after(lane, org, queues, ended)
   local running = call('ZCARD', org_key(org, 'running'))
   local limit = setting(org, 'max_running')
   local all = ended > 0 and (running == 0 or (limit and running + ended >= limit))
@@ -267,10 +286,8 @@ local function place_after(lane, org, queues, ended)
   end
 end
 
-local save_limits -- lib/limit.lua
-
 -- Writes what changed in memory: organizations, virtual times and limits. The last step of every function that writes.
-local function save_lane(lane)
+function save_lane(lane)
   if lane.limits_changed or lane.lines_changed then save_limits(lane) end
   for _, org in ipairs(lane.order) do
     if org.changed then
@@ -289,4 +306,6 @@ local function save_lane(lane)
     end
     state.dirty = false
   end
+end
+
 end

@@ -7,8 +7,6 @@
   rota:{k}:sessions       zset session -> deadline ms
   rota:{k}:held:<id>      hash org/job -> lease ]]
 
-local SESSION_MS_MIN, SESSION_MS_MAX, BEATS_MIN = 1000, 3600000, 3
-
 -- The open session `id`, or nil. Calls: 1.
 local function load_session(lane, id)
   check_session(id)

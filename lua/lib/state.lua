@@ -17,10 +17,11 @@
                      checkpoint str, at most 16 KiB: what its handler wants to find at the next attempt
                      progress   [percent, text of at most 256 bytes, ms when it was told], of the latest attempt
                      rests      int: so many times in a row it was next, and the worker did not know its type (lib/rest.lua)
-                     limit      str: the one that it waits for ]]
+                     limit      str: the one that it waits for
+
+                     redriven   int: deliveries when it was last redriven ]]
 
 local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON, NOTES = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-local ATTEMPTS_MAX = 100
 local PRIORITY_MS = 60000 -- head start of one point of priority
 
 local function pack_state(s)
@@ -51,8 +52,37 @@ local function enqueued_ms(s)
   return s[ENQUEUED_MS] or s[ORDER] + (s[PRIORITY] or 0) * PRIORITY_MS
 end
 
-local function add_attempt(s, now_ms, outcome, report)
+local check_note, apply_note, add_attempt
+do
+
+local ATTEMPTS_MAX = 100
+local PROGRESS_BYTES_MAX, CHECKPOINT_BYTES_MAX = 256, 16384
+
+-- Checks what a worker tells of a job: progress '' (nothing new) or 'PERCENT TEXT', checkpoint '' (nothing new) or '=' and its
+-- bytes, of which none means to forget it.
+function check_note(progress, checkpoint)
+  local percent, text = string.match(progress or ' ', '^(%d+) ?(.*)$')
+  if progress ~= '' and not (percent and tonumber(percent) <= 100 and #text <= PROGRESS_BYTES_MAX) then
+    refuse('INVALID', format('progress is "%s", it must be empty, or 0..100 and at most %d bytes of text', sub(tostring(progress), 1, 40), PROGRESS_BYTES_MAX))
+  end
+  if not checkpoint or (checkpoint ~= '' and byte(checkpoint) ~= 0x3d) or #checkpoint > CHECKPOINT_BYTES_MAX + 1 then
+    refuse('INVALID', format('a checkpoint must be empty, or "=" and at most %d bytes, this one has %d', CHECKPOINT_BYTES_MAX, #(checkpoint or '')))
+  end
+end
+
+-- Writes it into the notes.
+function apply_note(s, now_ms, progress, checkpoint)
+  if progress ~= '' then
+    local percent, text = string.match(progress, '^(%d+) ?(.*)$')
+    set_note(s, 'progress', { tonumber(percent), text, now_ms })
+  end
+  if checkpoint ~= '' then set_note(s, 'checkpoint', #checkpoint > 1 and sub(checkpoint, 2) or nil) end
+end
+
+function add_attempt(s, now_ms, outcome, report)
   local attempts = s[ATTEMPTS]
   attempts[#attempts + 1] = { s[ATTEMPT] + 1, s[SESSION] or '', s[STARTED_MS] or now_ms, now_ms, outcome, report or '' }
   if #attempts > ATTEMPTS_MAX then table.remove(attempts, 1) end
+end
+
 end

@@ -16,7 +16,6 @@ local VISITS_EXTRA = 16
 local RESTS_MAX = 64 -- jobs set aside in one call
 local ASIDE_WINDOW = 16 -- looked at, where the first one is set aside; where it is for a limit, RESTS_MAX
 local PAGE, PAGES_MAX = 32, 8 -- jobs looked at further on, where those before have no room; such looks in one call
-local GRACE_MS = 15000 -- between a job's time-out and its hard deadline: TERM, KILL and the report fit in
 local PARKED_MAX = 32
 
 -- The ms at which the next organization leaves parked, or 0: nobody is there. Notes that, since nearly always nobody is. Calls: <= 1.
@@ -266,7 +265,7 @@ local function place_elsewhere(lane, org, queue, running, taken, limit, tokens)
   end
 end
 
--- One visit. Calls: <= 32, 11 more for each further queue of the organization.
+-- One visit. Calls: <= 35, 11 more for each further queue of the organization.
 local function visit(lane, queue, name, tag, claim)
   local org = load_org(lane, name)
   if claim.quiet then tag_of(lane, org, queue) else org.tags[queue] = tag end
@@ -297,7 +296,7 @@ end
 --   session, token, want 0..32, quiet (only organizations with nothing running), queues (list, in the order to visit),
 --   types (map type -> time-out ms; '*' for any), limits (map type -> limit, or nil),
 --   rooms (map type -> {left}: how many of it the worker has room for, or nil), floors (map queue -> V of the other lanes)
--- Calls: <= 8 per queue, 32 per visit, want + 16 visits; and those of unpark.
+-- Calls: <= 8 per queue, 35 per visit, want + 16 visits; and those of unpark.
 function take_jobs(lane, claim)
   if lane.paused or claim.want == 0 then return end
   if lane.lines_ms then serve_lines(lane) end

@@ -110,10 +110,10 @@ static void claim_stays_in_bounds(void **state)
     struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = queues});
     assert_int_equal(got.jobs, 32);
     /* each of the two organizations has 15 other queues to leave quiet in, once */
-    assert_calls(f, "claim of 32 jobs from 16 queues", 25 + 16 * 11 + 32 * 32 + 2 * 15 * 11);
+    assert_calls(f, "claim of 32 jobs from 16 queues", 25 + 16 * 11 + 32 * 35 + 2 * 15 * 11);
     got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = queues, .types = "strange:1000"});
     assert_int_equal(got.jobs, 0);
-    assert_calls(f, "claim of unknown types", 25 + 16 * 11 + 48 * 32 + 2 * 15 * 11);
+    assert_calls(f, "claim of unknown types", 25 + 16 * 11 + 48 * 35 + 2 * 15 * 11);
 }
 
 static void rests_stay_in_bounds(void **state)
@@ -154,7 +154,7 @@ static void unparking_stays_in_bounds(void **state)
 
     assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32}).jobs, 32);
 
-    assert_calls(f, "claim that brings 32 organizations back", 25 + 11 + 32 * 32 + 32 * 22);
+    assert_calls(f, "claim that brings 32 organizations back", 25 + 11 + 32 * 35 + 32 * 22);
 }
 
 /* Every job runs under two limits, each of its own, and all end in one call that lets others go. */
@@ -213,7 +213,7 @@ static void finish_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
 
-    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 3 + 2 * 41 + 2 * 15 * 12 + 32 * 3);
+    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 3 + 2 * 53 + 2 * 15 * 12 + 32 * 3);
 }
 
 /* No two neighbours end alike. */
@@ -238,7 +238,76 @@ static void finish_of_64_runs_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, 64);
 
-    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 3 + 41 + 64 * 3);
+    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 3 + 53 + 64 * 3);
+}
+
+/* Each with a log, which makes room for itself, a note and two further jobs. */
+static void finish_with_all_that_jobs_leave_stays_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct args args = {0};
+    struct bytes record = lane_record(f, &(struct lane_record){.key = "k", .delay_ms = 5, .queue = "new"});
+    static char log[3000];
+    f->check_each = false;
+    lane_open(f, "w1", 60000);
+    lane_redis(f, "HSET %s est:default 0.0625", lane_key(f, "org:acme"));
+    lane_call(f, "org_set", "tester acme log_bytes_max 5000");
+    lane_enqueue_many(f, "acme", "job", 16, NULL);
+    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 16});
+    static const char *const claim[] = {"w1", "0123456789abcdef", "0", "0", "1", "default", "0", "1", "*", "1000"};
+    for (size_t i = 0; i < sizeof claim / sizeof claim[0]; i++)
+        args_text(&args, "%s", claim[i]);
+    for (size_t i = 0; i < 16; i++) {
+        args_text(&args, "%s", got.job[i].name);
+        args_add(&args, got.job[i].token, LANE_TOKEN_BYTES);
+        args_text(&args, "done");
+        args_text(&args, "0");
+        args_text(&args, "r");
+    }
+    args_text(&args, "+");
+    memset(log, 'x', sizeof log);
+    for (int i = 1; i <= 16; i++) {
+        args_text(&args, "%d", i);
+        args_text(&args, "note");
+        args_text(&args, "5 text");
+        args_text(&args, "=point");
+        args_text(&args, "%d", i);
+        args_text(&args, "log");
+        args_text(&args, "0");
+        args_add(&args, log, sizeof log);
+        args_text(&args, "%d", i);
+        args_text(&args, "jobs");
+        args_text(&args, "1");
+        args_text(&args, "child%d", i);
+        args_add(&args, record.data, record.length);
+    }
+
+    lane_call_args(f, "finish", &args);
+
+    assert_int_equal(lane_redis(f, "HLEN %s", lane_key(f, "org:acme:logs"))->integer, 1);
+    assert_calls(f, "finish of 16 jobs that leave all there is", 25 + 11 + 3 + 53 + 2 * 12 + 16 * (3 + 9 + 48) + 13);
+}
+
+static void note_stays_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct args args = {0};
+    f->check_each = false;
+    lane_open(f, "w1", 60000);
+    make_heavy(f, "acme", 2);
+    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = all_queues(f)});
+    args_text(&args, "w1");
+    for (size_t i = 0; i < got.jobs; i++) {
+        args_text(&args, "%s", got.job[i].name);
+        args_add(&args, got.job[i].token, LANE_TOKEN_BYTES);
+        args_text(&args, "5 text");
+        args_text(&args, "=point");
+        args_text(&args, "3600000");
+    }
+
+    lane_call_args(f, "note", &args);
+
+    assert_calls(f, "note", 4 + (long long)got.jobs * 4);
 }
 
 static void sessions_stay_in_bounds(void **state)
@@ -258,14 +327,14 @@ static void sessions_stay_in_bounds(void **state)
     assert_calls(f, "beat that charges 64 jobs of 4 organizations", 9 + 4 * 14);
     clock_advance_ms(f, 3700000);
     lane_call(f, "beat", "w1");
-    assert_calls(f, "beat that takes 16 overdue jobs", 9 + 4 * 14 + 16 * 2 + 4 * 41);
+    assert_calls(f, "beat that takes 16 overdue jobs", 9 + 4 * 14 + 16 * 2 + 4 * 53);
     lane_call(f, "watch", "99999999 99999999 10");
     assert_calls(f, "watch", 4 + 1);
     clock_advance_ms(f, 60001);
     lane_call(f, "recover", "w1 %s 16", lane_field(f, "session:w1", "beat"));
-    assert_calls(f, "recover", 11 + 16 * 2 + 4 * 41);
+    assert_calls(f, "recover", 11 + 16 * 2 + 4 * 53);
     lane_call(f, "close", "w1 64");
-    assert_calls(f, "close", 11 + 32 * 2 + 4 * 41);
+    assert_calls(f, "close", 11 + 32 * 2 + 4 * 53);
     lane_call(f, "open", "s1 scheduler 60000 1000");
     lane_call(f, "lead", "s1");
     assert_calls(f, "lead", 7);
@@ -282,7 +351,7 @@ static void giving_back_64_jobs_of_16_queues_stays_in_bounds(void **state)
 
     lane_call(f, "close", "w1 64");
 
-    assert_calls(f, "close", 11 + 64 * 2 + 41 + 15 * 12);
+    assert_calls(f, "close", 11 + 64 * 2 + 53 + 15 * 12);
 }
 
 static void control_stays_in_bounds(void **state)
@@ -294,7 +363,7 @@ static void control_stays_in_bounds(void **state)
     lane_open(f, "w1", 60000);
     lane_claim_one(f, "w1"); /* it is at its cap: a change of the cap alone concerns all its queues */
     lane_call(f, "cancel", "tester acme job3-1");
-    assert_calls(f, "cancel", 45);
+    assert_calls(f, "cancel", 58);
     lane_call(f, "reschedule", "tester acme job3-2 %lld", CLOCK_START_MS + 5000);
     assert_calls(f, "reschedule", 45);
     lane_call(f, "reschedule", "tester acme job3-2 0");
@@ -302,9 +371,9 @@ static void control_stays_in_bounds(void **state)
     for (int queue = 4; queue < 8; queue++)
         lane_call(f, "cancel", "tester acme job%d-0", queue);
     lane_call(f, "redrive", "tester acme job3-1 job4-0 job5-0 job6-0 job7-0");
-    assert_calls(f, "redrive", 18 + 5 * 26);
+    assert_calls(f, "redrive", 20 + 5 * 26);
     lane_call(f, "delete", "tester acme job3-1 job4-0 job5-0 job6-0 job7-0");
-    assert_calls(f, "delete", 18 + 5 * 29);
+    assert_calls(f, "delete", 20 + 5 * 32);
     lane_call(f, "pause", "me * pause");
     assert_calls(f, "pause", 8);
     lane_call(f, "pause", "me * resume");
@@ -321,7 +390,7 @@ static void settings_and_views_stay_in_bounds(void **state)
     make_heavy(f, "acme", 2);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 10, .queues = all_queues(f)});
     lane_call(f, "org_set", "tester acme weight 300 rate 500 burst %s", "");
-    assert_calls(f, "org_set", 18 + 16 * 12);
+    assert_calls(f, "org_set", 27 + 16 * 12);
     lane_call(f, "org", "acme");
     assert_calls(f, "org", 15 + 16 * 4);
     lane_call(f, "job", "acme job0-0");
@@ -359,12 +428,12 @@ static void upkeep_stays_in_bounds(void **state)
     lane_call(f, "promote", "256");
     assert_calls(f, "promote to 16 queues", 6 + 26 + 15 * 12);
     lane_call(f, "trim", "500");
-    assert_calls(f, "trim", 8 + 8 * 24);
+    assert_calls(f, "trim", 8 + 8 * 40);
     make_heavy(f, "acme", 3);
     lane_call(f, "beat", "w1");
     long long taken = (long long)lane_claim(f, &(struct lane_claim){.session = "w1", .want = 20, .queues = all_queues(f)}).jobs;
     lane_call(f, "purge", "tester acme 500");
-    assert_calls(f, "purge", 63 + 16 * 11 + taken);
+    assert_calls(f, "purge", 98 + 16 * 11 + taken);
 }
 
 static void audits_stay_in_bounds(void **state)
@@ -375,10 +444,10 @@ static void audits_stay_in_bounds(void **state)
     make_heavy(f, "acme", 2);
     lane_claim(f, &(struct lane_claim){.session = "w1", .want = 10, .queues = all_queues(f)});
     lane_call(f, "audit", "tester 0 100 0");
-    assert_calls(f, "audit", 4 + 14 + 16 * 6);
+    assert_calls(f, "audit", 4 + 17 + 16 * 6);
     lane_redis(f, "DEL %s", lane_key(f, "active:q9"));
     lane_call(f, "audit", "tester 0 100 1");
-    assert_calls(f, "audit that mends", 4 + 14 + 16 * 6 + 11 + 16 * 10 + 2);
+    assert_calls(f, "audit that mends", 4 + 17 + 16 * 6 + 12 + 16 * 10 + 7);
     assert_true(lane_has(f, "active:q9", "acme"));
     long long jobs = lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer;
     lane_call(f, "audit_jobs", "tester acme 0 100 0");
@@ -403,6 +472,8 @@ int main(void)
         cmocka_unit_test(settings_and_views_stay_in_bounds),
         cmocka_unit_test(upkeep_stays_in_bounds),
         cmocka_unit_test(audits_stay_in_bounds),
+        cmocka_unit_test(finish_with_all_that_jobs_leave_stays_in_bounds),
+        cmocka_unit_test(note_stays_in_bounds),
     };
 
     return RUN_IN_LANES("calls", tests);

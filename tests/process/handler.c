@@ -56,8 +56,12 @@ static void the_exit_code_is_the_verdict(void **state)
     static const struct verdict_case cases[] = {
         {"e0", "echo fine", "done", "done", 1, 0, 0, -1, "", NULL},
         {"e1", "echo first >&2; echo last >&2; exit 1", "scheduled", "failed", 1, 0, 1, -1, "", "exit 1: first\nlast"},
+        {"e64", "exit 64", "dead", "failed", 1, 0, 64, -1, "handler", "exit 64"},
         {"e65", "exit 65", "dead", "failed", 1, 0, 65, -1, "handler", "exit 65"},
+        {"e70", "exit 70", "scheduled", "failed", 1, 0, 70, -1, "", "exit 70"},
         {"e75", "exit 75", "scheduled", "failed", 1, 0, 75, -1, "", "exit 75"},
+        {"e77", "exit 77", "dead", "failed", 1, 0, 77, -1, "handler", "exit 77"},
+        {"e78", "exit 78", "dead", "failed", 1, 0, 78, -1, "handler", "exit 78"},
         {"e99", "echo nothing to keep; exit 99", "done", "discarded", 1, 0, 99, -1, "", NULL},
         {"e100", "exit 100", "dead", "failed", 1, 0, 100, -1, "handler", "exit 100"},
         {"e111", "exit 111", "scheduled", "failed", 1, 0, 111, -1, "", "exit 111"},
@@ -78,7 +82,8 @@ static void the_exit_code_is_the_verdict(void **state)
     pool_scheduler(pool, NULL);
     pool_worker(pool, words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7], words[8], words[9],
                 words[10], words[11], words[12], words[13], words[14], words[15], words[16], words[17], words[18], words[19],
-                words[20], words[21], words[22], words[23], words[24], words[25], NULL);
+                words[20], words[21], words[22], words[23], words[24], words[25], words[26], words[27], words[28], words[29],
+                words[30], words[31], words[32], words[33], NULL);
 
     for (size_t i = 0; i < count; i++) {
         const struct verdict_case *expected = &cases[i];
@@ -286,7 +291,8 @@ static void its_environment_is_built_from_nothing(void **state)
     assert_non_null(strstr(text, "ROTA_ORG=acme\n"));
     assert_non_null(strstr(text, "ROTA_TYPE=env\n"));
     assert_non_null(strstr(text, "ROTA_QUEUE=default\n"));
-    assert_non_null(strstr(text, "ROTA_ATTEMPT=1\nROTA_MAX_ATTEMPTS=25\nROTA_DELIVERY=1\nROTA_IDEMPOTENCY_KEY=env\n"));
+    assert_non_null(strstr(text, "ROTA_ATTEMPT=1\nROTA_MAX_ATTEMPTS=25\n"));
+    assert_non_null(strstr(text, "ROTA_DELIVERY=1\nROTA_IDEMPOTENCY_KEY=env\n"));
     assert_non_null(strstr(text, "ROTA_TIMEOUT_MS=60000\n"));
     assert_non_null(strstr(text, pool_text(pool, "ROTA_WORKER_ID=%s\n", pool_session(pool, worker, 0))));
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))

@@ -1,4 +1,4 @@
-/* claiming.h - what the operations claim and finish share (op_claim.c, op_finish.c). */
+/* claiming.h - what the operations claim, note and finish share (op_claim.c, op_note.c, op_finish.c). */
 #pragma once
 
 #include "tests/property/operations.h"
@@ -14,11 +14,15 @@ void save_call(struct world *w, const struct model_session *session, const char 
 bool is_lost(struct world *w, const struct model_session *session, const redisReply *reply);
 
 /* What the call answers of each lease, and what it will answer when it is repeated. */
-void check_answers(struct world *w, const redisReply *answers, const bool *ok, int count);
-void remember_answers(struct model_session *session, const unsigned char token[TOKEN_BYTES], const bool *ok, int count);
+void check_answers(struct world *w, const redisReply *answers, const char *const *words, int count);
+void remember_answers(struct model_session *session, const unsigned char token[TOKEN_BYTES], const char *const *words, int count);
 
 /* Judges the jobs that were handed out, and makes them running. */
 void check_claimed(struct world *w, struct model_claim *claim, const redisReply *jobs);
+
+/* What a job tells of itself: a checkpoint (NULL: nothing, "": forget it); progress is percent + 1 (0: nothing). */
+const char *draw_checkpoint(struct world *w);
+void add_note(struct world *w, struct args *args, int progress, const char *checkpoint);
 
 /* The job of that name ("acme/job1"); NULL if the model has none. */
 struct model_job *find_named(struct world *w, const char *name);

@@ -9,7 +9,7 @@
 #include "common/buffer.h"
 
 #define SIZES         12
-#define JOB_WORDS     15
+#define JOB_WORDS     19
 #define KEY_WORDS     4
 #define SESSION_WORDS 5
 
@@ -117,6 +117,10 @@ static void compare_job(struct world *w, redisReply *const *is)
     compare_number(w, job, "cancel", is[12]->integer, job->cancelling);
     compare_text(w, job, "limit", reply_text(is[13]), job->place == PLACE_WAITING ? model_limit_names[job->waits_for] : "");
     compare_number(w, job, "rests", is[14]->integer, job->rests);
+    compare_number(w, job, "progress", is[15]->integer, job->progress);
+    compare_text(w, job, "checkpoint", reply_text(is[16]), job->checkpoint);
+    compare_number(w, job, "redriven", is[17]->integer, job->redriven);
+    compare_number(w, job, "second of its newest log", reply_number(is[18]), job->log_s);
 }
 
 static void compare_key(struct world *w, redisReply *const *is)

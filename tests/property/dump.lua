@@ -7,7 +7,8 @@
     sizes     for each organization: registered 0|1, ready in default, mail, slow, scheduled, running, done, dead, cancelled, waiting, records,
               private inbox listed 0|1
     tags      for each organization, in default, mail, slow: its start tag in active, or ''; and last V of each queue
-    jobs      org, id, place, queue, score, attempt, deliveries, crashes, session, started_ms, attempts kept, reason, cancel 0|1, limit that it waits for, rests
+    jobs      org, id, place, queue, score, attempt, deliveries, crashes, session, started_ms, attempts kept, reason, cancel 0|1, limit that it waits for, rests,
+              percent of progress + 1 or 0, checkpoint, deliveries when redriven, second of the newest log or 0
     keys      org, key, owner, until ms or 0
     sessions  for each session: open 0|1, listed 0|1, beat, deadline ms, held ]]
 
@@ -29,7 +30,9 @@ local function add_jobs(org, place, set, queue)
       local lease = redis.call('HGET', prefix .. 'held:' .. s[8], org .. '/' .. flat[i])
       if lease then cancel = cmsgpack.unpack(lease)[6] end
     end
-    for _, value in ipairs({ org, flat[i], place, s[3] or 'default', text(tonumber(flat[i + 1])), s[5], s[6], s[7], s[8] or '', text(s[9]), #s[10], s[11] or '', cancel, s[12] and s[12].limit or '', s[12] and s[12].rests or 0 }) do
+    local notes, log = s[12] or {}, redis.call('ZSCORE', key .. 'log_order', flat[i])
+    for _, value in ipairs({ org, flat[i], place, s[3] or 'default', text(tonumber(flat[i + 1])), s[5], s[6], s[7], s[8] or '', text(s[9]), #s[10], s[11] or '', cancel, notes.limit or '', notes.rests or 0,
+                             notes.progress and notes.progress[1] + 1 or 0, notes.checkpoint or '', notes.redriven or 0, text(math.floor(tonumber(log or 0) / 2097152)) }) do
       jobs[#jobs + 1] = value
     end
   end

@@ -33,6 +33,7 @@ void model_default_settings(struct model_org *org)
     org->keep_dead_max = 10000;
     org->keep_unique_ms = 86400000;
     org->max_crashes = 3;
+    org->keep_logs_ms = 86400000;
     org->rate = 0;
     org->paused = org->private_inbox = false;
 }
@@ -166,6 +167,10 @@ void model_to_end(struct model *model, int64_t now_ms, struct model_job *job, en
     job->place = place;
     job->score = now_ms;
     job->reason = reason;
+    if (place == PLACE_DONE) {
+        job->progress = job->redriven = 0;
+        job->checkpoint[0] = '\0';
+    }
     if (place == PLACE_DONE && (job->org->keep_done_ms == 0 || job->org->keep_done_max == 0))
         *job = (struct model_job){0}; /* those that were kept before stay for their time */
     else
@@ -285,6 +290,7 @@ const char *model_redrive(struct model *model, struct model_job *job, int64_t no
     if (key)
         key->until_ms = 0;
     job->attempt = job->crashes = 0;
+    job->redriven = job->deliveries;
     job->reason = NULL;
     job->order = now_ms - job->wish.priority * 60000;
     model_to_ready(job);
@@ -304,7 +310,41 @@ const char *model_delete(struct model *model, struct model_job *job, int64_t now
     return "deleted";
 }
 
+const char *model_enqueue_own(struct model *model, int64_t now_ms, struct model_org *org, const char *const *ids,
+                              const struct wish *wishes, int count)
+{
+    static const char *const refusals[] = {"taken", "conflict", "too_large", "expired"};
+    static struct model before;
+    const bool stopped = model->intake_stopped;
+    const int64_t max_queued = org->max_queued;
+    const char *refused = NULL;
+
+    before = *model;
+    model->intake_stopped = false;
+    org->max_queued = MODEL_JOBS_MAX;
+    for (int i = 0; i < count && !refused; i++) {
+        char answer[96];
+        model_enqueue(model, now_ms, org, ids[i], &wishes[i], answer);
+        for (size_t n = 0; n < sizeof refusals / sizeof refusals[0]; n++)
+            if (strncmp(answer, refusals[n], strlen(refusals[n])) == 0)
+                refused = refusals[n];
+    }
+    if (refused)
+        *model = before;
+    model->intake_stopped = stopped;
+    org->max_queued = max_queued;
+    return refused;
+}
+
 /* ---- leases ---- */
+
+void model_note(struct model_job *job, int progress, const char *checkpoint)
+{
+    if (progress)
+        job->progress = progress;
+    if (checkpoint)
+        snprintf(job->checkpoint, sizeof job->checkpoint, "%s", checkpoint);
+}
 
 void model_end(struct model *model, int64_t now_ms, struct model_job *job, enum verdict verdict, int64_t delay_ms, int limit)
 {
@@ -318,12 +358,14 @@ void model_end(struct model *model, int64_t now_ms, struct model_job *job, enum 
         model_to_end(model, now_ms, job, PLACE_DONE, NULL);
     else if (job->cancelling)
         model_to_end(model, now_ms, job, PLACE_CANCELLED, "operator");
-    else if (verdict == VERDICT_DEAD)
+    else if (verdict == VERDICT_DEAD || (uses_attempt && limit == 0))
         model_to_end(model, now_ms, job, PLACE_DEAD, "handler");
     else if (crashed && job->crashes >= job->org->max_crashes)
         model_to_end(model, now_ms, job, PLACE_DEAD, "crashes");
     else if (uses_attempt && job->attempt >= limit)
         model_to_end(model, now_ms, job, PLACE_DEAD, "attempts");
+    else if (!uses_attempt && limit > 0 && job->deliveries - job->redriven >= limit)
+        model_to_end(model, now_ms, job, PLACE_DEAD, "deliveries");
     else if (!uses_attempt && delay_ms == 0)
         model_to_ready(job);
     else
@@ -344,6 +386,16 @@ bool model_job_is_over(const struct model_job *job, int64_t now_ms)
     return over_at_ms(job) != 0 && over_at_ms(job) <= now_ms;
 }
 
+static int64_t log_over_at_ms(const struct model_job *job)
+{
+    return job->log_s ? (job->log_s + 1) * 1000 + job->org->keep_logs_ms : 0;
+}
+
+bool model_log_is_over(const struct model_job *job, int64_t now_ms)
+{
+    return job->place != PLACE_NONE && job->log_s != 0 && log_over_at_ms(job) <= now_ms;
+}
+
 bool model_key_is_over(const struct model_key *key, int64_t now_ms)
 {
     return key->org && key->until_ms != 0 && key->until_ms <= now_ms;
@@ -355,6 +407,9 @@ int64_t model_first_over_ms(const struct model *model, const struct model_org *o
 
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
         int64_t at_ms = model->jobs[i].org == org ? over_at_ms(&model->jobs[i]) : 0;
+        if (at_ms && (!first_ms || at_ms < first_ms))
+            first_ms = at_ms;
+        at_ms = model->jobs[i].org == org ? log_over_at_ms(&model->jobs[i]) : 0;
         if (at_ms && (!first_ms || at_ms < first_ms))
             first_ms = at_ms;
     }

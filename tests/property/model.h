@@ -55,7 +55,7 @@ struct model_org {
     bool registered;
     /* settings; 0 stands for "none" in max_running and rate */
     int64_t weight, max_running, burst, max_queued, max_payload_bytes;
-    int64_t keep_done_ms, keep_done_max, keep_dead_ms, keep_dead_max, keep_unique_ms, max_crashes;
+    int64_t keep_done_ms, keep_done_max, keep_dead_ms, keep_dead_max, keep_unique_ms, max_crashes, keep_logs_ms;
     double rate;
     bool paused, private_inbox;
     /* the token bucket: when it is full again, at the latest and at the earliest. What lies further ahead than an empty bucket
@@ -72,7 +72,7 @@ struct model_session {
     bool called;
     unsigned char token[TOKEN_BYTES];
     int answer_count;
-    bool answered_ok[MODEL_ANSWERS_MAX]; /* else stale */
+    const char *answered[MODEL_ANSWERS_MAX];
     /* what was asked of it last; 0: nothing */
     int64_t order, dump;
     const char *verb;
@@ -97,7 +97,11 @@ struct model_job {
     int attempt, deliveries, crashes, logged;
     int rests; /* in a row, because nobody knew its type */
     const char *reason;
-    int waits_for; /* while it waits: the limit's name */
+    int waits_for;       /* while it waits: the limit's name */
+    int redriven;        /* deliveries when it was last redriven */
+    int progress;        /* percent + 1; 0: none */
+    char checkpoint[16]; /* "": none */
+    int64_t log_s;       /* second of its newest log; 0: it has none */
     /* while it is running */
     bool under[MODEL_LIMIT_NAMES];
     struct model_session *session;
@@ -202,7 +206,14 @@ enum verdict {
     VERDICTS
 };
 
-/* Ends the lease of a running job. */
+/* What a job tells while it runs, or with its end: percent + 1 (0: nothing), a checkpoint (NULL: nothing, "": forget it). */
+void model_note(struct model_job *job, int progress, const char *checkpoint);
+
+/* Further jobs of an organization: all of them, or none. NULL if they were taken in, or the answer that refuses them. */
+const char *model_enqueue_own(struct model *model, int64_t now_ms, struct model_org *org, const char *const *ids,
+                              const struct wish *wishes, int count);
+
+/* Ends the lease of a running job. `limit` of a release: deliveries, 0 for none. */
 void model_end(struct model *model, int64_t now_ms, struct model_job *job, enum verdict verdict, int64_t delay_ms, int limit);
 
 /* A job that was found in nobody's hands, or out of its place, goes back to its queue. */
@@ -216,6 +227,7 @@ void model_to_end(struct model *model, int64_t now_ms, struct model_job *job, en
 
 /* True if trim may, and sooner or later must, forget it. */
 bool model_job_is_over(const struct model_job *job, int64_t now_ms);
+bool model_log_is_over(const struct model_job *job, int64_t now_ms);
 bool model_key_is_over(const struct model_key *key, int64_t now_ms);
 
 /* The first moment at which trim has something to do for `org`; 0: never. */

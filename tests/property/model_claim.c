@@ -228,6 +228,7 @@ const char *model_claim_take(struct model *model, struct model_claim *claim, int
     job->score = now_ms + (job->wish.timeout_ms ? job->wish.timeout_ms : claim->timeout_ms[job->wish.type]) + MODEL_GRACE_MS;
     job->deliveries++;
     job->rests = 0;
+    job->progress = 0;
     job->session = claim->session;
     memcpy(job->token, claim->token, sizeof job->token);
     job->started_ms = now_ms;

@@ -68,7 +68,7 @@ static void set_rate(struct world *w, struct args *args, struct model_org *org)
 
 static void change_setting(struct world *w, struct args *args, struct model_org *org)
 {
-    switch (draw(w, 15)) {
+    switch (draw(w, 16)) {
     case 0: set_number(w, args, "weight", &org->weight, 100, 1, 1000); break;
     case 1:
     case 2: set_number(w, args, "max_running", &org->max_running, 0, 1, 6); break;
@@ -86,6 +86,7 @@ static void change_setting(struct world *w, struct args *args, struct model_org 
         add_setting(w, args, "private_inbox", "%s", org->private_inbox ? "1" : "");
         break;
     case 13: set_number(w, args, "keep_unique_ms", &org->keep_unique_ms, 86400000, 0, 60000); break;
+    case 14: set_number(w, args, "keep_logs_ms", &org->keep_logs_ms, 86400000, 1000, 60000); break;
     default: set_number(w, args, "max_crashes", &org->max_crashes, 3, 1, 4); break;
     }
 }

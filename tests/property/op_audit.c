@@ -233,7 +233,7 @@ static void lose_lease(struct world *w, struct model_job *job)
     if (strcmp(audit_jobs(w, job->org, job->id, true), "unheld") != 0)
         complain(w, "the audit does not find a running job that nobody holds");
     job->cancelling = false; /* that was written in the lease */
-    model_end(w->model, now_ms(w), job, VERDICT_LOST, 0, 1);
+    model_end(w->model, now_ms(w), job, VERDICT_LOST, 0, 0);
     forget_empty_sessions(w);
 }
 

@@ -250,20 +250,20 @@ bool is_lost(struct world *w, const struct model_session *session, const redisRe
     return !open;
 }
 
-void remember_answers(struct model_session *session, const unsigned char token[TOKEN_BYTES], const bool *ok, int count)
+void remember_answers(struct model_session *session, const unsigned char token[TOKEN_BYTES], const char *const *words, int count)
 {
     session->called = true;
     memcpy(session->token, token, TOKEN_BYTES);
     session->answer_count = count;
     for (int i = 0; i < count; i++)
-        session->answered_ok[i] = ok[i];
+        session->answered[i] = words[i];
 }
 
-void check_answers(struct world *w, const redisReply *answers, const bool *ok, int count)
+void check_answers(struct world *w, const redisReply *answers, const char *const *words, int count)
 {
     expect_number(w, (int64_t)answers->elements, count, "number of answers");
     for (int i = 0; i < count; i++)
-        expect_text(w, answers->element[i], ok[i] ? "ok" : "stale", "the end of a lease");
+        expect_text(w, answers->element[i], words[i], "the end of a lease");
 }
 
 /* Makes the claim and checks it. `claim->session` may be NULL: somebody unknown. */

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ENDS_MAX 10
+#define ENDS_MAX     10
+#define CHILDREN_MAX 3
 
 /* The same call again: the same answers, and the jobs that are still held from it. */
 void op_repeat(struct world *w)
@@ -30,7 +31,7 @@ void op_repeat(struct world *w)
     if (is_lost(w, session, reply) || !session)
         return;
 
-    check_answers(w, reply_element(reply, 5), session->answered_ok, session->answer_count);
+    check_answers(w, reply_element(reply, 5), session->answered, session->answer_count);
     const redisReply *jobs = reply_element(reply, 6);
     size_t held = 0;
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
@@ -55,6 +56,12 @@ struct end {
     enum verdict verdict;
     int64_t delay_ms;
     int limit;
+    /* what it leaves besides */
+    int progress; /* percent + 1 */
+    const char *checkpoint;
+    int log_bytes, child_count;
+    char child_ids[CHILDREN_MAX][MODEL_ID_BYTES_MAX + 1];
+    struct wish children[CHILDREN_MAX];
 };
 
 static void draw_verdict(struct world *w, struct end *end)
@@ -64,7 +71,9 @@ static void draw_verdict(struct world *w, struct end *end)
 
     end->verdict = words[draw(w, sizeof words / sizeof words[0])];
     end->delay_ms = draw_percent(w, 40) ? 0 : draw_between(w, 1, 8000);
-    end->limit = (int)draw_between(w, 1, 4);
+    end->limit = (int)draw_between(w, 0, 4);
+    if (end->verdict == VERDICT_RELEASE && (end->limit == 0 || draw_percent(w, 50)))
+        end->limit = 0;
 }
 
 static void name_end(struct end *end, const struct model_job *job)
@@ -124,6 +133,8 @@ static void add_end(struct world *w, struct args *args, const struct end *end)
     args_add(args, end->token, TOKEN_BYTES);
     if (end->verdict >= VERDICT_RETRY)
         args_text(args, "%s %" PRId64 " %d", words[end->verdict], end->delay_ms, end->limit);
+    else if (end->verdict == VERDICT_RELEASE && end->limit > 0)
+        args_text(args, "release %" PRId64 " %d", end->delay_ms, end->limit);
     else if (end->verdict == VERDICT_RELEASE && end->delay_ms > 0)
         args_text(args, "%s %" PRId64, words[end->verdict], end->delay_ms);
     else
@@ -133,25 +144,113 @@ static void add_end(struct world *w, struct args *args, const struct end *end)
     args_add(args, report, draw_percent(w, 50) ? sizeof report - 1 : 0);
 }
 
+/* What some of the leases leave besides. */
+static void draw_extras(struct world *w, struct end *ends, int count)
+{
+    int ahead = 0;
+
+    for (int i = 0; i < count; i++) {
+        struct end *end = &ends[i];
+        const struct model_job *job = find_named(w, end->name);
+        end->checkpoint = NULL;
+        if (draw_percent(w, 60))
+            continue;
+        end->progress = (int)draw(w, 102);
+        end->checkpoint = draw_checkpoint(w);
+        end->log_bytes = draw_percent(w, 60) ? (int)draw_between(w, 1, draw_percent(w, 3) ? 70000 : 200) : 0;
+        while (job && (end->verdict == VERDICT_DONE || end->verdict == VERDICT_DISCARD) && end->child_count < CHILDREN_MAX &&
+               draw_percent(w, 40) &&
+               draw_further_job(w, job->org, end->child_ids[end->child_count], &end->children[end->child_count], ahead)) {
+            end->child_count++;
+            ahead++;
+        }
+    }
+}
+
+static void add_extras(struct world *w, struct args *args, const struct end *ends, int count)
+{
+    static char log[70000];
+
+    memset(log, 'x', sizeof log);
+    args_text(args, "+");
+    for (int i = 0; i < count; i++) {
+        const struct end *end = &ends[i];
+        if (end->progress || end->checkpoint) {
+            args_text(args, "%d", i + 1);
+            args_text(args, "note");
+            add_note(w, args, end->progress, end->checkpoint);
+        }
+        if (end->log_bytes) {
+            args_text(args, "%d", i + 1);
+            args_text(args, "log");
+            args_text(args, "7");
+            args_add(args, log, (size_t)end->log_bytes);
+        }
+        if (end->child_count) {
+            args_text(args, "%d", i + 1);
+            args_text(args, "jobs");
+            args_text(args, "%d", end->child_count);
+        }
+        for (int n = 0; n < end->child_count; n++) {
+            struct bytes record = wish_record(w, &end->children[n]);
+            note(w, " %s+%s", end->name, end->child_ids[n]);
+            args_text(args, "%s", end->child_ids[n]);
+            args_add(args, record.data, record.length);
+        }
+    }
+}
+
+/* Its further jobs, before the lease ends: the word for the lease. */
+static const char *enqueue_children(struct world *w, const struct model_job *job, const struct end *end)
+{
+    static const char *const words[] = {"children:taken", "children:conflict", "children:too_large", "children:expired"};
+    const char *ids[CHILDREN_MAX];
+
+    for (int n = 0; n < end->child_count; n++)
+        ids[n] = end->child_ids[n];
+    const char *refused = model_enqueue_own(w->model, now_ms(w), job->org, ids, end->children, end->child_count);
+    for (size_t i = 0; refused && i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i] + strlen("children:"), refused) == 0)
+            return words[i];
+    return "ok";
+}
+
+static void end_one(struct world *w, struct model_job *job, const struct end *end)
+{
+    const struct model_org *org = job->org;
+    bool kept =
+        (end->verdict != VERDICT_DONE && end->verdict != VERDICT_DISCARD) || (org->keep_done_ms > 0 && org->keep_done_max > 0);
+
+    model_note(job, end->progress, end->checkpoint);
+    if (end->log_bytes && kept)
+        job->log_s = now_ms(w) / 1000;
+    model_end(w->model, now_ms(w), job, end->verdict, end->delay_ms, end->limit);
+}
+
+/* All further jobs come in before the first lease ends. */
 static void end_in_model(struct world *w, const struct model_session *session, const struct end *ends, int count,
-                         bool ok[ENDS_MAX])
+                         const char *words[ENDS_MAX])
 {
     for (int i = 0; i < count; i++) {
-        struct model_job *job = find_named(w, ends[i].name);
-        ok[i] =
+        const struct model_job *job = find_named(w, ends[i].name);
+        bool owned =
             job && job->place == PLACE_RUNNING && job->session == session && memcmp(job->token, ends[i].token, TOKEN_BYTES) == 0;
-        note(w, ok[i] ? " ok" : " stale");
-        if (ok[i])
-            model_end(w->model, now_ms(w), job, ends[i].verdict, ends[i].delay_ms, ends[i].limit);
+        for (int n = 0; n < i; n++)
+            owned = owned && !(strcmp(words[n], "ok") == 0 && strcmp(ends[n].name, ends[i].name) == 0);
+        words[i] = owned ? enqueue_children(w, job, &ends[i]) : "stale";
+        note(w, " %s", words[i]);
     }
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], "ok") == 0)
+            end_one(w, find_named(w, ends[i].name), &ends[i]);
 }
 
 void op_finish(struct world *w)
 {
     struct model_session *session = draw_session(w, draw_percent(w, 95));
     struct model_claim claim = draw_claim(w, session);
-    struct end ends[ENDS_MAX];
-    bool ok[ENDS_MAX];
+    struct end ends[ENDS_MAX] = {0};
+    const char *words[ENDS_MAX];
     struct args args = {0};
 
     if (!session) {
@@ -165,14 +264,18 @@ void op_finish(struct world *w)
     add_claim(w, &args, &claim);
     for (int i = 0; i < count; i++)
         add_end(w, &args, &ends[i]);
+    if (draw_percent(w, 50)) {
+        draw_extras(w, ends, count);
+        add_extras(w, &args, ends, count);
+    }
     save_call(w, session, "finish", &args);
     const redisReply *reply = ask(w, "finish", &args);
     note(w, ":");
     if (is_lost(w, session, reply))
         return;
-    end_in_model(w, session, ends, count, ok);
-    check_answers(w, reply_element(reply, 5), ok, count);
+    end_in_model(w, session, ends, count, words);
+    check_answers(w, reply_element(reply, 5), words, count);
     check_claimed(w, &claim, reply_element(reply, 6));
-    remember_answers(session, claim.token, ok, count);
+    remember_answers(session, claim.token, words, count);
     session_beats(w, session);
 }

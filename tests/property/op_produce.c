@@ -111,6 +111,18 @@ static bool draw_pair(struct world *w, const struct model_org *org, struct pair 
     return true;
 }
 
+bool draw_further_job(struct world *w, const struct model_org *org, char ret_id[MODEL_ID_BYTES_MAX + 1], struct wish *ret_wish,
+                      int ahead)
+{
+    struct pair pair;
+
+    if (!draw_pair(w, org, &pair, ahead))
+        return false;
+    memcpy(ret_id, pair.id, sizeof pair.id);
+    *ret_wish = pair.wish;
+    return true;
+}
+
 static void remember_entry(struct world *w, const char *name)
 {
     struct model_seen *seen = model_find_seen(w->model, "");

@@ -225,7 +225,7 @@ static int given_back(struct world *w, struct model_session *session, enum verdi
             continue;
         ended++;
         note(w, " %s/%s", job->org->name, job->id);
-        model_end(w->model, now_ms(w), job, verdict, 0, 1);
+        model_end(w->model, now_ms(w), job, verdict, 0, 0);
     }
     if (ended > limit || (held > 0 && ended == 0))
         complain(w, "%d of %d leases were given back in one step, the limit is %d", ended, held, limit);

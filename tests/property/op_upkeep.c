@@ -174,6 +174,25 @@ static int find_forgotten_jobs(struct world *w, int *ret_left)
     return gone;
 }
 
+/* Of jobs that are still there. */
+static int find_forgotten_logs(struct world *w, int *ret_left)
+{
+    int gone = 0;
+
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        struct model_job *job = &w->model->jobs[i];
+        if (!model_log_is_over(job, now_ms(w)))
+            continue;
+        if (is_in_hash(w, job->id, "org:%s:logs", job->org->name)) {
+            ++*ret_left;
+            continue;
+        }
+        gone++;
+        job->log_s = 0;
+    }
+    return gone;
+}
+
 static int find_forgotten_keys(struct world *w, int *ret_left)
 {
     int gone = 0;
@@ -218,9 +237,10 @@ static int trim_once(struct world *w, int limit)
 
     args_text(&args, "%d", limit);
     const redisReply *reply = ask(w, "trim", &args);
-    int gone = find_forgotten_jobs(w, &left) + find_forgotten_keys(w, &left) + find_forgotten_entries(w, &left);
+    int gone = find_forgotten_jobs(w, &left);
+    gone += find_forgotten_logs(w, &left) + find_forgotten_keys(w, &left) + find_forgotten_entries(w, &left);
     note(w, " %d", gone);
-    expect_number(w, reply_number(reply_element(reply, 0)), gone, "number of jobs, keys and entries forgotten");
+    expect_number(w, reply_number(reply_element(reply, 0)), gone, "number of jobs, logs, keys and entries forgotten");
     if (left > 0 && gone < limit)
         complain(w, "trim has left %d things that are over", left);
     for (int i = 0; i < w->model->org_count; i++) {

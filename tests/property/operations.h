@@ -13,9 +13,10 @@ void op_reschedule(struct world *w);
 void op_redrive(struct world *w);
 void op_delete(struct world *w);
 
-/* sessions and leases (op_claim.c, op_finish.c, op_session.c) */
+/* sessions and leases (op_claim.c, op_note.c, op_finish.c, op_session.c) */
 void op_claim(struct world *w);
 void op_finish(struct world *w);
+void op_note(struct world *w);
 void op_repeat(struct world *w);
 void op_open(struct world *w);
 void op_beat(struct world *w);
@@ -46,6 +47,11 @@ void op_drift_of_jobs(struct world *w);
 
 /* One claim of the default queue by `session`, which is open, for all types. */
 void claim_from_default(struct world *w, struct model_session *session, bool quiet);
+
+/* A job that its organization may want: a new one, or one that is known. False: there is no room for new ones, of which
+ * `ahead` are coming already. */
+bool draw_further_job(struct world *w, const struct model_org *org, char ret_id[MODEL_ID_BYTES_MAX + 1], struct wish *ret_wish,
+                      int ahead);
 
 /* The record that a wish stands for, as bytes. */
 struct bytes wish_record(struct world *w, const struct wish *wish);

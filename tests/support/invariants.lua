@@ -26,6 +26,8 @@
   I7  expiring has each organization with ended jobs or ended keys, not after the first moment there is something to trim
   I8  an idempotency key names a job that exists, or has an end in unique_until; unique_until has no other keys; the key of a job that
       waits or runs has no end
+  I11 logs and log_order have the same jobs, which exist; a score says how long the field is and when it was written; log_bytes is
+      the sum, and not above log_bytes_max (unless that was lowered)
   I9  an organization with any key is in `orgs`; every ready set is in the organization's list of queues
   I10 `inboxes` has each organization with a private inbox, and only those have the streams inbox and rejected, and both of them
   I11 who waits for a limit is in `waiting`, and in waiting:<that limit>, which its state names, at its order; its organization is in
@@ -83,7 +85,7 @@ local KINDS = { -- key part, type, and whether the rest is a name
   { 'resting', 'zset', true }, { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
 local PARTS = { scheduled = 'zset', waiting = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
-                logs = 'hash', unique = 'hash', unique_until = 'zset', inbox = 'stream', rejected = 'stream' }
+                logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', inbox = 'stream', rejected = 'stream' }
 
 local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
 for _, kind in ipairs(KINDS) do if kind[3] then lane_keys[kind[1]] = {} end end
@@ -173,7 +175,7 @@ local function check_lease(org, id, score, state, record)
   holder.found = true
 end
 
-local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string', rests = 'number' }
+local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string', rests = 'number', redriven = 'number' }
 
 local in_line = {} -- limit -> org -> true: who must be there
 
@@ -272,6 +274,31 @@ local function check_unique(name, records, live)
   return ends
 end
 
+-- The first moment at which one of its logs is too old.
+local function check_logs(name, records, settings)
+  local key, sum, first = prefix .. 'org:' .. name .. ':', 0, nil
+  local logs, order = hash(key .. 'logs'), zset(key .. 'log_order')
+  for id, text in pairs(logs) do
+    local score = order[id]
+    if not records[id] then violation('I11 %s/%s has logs and no record', name, id) end
+    if not score then violation('I11 %s/%s has logs and is not in log_order', name, id) end
+    if score and score % 2097152 ~= #text then violation('I11 %s/%s has %d bytes of logs, log_order says %d', name, id, #text, score % 2097152) end
+    if #text > 262144 then violation('I11 %s/%s has %d bytes of logs', name, id, #text) end
+    for _, entry in ipairs({ cmsgpack.unpack(text) }) do
+      if #entry ~= 4 or type(entry[4]) ~= 'string' then violation('I11 %s/%s has a log of another shape', name, id) end
+    end
+    sum = sum + #text
+  end
+  for id, score in pairs(order) do
+    if not logs[id] then violation('I11 %s/%s is in log_order and has no logs', name, id) end
+    local at = (math.floor(score / 2097152) + 1) * 1000 + tonumber(settings.keep_logs_ms or 86400000)
+    if not first or at < first then first = at end
+  end
+  if sum ~= tonumber(settings.log_bytes or 0) then violation('I11 %s has %d bytes of logs, log_bytes is %s', name, sum, tostring(settings.log_bytes)) end
+  if sum > tonumber(settings.log_bytes_max or 16777216) and check_caps then violation('I11 %s has %d bytes of logs', name, sum) end
+  return first
+end
+
 local function check_indexes(name, org, settings)
   local running, limit, rate = size(org.running), tonumber(settings.max_running), tonumber(settings.rate)
   if check_caps and limit and running > limit then violation('caps: %s has %d running, the limit is %d', name, running, limit) end
@@ -313,7 +340,7 @@ local function check_indexes(name, org, settings)
   end
 end
 
-local function check_times(name, org, settings, ends)
+local function check_times(name, org, settings, ends, first_log_ms)
   local head = lowest(org.scheduled)
   if not head and due[name] then violation('I3 %s is in due and has nothing scheduled', name) end
   if head and not due[name] then violation('I3 %s has a job due at %.0f and is not in due', name, head) end
@@ -321,6 +348,7 @@ local function check_times(name, org, settings, ends)
     violation('I3 %s is due at %.0f, its first job at %.0f', name, due[name], head)
   end
   local first = lowest(ends)
+  if first_log_ms and (not first or first_log_ms < first) then first = first_log_ms end
   local function ending(set, keep_ms)
     local at = lowest(set)
     if at and (not first or at + keep_ms < first) then first = at + keep_ms end
@@ -348,7 +376,7 @@ for name, org in pairs(orgs) do
   local records, live = check_jobs(name, org)
   local ends = check_unique(name, records, live)
   check_indexes(name, org, settings)
-  check_times(name, org, settings, ends)
+  check_times(name, org, settings, ends, check_logs(name, records, settings))
   check_inbox(name, org, settings)
 end
 for name in pairs(inboxes) do

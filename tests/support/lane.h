@@ -250,6 +250,8 @@ struct lane_state {
     double order;
     long long enqueued_ms, priority, attempt, deliveries, crashes, started_ms;
     const char *queue, *session, *reason;
+    const char *checkpoint, *progress_text; /* of the notes; NULL: none */
+    long long progress, progress_ms;
     size_t attempts;
     const struct lane_attempt *tried;
 };

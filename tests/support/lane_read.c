@@ -83,6 +83,26 @@ static const struct lane_attempt *attempts_of(struct fixture *f, const msgpack_o
     return tried;
 }
 
+static bool is_named(const msgpack_object *key, const char *name)
+{
+    return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(name) &&
+           memcmp(key->via.str.ptr, name, key->via.str.size) == 0;
+}
+
+static void read_notes(struct fixture *f, struct lane_state *state, const msgpack_object *notes)
+{
+    for (uint32_t i = 0; notes->type == MSGPACK_OBJECT_MAP && i < notes->via.map.size; i++) {
+        const msgpack_object *value = &notes->via.map.ptr[i].val;
+        if (is_named(&notes->via.map.ptr[i].key, "checkpoint")) {
+            state->checkpoint = text_of(f, value);
+        } else if (is_named(&notes->via.map.ptr[i].key, "progress")) {
+            state->progress = (long long)number_of(&value->via.array.ptr[0]);
+            state->progress_text = text_of(f, &value->via.array.ptr[1]);
+            state->progress_ms = (long long)number_of(&value->via.array.ptr[2]);
+        }
+    }
+}
+
 struct lane_state lane_state_decode(struct fixture *f, struct bytes state)
 {
     struct lane_state decoded = {.exists = true};
@@ -106,6 +126,7 @@ struct lane_state lane_state_decode(struct fixture *f, struct bytes state)
     decoded.started_ms = (long long)number_of(&parts[8]);
     decoded.tried = attempts_of(f, &parts[9], &decoded.attempts);
     decoded.reason = text_of(f, &parts[10]);
+    read_notes(f, &decoded, &parts[11]);
     msgpack_unpacked_destroy(&unpacked);
     return decoded;
 }

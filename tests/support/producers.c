@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/base64.h"
+#include "common/base64.h"
 #include "common/memory.h"
 
 static _Noreturn void give_up(const char *what, const char *why)

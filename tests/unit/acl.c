@@ -85,7 +85,7 @@ static void assert_same(const struct commands *table, const struct commands *lib
 
 static void a_worker_needs_what_its_functions_call(void **state)
 {
-    static const char *const roots[] = {"open", "beat", "close", "claim", "finish", "limit_pause", NULL};
+    static const char *const roots[] = {"open", "beat", "close", "claim", "finish", "note", "limit_pause", NULL};
     const struct commands table = table_of(ACL_WORKER), library = reached(roots);
 
     (void)state;

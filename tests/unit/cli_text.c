@@ -1,5 +1,5 @@
 /* cli/text, cli/base64, cli/table - bytes of users made fit for terminals and for JSON. */
-#include "cli/base64.h"
+#include "common/base64.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "tests/unit/unit.h"

@@ -13,6 +13,21 @@ static const struct job example = {
     .state = {.order = 1795164543276, .enqueued_ms = 1795164663000, .attempt = 2, .deliveries = 5},
 };
 
+static const struct handler plain = {.type = (char[]){"*"}};
+
+static char **environment_of(const struct job *job, unsigned slot, int attempt)
+{
+    return environment_new(&(struct environment_facts){.job = job,
+                                                       .handler = &plain,
+                                                       .session = "sess1",
+                                                       .token = (const unsigned char *)"\x00\xff"
+                                                                                       "0123456789abcd",
+                                                       .slot = slot,
+                                                       .attempt = attempt,
+                                                       .max_attempts = 25,
+                                                       .timeout_ms = 60000});
+}
+
 /* The value of a variable, which is there once; NULL if it is not. */
 static const char *value_of(char **environment, const char *name)
 {
@@ -54,7 +69,7 @@ static int set_up(void **state)
 
 static void a_handler_is_told_all_about_its_job(void **state)
 {
-    char **environment = environment_new(&example, "sess1", 3, 3, 25, 60000);
+    char **environment = environment_of(&example, 3, 3);
 
     (void)state;
     assert_value(environment, "ROTA_CONTRACT", "1");
@@ -71,13 +86,19 @@ static void a_handler_is_told_all_about_its_job(void **state)
     assert_value(environment, "ROTA_TIMEOUT_MS", "60000");
     assert_value(environment, "ROTA_WORKER_ID", "sess1");
     assert_value(environment, "ROTA_SLOT", "3");
+    assert_value(environment, "ROTA_LEASE_TOKEN", "00ff3031323334353637383961626364");
+    assert_value(environment, "ROTA_CONTROL_FD", "3");
+    assert_value(environment, "ROTA_CONTENT_TYPE", "application/octet-stream");
+    assert_value(environment, "ROTA_HEADERS", "{}");
+    assert_null(value_of(environment, "ROTA_CHECKPOINT"));
+    assert_null(value_of(environment, "TRACEPARENT"));
     environment_free(environment);
 }
 
 static void the_deadline_is_a_time_out_from_now(void **state)
 {
     int64_t before_ms = clock_wall_ms(), deadline_ms;
-    char **environment = environment_new(&example, "sess1", 0, 1, 25, 60000);
+    char **environment = environment_of(&example, 0, 1);
 
     (void)state;
     assert_non_null(value_of(environment, "ROTA_DEADLINE_MS"));
@@ -88,7 +109,7 @@ static void the_deadline_is_a_time_out_from_now(void **state)
 
 static void only_four_variables_of_the_worker_are_passed_on(void **state)
 {
-    char **environment = environment_new(&example, "sess1", 0, 1, 25, 60000);
+    char **environment = environment_of(&example, 0, 1);
 
     (void)state;
     assert_value(environment, "PATH", "/opt/bin:/bin");
@@ -99,7 +120,7 @@ static void only_four_variables_of_the_worker_are_passed_on(void **state)
     assert_null(value_of(environment, "LD_PRELOAD"));
     for (char **variable = environment + 4; *variable; variable++)
         assert_memory_equal(*variable, "ROTA_", 5);
-    assert_int_equal(count(environment), 19);
+    assert_int_equal(count(environment), 23);
     environment_free(environment);
 }
 
@@ -109,12 +130,12 @@ static void what_the_worker_does_not_have_is_not_there_but_a_path_is(void **stat
 
     (void)state;
     clearenv();
-    environment = environment_new(&example, "sess1", 0, 1, 25, 60000);
+    environment = environment_of(&example, 0, 1);
     assert_value(environment, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     assert_null(value_of(environment, "HOME"));
     assert_null(value_of(environment, "LANG"));
     assert_null(value_of(environment, "TZ"));
-    assert_int_equal(count(environment), 16);
+    assert_int_equal(count(environment), 20);
     environment_free(environment);
 }
 
@@ -126,7 +147,7 @@ static void a_job_without_queue_and_key_has_those_it_stands_for(void **state)
     (void)state;
     job.record.queue[0] = '\0';
     job.record.key = NULL;
-    environment = environment_new(&job, "sess1", 0, 1, 25, 60000);
+    environment = environment_of(&job, 0, 1);
     assert_value(environment, "ROTA_QUEUE", "default");
     assert_value(environment, "ROTA_IDEMPOTENCY_KEY", "order-1");
     environment_free(environment);
@@ -139,10 +160,64 @@ static void values_may_hold_what_a_shell_would_read(void **state)
 
     (void)state;
     job.record.key = (char[]){"a=b\n$(reboot) 'x'"};
-    environment = environment_new(&job, "sess1", 0, 1, 25, 60000);
+    environment = environment_of(&job, 0, 1);
     assert_value(environment, "ROTA_IDEMPOTENCY_KEY", "a=b\n$(reboot) 'x'");
     environment_free(environment);
     environment_free(NULL);
+}
+
+static void a_job_brings_headers_and_a_trace_context(void **state)
+{
+    struct header headers[] = {{(char[]){"Content-Type"}, (char[]){"text/csv"}},
+                               {(char[]){"traceparent"}, (char[]){"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}},
+                               {(char[]){"TraceState"}, (char[]){"rojo=1"}},
+                               {(char[]){"LD_PRELOAD"}, (char[]){"a\"b\n"}},
+                               {(char[]){"bytes"}, (char[]){"\xff"}}};
+    struct job job = example;
+    char **environment;
+
+    (void)state;
+    job.record.headers = headers;
+    job.record.header_count = COUNT(headers);
+    job.state.notes = (struct job_notes){.checkpoint = (char[]){"page 7"}, .checkpoint_bytes = 6};
+    environment = environment_of(&job, 0, 1);
+    assert_value(environment, "ROTA_CONTENT_TYPE", "text/csv");
+    assert_value(environment, "TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    assert_value(environment, "TRACESTATE", "rojo=1");
+    assert_value(environment, "ROTA_CHECKPOINT", "page 7");
+    assert_null(value_of(environment, "LD_PRELOAD"));
+    assert_value(environment, "ROTA_HEADERS",
+                 "{\"Content-Type\":\"text/csv\",\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\","
+                 "\"TraceState\":\"rojo=1\",\"LD_PRELOAD\":\"a\\\"b\\n\"}");
+    environment_free(environment);
+    headers[1].value[0] = 'x';
+    job.state.notes.checkpoint_bytes = 7; /* as if there was a NUL in it */
+    environment = environment_of(&job, 0, 1);
+    assert_null(value_of(environment, "TRACEPARENT"));
+    assert_null(value_of(environment, "TRACESTATE"));
+    assert_null(value_of(environment, "ROTA_CHECKPOINT"));
+    environment_free(environment);
+}
+
+static void the_operator_adds_variables_but_replaces_none_of_ours(void **state)
+{
+    struct handler_variable variables[] = {{(char[]){"REGION"}, (char[]){"eu-1"}},
+                                           {(char[]){"REDIS_URL"}, NULL},
+                                           {(char[]){"NOT_THERE"}, NULL},
+                                           {(char[]){"HOME"}, (char[]){"/nowhere"}},
+                                           {(char[]){"ROTA_ORG"}, (char[]){"globex"}}};
+    const struct handler handler = {.variables = variables, .variable_count = COUNT(variables)};
+    char **environment = environment_new(&(struct environment_facts){
+        .job = &example, .handler = &handler, .session = "sess1", .attempt = 1, .max_attempts = 25, .timeout_ms = 60000});
+
+    (void)state;
+    assert_value(environment, "REGION", "eu-1");
+    assert_value(environment, "REDIS_URL", "redis://:secret@db"); /* because the operator has named it */
+    assert_null(value_of(environment, "NOT_THERE"));
+    assert_value(environment, "HOME", "/nowhere");
+    assert_value(environment, "ROTA_ORG", "acme");
+    assert_null(value_of(environment, "ROTA_LEASE_TOKEN"));
+    environment_free(environment);
 }
 
 int main(void)
@@ -153,6 +228,8 @@ int main(void)
         cmocka_unit_test_setup(only_four_variables_of_the_worker_are_passed_on, set_up),
         cmocka_unit_test_setup(what_the_worker_does_not_have_is_not_there_but_a_path_is, set_up),
         cmocka_unit_test_setup(a_job_without_queue_and_key_has_those_it_stands_for, set_up),
+        cmocka_unit_test_setup(a_job_brings_headers_and_a_trace_context, set_up),
+        cmocka_unit_test_setup(the_operator_adds_variables_but_replaces_none_of_ours, set_up),
         cmocka_unit_test_setup(values_may_hold_what_a_shell_would_read, set_up),
     };
     return UNIT_RUN(tests);

@@ -27,9 +27,9 @@ static void every_exit_code_has_its_meaning(void **state)
                                 : code == 0  ? VERDICT_DONE
                                 : code == 99 ? VERDICT_DISCARD
                                              : VERDICT_RETRY;
-        if (verdict_of(&ending) != expected)
-            fail_msg("exit %d: verdict %d", code, (int)verdict_of(&ending));
-        assert_int_equal(verdict_is_broken_handler(&ending), broken);
+        if (verdict_of(&ending, NULL) != expected)
+            fail_msg("exit %d: verdict %d", code, (int)verdict_of(&ending, NULL));
+        assert_int_equal(verdict_is_broken_handler(&ending, NULL), broken);
     }
 }
 
@@ -38,8 +38,8 @@ static void a_signal_that_was_not_ours_is_a_crash(void **state)
     (void)state;
     for (int signal = 0; signal <= 64; signal++) {
         struct ending ending = killed(signal);
-        assert_int_equal(verdict_of(&ending), VERDICT_CRASH);
-        assert_false(verdict_is_broken_handler(&ending));
+        assert_int_equal(verdict_of(&ending, NULL), VERDICT_CRASH);
+        assert_false(verdict_is_broken_handler(&ending, NULL));
     }
 }
 
@@ -51,9 +51,9 @@ static void who_says_that_it_has_finished_has_finished(void **state)
     for (size_t i = 0; i < COUNT(endings); i++) {
         enum verdict expected = i == 0 ? VERDICT_DONE : VERDICT_DISCARD;
         endings[i].timed_out = true;
-        assert_int_equal(verdict_of(&endings[i]), expected);
+        assert_int_equal(verdict_of(&endings[i], NULL), expected);
         endings[i].stopped = true;
-        assert_int_equal(verdict_of(&endings[i]), expected);
+        assert_int_equal(verdict_of(&endings[i], NULL), expected);
     }
 }
 
@@ -63,9 +63,9 @@ static void who_wrote_too_much_has_failed(void **state)
 
     (void)state;
     ending.runaway = true;
-    assert_int_equal(verdict_of(&ending), VERDICT_RETRY);
+    assert_int_equal(verdict_of(&ending, NULL), VERDICT_RETRY);
     ending.stopped = true;
-    assert_int_equal(verdict_of(&ending), VERDICT_RELEASE);
+    assert_int_equal(verdict_of(&ending, NULL), VERDICT_RELEASE);
 }
 
 static void who_ran_too_long_timed_out(void **state)
@@ -75,7 +75,7 @@ static void who_ran_too_long_timed_out(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(endings); i++) {
         endings[i].timed_out = true;
-        assert_int_equal(verdict_of(&endings[i]), VERDICT_TIMEOUT);
+        assert_int_equal(verdict_of(&endings[i], NULL), VERDICT_TIMEOUT);
     }
 }
 
@@ -87,9 +87,9 @@ static void who_was_stopped_is_released(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(endings); i++) {
         endings[i].stopped = true;
-        assert_int_equal(verdict_of(&endings[i]), VERDICT_RELEASE);
+        assert_int_equal(verdict_of(&endings[i], NULL), VERDICT_RELEASE);
         endings[i].timed_out = true;
-        assert_int_equal(verdict_of(&endings[i]), VERDICT_RELEASE);
+        assert_int_equal(verdict_of(&endings[i], NULL), VERDICT_RELEASE);
     }
 }
 
@@ -105,10 +105,10 @@ static void a_signal_that_was_meant_for_the_worker_too_is_no_crash(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct ending ending = killed(cases[i].signal);
         ending.draining = true;
-        assert_int_equal(verdict_of(&ending), cases[i].verdict);
+        assert_int_equal(verdict_of(&ending, NULL), cases[i].verdict);
     }
     failed.draining = true;
-    assert_int_equal(verdict_of(&failed), VERDICT_RETRY);
+    assert_int_equal(verdict_of(&failed, NULL), VERDICT_RETRY);
 }
 
 static void a_handler_that_cannot_be_started_is_broken(void **state)
@@ -116,11 +116,49 @@ static void a_handler_that_cannot_be_started_is_broken(void **state)
     struct ending ending = {.exit = -1, .signal = -1, .start_errno = 2};
 
     (void)state;
-    assert_true(verdict_is_broken_handler(&ending));
-    assert_int_equal(verdict_of(&ending), VERDICT_RELEASE);
+    assert_true(verdict_is_broken_handler(&ending, NULL));
+    assert_int_equal(verdict_of(&ending, NULL), VERDICT_RELEASE);
+}
+
+/* ---- what the operator says ---- */
+
+static void the_operators_word_on_an_exit_status_comes_first(void **state)
+{
+    static const struct handler handler = {.exits = {{3, 3, HANDLER_DEAD},
+                                                     {10, 19, HANDLER_RETRY},
+                                                     {0, 0, HANDLER_RETRY},
+                                                     {65, 65, HANDLER_DONE},
+                                                     {66, 66, HANDLER_DISCARD},
+                                                     {200, 255, HANDLER_BROKEN},
+                                                     {127, 127, HANDLER_RETRY}},
+                                           .exit_count = 7};
+    static const struct {
+        int exit;
+        enum verdict verdict;
+        bool broken, asks;
+    } rows[] = {{3, VERDICT_DEAD, false, false},     {9, VERDICT_RETRY, false, false},    {10, VERDICT_RETRY, false, true},
+                {19, VERDICT_RETRY, false, true},    {20, VERDICT_RETRY, false, false},   {0, VERDICT_RETRY, false, true},
+                {65, VERDICT_DONE, false, false},    {66, VERDICT_DISCARD, false, false}, {200, VERDICT_RELEASE, true, false},
+                {255, VERDICT_RELEASE, true, false}, {127, VERDICT_RETRY, false, true},   {126, VERDICT_RELEASE, true, false},
+                {75, VERDICT_RETRY, false, true},    {100, VERDICT_DEAD, false, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct ending ending = exited(rows[i].exit);
+        if (verdict_of(&ending, &handler) != rows[i].verdict)
+            fail_msg("exit %d: verdict %d", rows[i].exit, (int)verdict_of(&ending, &handler));
+        assert_int_equal(verdict_is_broken_handler(&ending, &handler), rows[i].broken);
+        assert_int_equal(verdict_asks_for_retry(&ending, &handler), rows[i].asks);
+        ending.stopped = true;
+        assert_int_equal(verdict_of(&ending, &handler), rows[i].verdict == VERDICT_DONE || rows[i].verdict == VERDICT_DISCARD
+                                                            ? rows[i].verdict
+                                                            : VERDICT_RELEASE);
+    }
 }
 
 /* ---- back-off ---- */
+
+static const struct handler_backoff usual = {.base_ms = 5000, .max_ms = 3600000, .factor_milli = 2000, .jitter_milli = 200};
 
 /* 5 s, doubled up to an hour, less a fifth to more a fifth. */
 static void back_off_doubles_up_to_an_hour(void **state)
@@ -138,11 +176,27 @@ static void back_off_doubles_up_to_an_hour(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(verdict_backoff_ms(cases[i].attempt, 0), cases[i].low_ms);
-        assert_int_equal(verdict_backoff_ms(cases[i].attempt, 0xffff), cases[i].high_ms);
-        assert_int_equal(verdict_backoff_ms(cases[i].attempt, UINT64_MAX), cases[i].high_ms);
-        assert_int_equal(verdict_backoff_ms(cases[i].attempt, UINT64_MAX << 16), cases[i].low_ms);
+        assert_int_equal(verdict_backoff_ms(&usual, cases[i].attempt, 0), cases[i].low_ms);
+        assert_int_equal(verdict_backoff_ms(&usual, cases[i].attempt, 0xffff), cases[i].high_ms);
+        assert_int_equal(verdict_backoff_ms(&usual, cases[i].attempt, UINT64_MAX), cases[i].high_ms);
+        assert_int_equal(verdict_backoff_ms(&usual, cases[i].attempt, UINT64_MAX << 16), cases[i].low_ms);
     }
+}
+
+static void a_back_off_may_be_a_list(void **state)
+{
+    static const struct handler_backoff list = {.delays_ms = {10000, 60000, 600000}, .delay_count = 3, .jitter_milli = 0};
+    static const struct handler_backoff slow = {.base_ms = 1000, .max_ms = 5000, .factor_milli = 1500, .jitter_milli = 1000};
+
+    (void)state;
+    assert_int_equal(verdict_backoff_ms(&list, 1, 0), 10000);
+    assert_int_equal(verdict_backoff_ms(&list, 2, 0xffff), 60000);
+    assert_int_equal(verdict_backoff_ms(&list, 3, 0), 600000);
+    assert_int_equal(verdict_backoff_ms(&list, 1000, 0), 600000);
+    assert_int_equal(verdict_backoff_ms(&slow, 1, 0), 0);
+    assert_int_equal(verdict_backoff_ms(&slow, 1, 0xffff), 2000);
+    assert_int_equal(verdict_backoff_ms(&slow, 3, 0xffff), 4500);
+    assert_int_equal(verdict_backoff_ms(&slow, 9, 0xffff), 10000);
 }
 
 static void back_off_grows_with_the_random_number_within_its_range(void **state)
@@ -151,7 +205,7 @@ static void back_off_grows_with_the_random_number_within_its_range(void **state)
 
     (void)state;
     for (uint64_t random = 0; random <= 0xffff; random++) {
-        int64_t delay_ms = verdict_backoff_ms(11, random);
+        int64_t delay_ms = verdict_backoff_ms(&usual, 11, random);
         assert_in_range(delay_ms, 2880000, 4320000);
         assert_true(delay_ms > before_ms);
         before_ms = delay_ms;
@@ -178,8 +232,8 @@ static void each_verdict_has_its_words(void **state)
     assert_words(VERDICT_RETRY, 5000, 25, "retry 5000 25");
     assert_words(VERDICT_TIMEOUT, 0, 1, "timeout 0 1");
     assert_words(VERDICT_CRASH, 4320000, 1000, "crash 4320000 1000");
-    assert_words(VERDICT_RELEASE, 0, 25, "release");
-    assert_words(VERDICT_RELEASE, 1, 25, "release 1");
+    assert_words(VERDICT_RELEASE, 0, 25, "release 0 25");
+    assert_words(VERDICT_RELEASE, 1, 25, "release 1 25");
     assert_words(VERDICT_RETRY, INT64_MAX, INT32_MAX, "retry 9223372036854775807 2147483647");
 }
 
@@ -195,6 +249,8 @@ int main(void)
         cmocka_unit_test(a_signal_that_was_meant_for_the_worker_too_is_no_crash),
         cmocka_unit_test(a_handler_that_cannot_be_started_is_broken),
         cmocka_unit_test(back_off_doubles_up_to_an_hour),
+        cmocka_unit_test(the_operators_word_on_an_exit_status_comes_first),
+        cmocka_unit_test(a_back_off_may_be_a_list),
         cmocka_unit_test(back_off_grows_with_the_random_number_within_its_range),
         cmocka_unit_test(each_verdict_has_its_words),
     };
