@@ -38,6 +38,7 @@ const struct command *const command_tables[] = {
     event_commands,
     doctor_commands,
     config_commands,
+    handler_commands,
     stats_commands,
     completion_commands,
     man_commands,

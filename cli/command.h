@@ -106,6 +106,7 @@ extern const struct command
     event_commands[],
     doctor_commands[],
     config_commands[],
+    handler_commands[],
     completion_commands[],
     man_commands[],
     version_commands[];

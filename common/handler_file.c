@@ -162,14 +162,6 @@ static int set_value(const struct handler_entry *entry, const struct tree *node,
 
 /* ---- a handler ---- */
 
-static const struct handler_key *find_key(const char *path)
-{
-    for (const struct handler_key *key = handler_keys; key->name; key++)
-        if (strcmp(key->name, path) == 0)
-            return key;
-    return NULL;
-}
-
 /* True if keys begin with `path` and a dot. */
 static bool is_section(const char *path)
 {
@@ -210,7 +202,7 @@ static int read_map(struct handler *handler, const struct tree *map, const char 
         const struct tree *node = tree_at(map, i);
         char *path = memory_format("%s%s%s", prefix, *prefix ? "." : "", tree_key(node));
         char *what = memory_format("%s: handler %s: %s", tree_place(node), handler->type, path);
-        const struct handler_key *key = find_key(path);
+        const struct handler_key *key = handler_key_find(path);
         struct handler_entry entry = {handler, key, what};
         bool section = *prefix == '\0' && is_section(path);
         if (section && tree_kind(node) == TREE_MAP)

@@ -173,6 +173,14 @@ int handler_entry_set(const struct handler_entry *entry, const char *text, struc
     }
 }
 
+const struct handler_key *handler_key_find(const char *name)
+{
+    for (const struct handler_key *key = handler_keys; key->name; key++)
+        if (strcmp(key->name, name) == 0)
+            return key;
+    return NULL;
+}
+
 void handler_set_defaults(struct handler *handler)
 {
     struct error err;

@@ -44,6 +44,9 @@ struct handler_key {
 /* Ends with a zero entry. */
 extern const struct handler_key handler_keys[];
 
+/* The key of this name, or NULL. */
+const struct handler_key *handler_key_find(const char *name);
+
 /* Every field but type and command as the table has it. */
 void handler_set_defaults(struct handler *handler);
 

@@ -13,6 +13,7 @@
 #include "common/session.h"
 #include "common/settings.h"
 #include "worker/keeper_process.h"
+#include "worker/trial.h"
 #include "worker/worker.h"
 
 static const char usage[] =
@@ -137,23 +138,43 @@ static int run(struct worker_program *self, const struct config *config, struct 
     return rc;
 }
 
+/* `rota-worker --try TYPE`, which `rota handler test` runs: no Redis, one run, exit 0 if the job would be done, else 1. */
+static int try_out(const char *type, const struct config *config, const struct handlers *handlers)
+{
+    struct error err;
+    bool done;
+
+    if (trial_run(handlers, type, scratch_base(config), &done, &err) == 0)
+        return done ? 0 : 1;
+    fprintf(stderr, "rota-worker: %s\n", err.message);
+    return err.code == ERR_LIMIT ? EX_DATAERR : EX_CONFIG;
+}
+
 int main(int argc, char **argv)
 {
+    const char *type = NULL;
     struct worker_program self = {.argc = argc};
     struct handlers handlers = {0};
     struct error err;
-    int status;
+    int status, rc;
     struct config *config;
 
     if (keeper_is_asked(argv))
         return keeper_process();
     file_open_standard();
     self.argv = secrets_hide(argc, argv);
-    config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, argc, self.argv, &status);
+    if (argc > 2 && strcmp(self.argv[1], "--try") == 0) { /* no flag like others: it would have no meaning in the file */
+        type = self.argv[2];
+        self.argv += 2;
+        self.argc -= 2;
+    }
+    config = settings_begin(settings_worker, settings_worker_elsewhere, "rota-worker", usage, self.argc, self.argv, &status);
     if (!config)
         return status;
-    if (handlers_read_config(&handlers, config, &err) < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 ||
-        run(&self, config, &handlers, &err) < 0) {
+    rc = handlers_read_config(&handlers, config, &err);
+    if (rc == 0 && type)
+        self.program.status = try_out(type, config, &handlers);
+    else if (rc < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 || run(&self, config, &handlers, &err) < 0) {
         fprintf(stderr, "rota-worker: %s\n", err.message);
         self.program.status = EX_CONFIG;
     }

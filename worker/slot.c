@@ -17,6 +17,7 @@
 #include "worker/judge.h"
 #include "worker/keeper.h"
 #include "worker/room.h"
+#include "worker/run.h"
 #include "worker/told.h"
 
 struct slot {
@@ -309,20 +310,6 @@ static struct slot *find_free(struct slots *slots)
     return NULL;
 }
 
-static struct order_limits limits_of(const struct handler *handler)
-{
-    return (struct order_limits){.cpu_s = (uint64_t)(handler->rlimits.cpu_ms + 999) / 1000,
-                                 .memory_bytes = (uint64_t)handler->rlimits.as_bytes,
-                                 .files = (uint64_t)handler->rlimits.nofile,
-                                 .processes = (uint64_t)handler->rlimits.nproc,
-                                 .file_bytes = (uint64_t)handler->rlimits.fsize_bytes};
-}
-
-static int max_attempts_of(const struct job *job, const struct handler *handler)
-{
-    return job->record.max_attempts ? job->record.max_attempts : (int)handler->max_attempts;
-}
-
 static char **make_environment(const struct slot *slot, const struct job *job)
 {
     return environment_new(&(struct environment_facts){.job = job,
@@ -339,7 +326,8 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                   struct handler *handler, bool tries)
 {
     struct slot *slot = find_free(slots);
-    int64_t timeout_ms = job->record.timeout_ms ? job->record.timeout_ms : handler->timeout_ms, now_mono_ms = clock_mono_ms();
+    int64_t timeout_ms = run_timeout_ms(handler, job), now_mono_ms = clock_mono_ms();
+    struct child_options options;
     char **environment;
 
     assert(slot);
@@ -354,7 +342,7 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                           .told = TOLD_NOTHING,
                           .tries = tries,
                           .attempt = job->state.attempt + 1,
-                          .max_attempts = max_attempts_of(job, handler)};
+                          .max_attempts = run_max_attempts(handler, job)};
     snprintf(slot->name, sizeof slot->name, "%s", name);
     snprintf(slot->type, sizeof slot->type, "%s", job->record.type);
     environment = make_environment(slot, job);
@@ -362,24 +350,11 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
     ++*group;
     room_begin(handler);
     slots->counts.begun++;
-    slot->child = child_start(slots->loop, keepers_at(slots->keepers, slot->number),
-                              &(struct child_options){
-                                  .argv = handler->argv,
-                                  .environment = environment,
-                                  .payload = job->record.payload,
-                                  .payload_bytes = job->record.payload_bytes,
-                                  .timeout_ms = time_left_ms(slot),
-                                  .kill_after_ms = handler->kill_after_ms,
-                                  .output_bytes_max = handler->log_bytes_hard_max,
-                                  .result_bytes_max = (size_t)handler->result_bytes_max,
-                                  .cwd = handler->cwd,
-                                  .user = handler->user,
-                                  .nice = (int)handler->nice,
-                                  .limits = limits_of(handler),
-                                  .on_line = on_line,
-                                  .on_log_line = on_log_line,
-                              },
-                              on_ended, slot);
+    options = run_options(handler, job, environment);
+    options.timeout_ms = time_left_ms(slot);
+    options.on_line = on_line;
+    options.on_log_line = on_log_line;
+    slot->child = child_start(slots->loop, keepers_at(slots->keepers, slot->number), &options, on_ended, slot);
     environment_free(environment);
 }
 
@@ -403,7 +378,7 @@ static void hand_back(struct lane *lane, const struct job *job, const char *name
 {
     char words[64];
 
-    verdict_format(words, VERDICT_RELEASE, JUDGE_BROKEN_MS, max_attempts_of(job, handler) + JUDGE_DELIVERIES_MORE);
+    verdict_format(words, VERDICT_RELEASE, JUDGE_BROKEN_MS, run_max_attempts(handler, job) + JUDGE_DELIVERIES_MORE);
     report(lane, name, words, NULL);
 }
 

@@ -1,0 +1,15 @@
+/* trial.h - one run of a handler without Redis: for `rota handler test`.
+ *
+ * Everything is as in a worker: environment, process, limits, control lines, log, verdict. What the worker would have told Redis
+ * is printed. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/handler.h"
+
+/* Runs the handler of `type` on what standard input holds (at most a job's size), prints what happens to standard output, and
+ * waits for its end. Its scratch directory is made in `scratch`. *ret_done: the job would be done. */
+int trial_run(const struct handlers *handlers, const char *type, const char *scratch, bool *ret_done,
+              struct error *err) MUST_CHECK;
