@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/support/pool.h"
+#include "tests/support/rota.h"
 
 /* A worker with one handler for the type "t". */
 static struct process *start(struct pool *pool, const char *command)
@@ -77,11 +78,56 @@ static void a_checkpoint_outlives_the_worker(void **state)
     assert_string_equal(pool_result(pool, "acme", "job1"), "page 7\n");
 }
 
+/* `rota ctl` writes the lines; `rota job logs` shows what went to stderr, attempt by attempt. */
+static void the_command_line_writes_lines_and_shows_logs(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    start(pool, pool_text(pool,
+                          "r=%s/rota; echo \"attempt $ROTA_ATTEMPT\" >&2; if [ $ROTA_ATTEMPT = 1 ]; then "
+                          "$r ctl checkpoint \"it's page 7\" && $r ctl retry 1ms wait && exit 75; fi; "
+                          "$r ctl progress 99 nearly && $r ctl enqueue t hello --id other --queue elsewhere && "
+                          "printf '%%s' \"$ROTA_CHECKPOINT\" | $r ctl result -",
+                          PROGRAMS_PATH));
+
+    run(pool, "job1");
+    WAIT_UNTIL(strcmp(pool_job(pool, "acme", "job1")->place, "done") == 0);
+    assert_string_equal(pool_result(pool, "acme", "job1"), "it's page 7");
+    assert_string_equal(pool_job(pool, "acme", "other")->place, "ready");
+    struct ran ran = ROTA_MUST(pool, 0, "job", "logs", "acme/job1");
+    assert_string_equal(ran.out, "attempt 1\nattempt 2\n");
+    assert_has(ran.err, "-- delivery 1, attempt 1, worker ");
+    assert_has(ran.err, "exit 75");
+    ran = ROTA_MUST(pool, 0, "job", "logs", "acme/job1", "--attempt", "2", "-q");
+    assert_string_equal(ran.out, "attempt 2\n");
+    ran = ROTA_MUST(pool, 69, "ctl", "heartbeat");
+    assert_has(ran.err, "ROTA_CONTROL_FD is not set");
+}
+
+/* One that cannot be started stops the type at once; its job uses no attempt. */
+static void a_handler_that_cannot_be_started_is_left_alone(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    struct process *worker =
+        pool_worker(pool, "--config", write_text(pool, "broken.yaml", "handlers:\n  t: [/no/such/program]\n"), NULL);
+
+    const struct job *job = run(pool, "job1");
+    assert_int_equal(job->state.attempt, 0);
+    assert_string_equal(job_last_attempt(job)->outcome, "released");
+    WAIT_UNTIL(strstr(process_log(worker), "handler is broken, taking no jobs of its type") != NULL);
+    pool_push(pool, "globex", "job2", "t", "");
+    WAIT_UNTIL(strstr(ROTA_MUST(pool, 0, "worker", "list", "--json").out, "\"broken\": \"t 1") ||
+               strstr(ROTA_MUST(pool, 0, "worker", "list", "--json").out, "\"broken\":\"t 1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_it_says_counts_at_its_end, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(further_jobs_come_with_its_end_or_the_attempt_fails, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(the_command_line_writes_lines_and_shows_logs, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_handler_that_cannot_be_started_is_left_alone, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_checkpoint_outlives_the_worker, pool_setup, pool_teardown),
     };
 
