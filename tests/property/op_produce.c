@@ -195,7 +195,7 @@ void op_inbox(struct world *w)
 {
     struct model_org *org = draw_org(w);
     const struct model_seen *again = &w->model->seen[draw(w, MODEL_SEEN_MAX)];
-    struct pair pairs[2];
+    struct pair pairs[2] = {0};
     int count = 0;
 
     if (again->name[0]) {
