@@ -17,3 +17,4 @@ void bench_claim_depth(unsigned runs);
 void bench_pickup(unsigned runs);
 void bench_drain(unsigned runs);
 void bench_exec(unsigned runs);
+void bench_pool(unsigned runs);

@@ -104,14 +104,14 @@ void bench_drain(unsigned runs)
 
 /* ---- commands ---- */
 
-static char *write_configuration(struct ground *ground)
+static char *write_configuration(struct ground *ground, const char *handler)
 {
     char *path = memory_format("%s/rota.yaml", server_directory(ground->server));
     FILE *file = fopen(path, "we");
 
     if (!file)
         give_up("%s cannot be written", path);
-    fprintf(file, "handlers:\n  noop: [/bin/true]\n");
+    fprintf(file, "handlers:\n  noop: %s\n", handler);
     fclose(file);
     return path;
 }
@@ -129,7 +129,7 @@ void bench_exec(unsigned runs)
     char *configuration;
 
     ground_open(&ground);
-    configuration = write_configuration(&ground);
+    configuration = write_configuration(&ground, "[/bin/true]");
     for (unsigned i = 0; i < runs; i++) {
         const char *const arguments[] = {"--slots", EXEC_SLOTS_TEXT, "--config", configuration, NULL};
         double raw_per_s = spawn_per_s(EXEC_SLOTS, EXEC_JOBS), per_s = EXEC_JOBS / drain_s(&ground, 1, arguments, EXEC_JOBS);
@@ -139,5 +139,34 @@ void bench_exec(unsigned runs)
     free(configuration);
     ground_close(&ground);
     figure_print(&spawn);
+    figure_print(&figure);
+}
+
+/* ---- a handler that lives on ---- */
+
+/* The C example, with as many jobs at once as there are slots. */
+void bench_pool(unsigned runs)
+{
+    struct figure figure = {
+        .name = "pool", .unit = "jobs/s", .payload_bytes = BENCH_PAYLOAD_BYTES, .target = {TARGET_VALUE_MIN, 20000}};
+    struct ground ground;
+    char *path = process_path("example_words"), *handler = memory_format("{mode: pool, command: [%s]}", path), *configuration;
+
+    ground_open(&ground);
+    configuration = write_configuration(&ground, handler);
+    for (unsigned i = 0; i < runs; i++) {
+        const char *const arguments[] = {"--slots", EXEC_SLOTS_TEXT, "--config", configuration, NULL};
+        double raw_per_s, raw_per_cpu_s, cpu_s, s;
+        ground_reset(&ground);
+        raw_measure(&ground, &raw_per_s, &raw_per_cpu_s);
+        cpu_s = ground_cpu_s(&ground);
+        s = drain_s(&ground, 1, arguments, NOOP_JOBS);
+        cpu_s = ground_cpu_s(&ground) - cpu_s;
+        figure_add_ratio(&figure, NOOP_JOBS / s, NOOP_JOBS / s / raw_per_s, NOOP_JOBS / cpu_s / raw_per_cpu_s);
+    }
+    free(path);
+    free(handler);
+    free(configuration);
+    ground_close(&ground);
     figure_print(&figure);
 }

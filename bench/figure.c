@@ -57,6 +57,8 @@ static bool is_reached(const struct figure *figure)
 {
     if (figure->target.kind == TARGET_RATIO_MIN)
         return spread_of(figure->ratio, figure->ratios).median >= figure->target.limit;
+    if (figure->target.kind == TARGET_VALUE_MIN)
+        return spread_of(figure->values, figure->runs).median >= figure->target.limit;
     return spread_of(figure->values, figure->runs).median <= figure->target.limit;
 }
 
@@ -79,7 +81,10 @@ static void print_json(const struct figure *figure)
             printf(",\"cpu_ratio_to_%s\":%.4f", raw_name(figure), cpu.median);
     }
     if (figure->target.kind != TARGET_NONE)
-        printf(",\"target_%s\":%g,\"reached\":%s", figure->target.kind == TARGET_RATIO_MIN ? "ratio_min" : "max",
+        printf(",\"target_%s\":%g,\"reached\":%s",
+               figure->target.kind == TARGET_RATIO_MIN   ? "ratio_min"
+               : figure->target.kind == TARGET_VALUE_MIN ? "min"
+                                                         : "max",
                figure->target.limit, is_reached(figure) ? "true" : "false");
     if (figure->payload_bytes)
         printf(",\"payload_bytes\":%zu", figure->payload_bytes);
@@ -119,7 +124,7 @@ static void print_line(const struct figure *figure)
         fprintf(stderr, ")");
     }
     if (figure->target.kind != TARGET_NONE)
-        fprintf(stderr, "  target %s %g%s%s: %s", figure->target.kind == TARGET_RATIO_MIN ? ">=" : "<=", figure->target.limit,
+        fprintf(stderr, "  target %s %g%s%s: %s", figure->target.kind == TARGET_VALUE_MAX ? "<=" : ">=", figure->target.limit,
                 figure->target.kind == TARGET_RATIO_MIN ? " " : "",
                 figure->target.kind == TARGET_RATIO_MIN ? raw_name(figure) : "", is_reached(figure) ? "reached" : "MISSED");
     fprintf(stderr, "\n");

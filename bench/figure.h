@@ -5,7 +5,7 @@
 
 #include "bench/cases.h"
 
-enum target_kind { TARGET_NONE, TARGET_RATIO_MIN, TARGET_VALUE_MAX };
+enum target_kind { TARGET_NONE, TARGET_RATIO_MIN, TARGET_VALUE_MIN, TARGET_VALUE_MAX };
 
 struct target {
     enum target_kind kind;

@@ -26,6 +26,7 @@ static const struct bench_case cases[] = {
     {"pickup", "time from enqueue to the claim of an idle rota-worker", bench_pickup},
     {"drain", "jobs/s of one and of two rota-workers, 64 slots each, built-in noop", bench_drain},
     {"exec", "jobs/s of a rota-worker, 16 slots, that runs /bin/true, beside a bare loop of posix_spawn and wait", bench_exec},
+    {"pool", "jobs/s of a rota-worker, 16 slots, with a handler in C that lives on (examples/pool)", bench_pool},
 };
 
 #define CASES (sizeof cases / sizeof cases[0])

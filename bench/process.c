@@ -31,6 +31,11 @@ static const char *own_folder(void)
     return dirname(path);
 }
 
+char *process_path(const char *program)
+{
+    return memory_format("%s/%s", own_folder(), program);
+}
+
 static void become(const char *path, const char *log, const char *const *argv)
 {
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -19,3 +19,6 @@ void process_stop(pid_t pid);
 
 /* Waits until `count` sessions are open, the scheduler's being one. */
 void process_wait_sessions(struct ground *ground, int count);
+
+/* The path of a program that lies beside bench. Gives. */
+char *process_path(const char *program);

@@ -14,6 +14,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/memory.h"
+#include "worker/pool.h"
 #include "worker/user.h"
 
 #define READ_BYTES  65536
@@ -33,7 +34,8 @@ enum { OUTLET_RESULT, OUTLET_LOG, OUTLET_CONTROL, OUTLETS };
 
 struct child {
     struct ev_loop *loop;
-    struct keeper *keeper; /* NULL: it runs nothing of ours (any more) */
+    struct keeper *keeper;   /* NULL: it runs nothing of ours (any more) */
+    struct pool_job *pooled; /* the same of a handler that lives on */
     child_cb *cb;
     void *ctx;
     ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start, and an end that was held back */
@@ -164,6 +166,8 @@ void child_free(struct child *child)
 {
     if (!child)
         return;
+    if (child->pooled)
+        pool_forget(child->pooled);
     ev_timer_stop(child->loop, &child->timer);
     for (int i = 0; i < OUTLETS; i++)
         outlet_close(&child->outlets[i]);
@@ -173,6 +177,11 @@ void child_free(struct child *child)
     free(child->command);
     free(child->error);
     free(child);
+}
+
+static bool is_running(const struct child *child)
+{
+    return child->keeper || child->pooled;
 }
 
 /* Tells how it ended, and is no more. */
@@ -228,6 +237,7 @@ static bool was_told_to_end(const struct child *child)
 static void end(struct child *child)
 {
     child->keeper = NULL;
+    child->pooled = NULL;
     child->ended = true;
     child->run_us = clock_mono_us() - child->started_us;
     for (int i = 0; i < OUTLETS; i++)
@@ -281,18 +291,71 @@ static void on_failed(enum keeper_step step, int code, void *ctx)
     tell(child);
 }
 
+/* ---- a job of a handler that lives on ---- */
+
+static void on_pool_line(const char *line, size_t bytes, void *ctx)
+{
+    struct child *child = ctx;
+
+    child->output_bytes += (int64_t)bytes;
+    if (child->on_line)
+        child->on_line(line, bytes, child->ctx);
+    check_output(child);
+}
+
+static void on_pool_output(const char *bytes, size_t length, void *ctx)
+{
+    struct child *child = ctx;
+
+    child->output_bytes += (int64_t)length;
+    keep_log(child, bytes, length);
+    check_output(child);
+}
+
+static void on_pool_done(const struct pool_frame *frame, void *ctx)
+{
+    static const int exits[] = {[POOL_OK] = 0, [POOL_RETRY] = 75, [POOL_DEAD] = 65, [POOL_DISCARD] = 99};
+    struct child *child = ctx;
+    char line[64];
+
+    if (frame->verdict == POOL_RETRY && frame->after_ms >= 0 && child->on_line) {
+        int bytes = snprintf(line, sizeof line, "{\"op\":\"retry\",\"after_ms\":%lld}", (long long)frame->after_ms);
+        child->on_line(line, (size_t)bytes, child->ctx);
+    }
+    if (frame->result)
+        keep_result(child, frame->result, frame->result_bytes);
+    if (frame->error)
+        log_text_add(&child->log, frame->error, strlen(frame->error));
+    child->ending.exit = exits[frame->verdict];
+    end(child);
+}
+
+static void on_pool_lost(enum pool_loss loss, int code, const char *why, void *ctx)
+{
+    struct child *child = ctx;
+
+    child->error = loss == POOL_BROKEN ? memory_format("cannot start %s: %s", child->command, why) : memory_string(why);
+    child->ending.start_errno = loss == POOL_BROKEN ? code : 0;
+    child->ending.stopped = child->ending.stopped || loss == POOL_RELEASED;
+    child->ending.crashed = loss == POOL_CRASHED;
+    end(child);
+}
+
 /* ---- telling it to end ---- */
 
 static void kill_all(struct child *child)
 {
     child->terminated = child->killed = true;
-    keeper_command(child->keeper, KEEPER_KILL);
     arm_timer(child, CHILD_GIVE_UP_AFTER_MS);
+    if (child->pooled)
+        pool_kill(child->pooled);
+    else
+        keeper_command(child->keeper, KEEPER_KILL);
 }
 
 static void check_output(struct child *child)
 {
-    if (child->output_bytes <= child->output_max || child->killed || !child->keeper)
+    if (child->output_bytes <= child->output_max || child->killed || !is_running(child))
         return;
     child->ending.runaway = !child->ending.stopped && !child->ending.timed_out;
     kill_all(child);
@@ -301,17 +364,21 @@ static void check_output(struct child *child)
 /* It hangs in the kernel. Its job is over all the same; its keeper stays with it. */
 static void give_up(struct child *child)
 {
-    keeper_leave(child->keeper);
-    tell(child);
+    if (child->keeper)
+        keeper_leave(child->keeper);
+    tell(child); /* forgets a job of a handler that lives on */
 }
 
 static void terminate(struct child *child)
 {
-    if (child->terminated || !child->keeper)
+    if (child->terminated || !is_running(child))
         return;
     child->terminated = true;
-    keeper_command(child->keeper, KEEPER_STOP);
     arm_timer(child, child->kill_after_ms);
+    if (child->pooled)
+        pool_cancel(child->pooled);
+    else
+        keeper_command(child->keeper, KEEPER_STOP);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -319,7 +386,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     struct child *child = timer->data;
 
     (void)loop, (void)events;
-    if (!child->keeper) {
+    if (!is_running(child)) {
         tell(child);
     } else if (child->killed) {
         give_up(child);
@@ -394,6 +461,25 @@ static int start(struct child *child, struct keeper *keeper, const struct child_
     return code;
 }
 
+static void start_pooled(struct child *child, const struct child_options *options, const struct order_user *user)
+{
+    static const struct pool_client callbacks = {
+        .on_line = on_pool_line, .on_output = on_pool_output, .on_done = on_pool_done, .on_lost = on_pool_lost};
+    struct pool_client client = callbacks;
+
+    client.ctx = child;
+    child->pooled = pool_start(
+        options->pools,
+        &(struct pool_request){
+            .handler = options->handler,
+            .name = options->name,
+            .environment = options->environment,
+            .payload = options->payload,
+            .payload_bytes = options->payload_bytes,
+            .order = &(struct order){.cwd = options->cwd, .user = *user, .limits = options->limits, .nice = options->nice}},
+        &client);
+}
+
 struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const struct child_options *options, child_cb *cb,
                           void *ctx)
 {
@@ -420,6 +506,8 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
     if (user_find(&user, options->user, &err) < 0) {
         child->ending.start_errno = EPERM;
         child->error = memory_format("cannot start %s: %s", options->argv[0], err.message);
+    } else if (options->pools) {
+        start_pooled(child, options, &user);
     } else if ((child->ending.start_errno = start(child, keeper, options, &user)) > 0) {
         child->error = memory_format("cannot start %s: %s", options->argv[0], strerror(child->ending.start_errno));
     }
@@ -429,7 +517,7 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
 
 bool child_extend(struct child *child, int64_t timeout_ms)
 {
-    if (child->terminated || !child->keeper)
+    if (child->terminated || !is_running(child))
         return false;
     arm_timer(child, timeout_ms);
     return true;
@@ -437,6 +525,8 @@ bool child_extend(struct child *child, int64_t timeout_ms)
 
 pid_t child_pid(const struct child *child)
 {
+    if (child->pooled)
+        return pool_pid(child->pooled);
     return child->keeper ? keeper_handler_pid(child->keeper) : 0;
 }
 
@@ -449,6 +539,6 @@ void child_stop(struct child *child)
 void child_kill(struct child *child)
 {
     child->ending.stopped = true;
-    if (child->keeper && !child->killed)
+    if (is_running(child) && !child->killed)
         kill_all(child);
 }

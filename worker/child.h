@@ -8,6 +8,9 @@
  * One that dies of a TERM or INT which we did not send is told of a moment later: the same signal may be on its way to us, as
  * when a service manager stops all processes of a unit at once.
  *
+ * Or it is one job of a handler that lives on, over frames (pool.h). Its verdict is told as the exit status that means the same
+ * (ok 0, retry 75, dead 65, discard 99); TERM is a cancel frame, KILL ends the process.
+ *
  * What outlasts its time-out, on the monotonic clock, gets TERM and then KILL. What not even that ends (a process that hangs in
  * the kernel) is given up: its job is told to be over, and somebody else may have it. */
 #pragma once
@@ -23,6 +26,8 @@
 
 struct ev_loop;
 struct child;
+struct handler;
+struct pools;
 
 #define CHILD_GIVE_UP_AFTER_MS 5000  /* after KILL */
 #define CHILD_HOLD_MS          50    /* between a death by TERM or INT that was not ours and the callback */
@@ -35,6 +40,9 @@ struct child_options {
     const char *user;         /* name or number; NULL: as the worker */
     struct order_limits limits;
     int nice;
+    struct pools *pools;     /* NULL: a process for this run alone. Else one that lives on runs it: pool.h */
+    struct handler *handler; /* with pools; held as long as it is needed */
+    const char *name;        /* with pools: of the job, "org/id" */
     const char *payload;
     size_t payload_bytes;
     int64_t timeout_ms;

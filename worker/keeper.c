@@ -142,6 +142,7 @@ static void settle(struct keeper *keeper, const struct keeper_report *report)
     if (report->free)
         keeper->busy = false;
     switch (report->word) {
+    case KEEPER_STARTED: client.on_started(report->pid, client.ctx); break;
     case KEEPER_FAILED:
         keeper->running = false;
         client.on_failed(report->step, report->code, client.ctx);

@@ -22,6 +22,7 @@ struct keepers;
 
 /* Callbacks of one run; none runs before keeper_run has returned. After on_failed, on_ended or on_lost no other follows. */
 struct keeper_client {
+    void (*on_started)(pid_t pid, void *ctx); /* if the order asks for it: tell_start */
     void (*on_failed)(enum keeper_step step, int code, void *ctx);
     void (*on_ended)(const struct keeper_report *report, void *ctx);
     void (*on_lost)(int status, void *ctx); /* the keeper itself has died; `status` as of wait() */

@@ -2,6 +2,7 @@
  *
  *     worker                                  keeper
  *     an order (order.h), with descriptors ──▶
+ *                                         ◀── started, if the order asks for that word
  *                                         ◀── failed (it could not be started), or ended (it, and all that was below it)
  *     stop (TERM), kill: while it runs    ──▶
  *                                         ◀── free, if the scratch directory was not gone with the message before
@@ -21,7 +22,7 @@
 
 enum keeper_command { KEEPER_STOP, KEEPER_KILL };
 
-enum keeper_word { KEEPER_FAILED, KEEPER_ENDED, KEEPER_FREE };
+enum keeper_word { KEEPER_FAILED, KEEPER_STARTED, KEEPER_ENDED, KEEPER_FREE };
 
 /* What could not be done. */
 enum keeper_step { STEP_EXEC, STEP_FORK, STEP_ORDER, STEP_SCRATCH, STEP_LIMITS, STEP_USER, STEP_CWD, STEP_FDS };
@@ -32,6 +33,8 @@ struct keeper_report {
     /* KEEPER_FAILED */
     enum keeper_step step;
     int code; /* errno */
+    /* KEEPER_STARTED */
+    pid_t pid;
     /* KEEPER_ENDED */
     int status; /* as of wait() */
     int64_t user_us, system_us, rss_max_bytes;

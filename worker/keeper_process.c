@@ -198,6 +198,8 @@ static void start(struct keeper *keeper, char *message, size_t bytes, const int 
         keeper->run.pid = 0;
         scratch_remove_empty(order->scratch);
         fail(keeper, failure.step, failure.code);
+    } else if (order->tell_start) {
+        report(keeper, &(struct keeper_report){.word = KEEPER_STARTED, .pid = keeper->run.pid});
     }
 }
 

@@ -7,7 +7,7 @@
 /* What a message begins with. Behind it: scratch (as "TMPDIR=..."), cwd, arguments, variables, each with its NUL. */
 struct head {
     uint32_t arguments, variables;
-    bool has_cwd;
+    bool has_cwd, tell_start;
     int nice;
     struct order_user user;
     struct order_limits limits;
@@ -30,6 +30,7 @@ int order_encode(struct buffer *buffer, const struct order *order, struct error 
     memset(&head, 0, sizeof head);
     head.has_cwd = order->cwd != NULL;
     head.nice = order->nice;
+    head.tell_start = order->tell_start;
     head.user = order->user;
     head.limits = order->limits;
     buffer_add(buffer, &head, sizeof head);
@@ -87,6 +88,7 @@ int order_decode(struct order_received *ret_received, char *message, size_t byte
                                          .cwd = cwd,
                                          .user = head.user,
                                          .limits = head.limits,
-                                         .nice = head.nice};
+                                         .nice = head.nice,
+                                         .tell_start = head.tell_start};
     return 0;
 }

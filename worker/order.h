@@ -34,7 +34,8 @@ struct order {
     const char *cwd;                        /* NULL: the scratch directory */
     struct order_user user;
     struct order_limits limits;
-    int nice; /* added to the worker's */
+    int nice;        /* added to the worker's */
+    bool tell_start; /* its pid is wanted */
 };
 
 /* Appends the message. ERR_LIMIT if it would be longer than ORDER_BYTES_MAX or have too many words. */

@@ -16,6 +16,7 @@
 #include "worker/environment.h"
 #include "worker/judge.h"
 #include "worker/keeper.h"
+#include "worker/pool.h"
 #include "worker/room.h"
 #include "worker/run.h"
 #include "worker/told.h"
@@ -42,7 +43,8 @@ struct slots {
     void (*on_free)(void *ctx);
     void *ctx;
     struct slot *items;
-    struct keepers *keepers;
+    struct keepers *keepers; /* one for each slot, and behind them those of handlers that live on */
+    struct pools *pools;
     unsigned count, taken;
     struct slots_counts counts;
     struct breakers breakers;
@@ -63,8 +65,13 @@ static void release(struct slot *slot)
 static void on_keeper_free(unsigned number, void *ctx)
 {
     struct slots *slots = ctx;
-    struct slot *slot = &slots->items[number];
+    struct slot *slot;
 
+    if (number >= slots->count) {
+        pools_keeper_free(slots->pools);
+        return;
+    }
+    slot = &slots->items[number];
     if (slot->lane && !slot->child)
         release(slot);
 }
@@ -78,11 +85,12 @@ struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handl
     slots->items = memory_new(sizeof *slots->items * count);
     for (unsigned i = 0; i < count; i++)
         slots->items[i] = (struct slot){.slots = slots, .number = i};
-    slots->keepers = keepers_new(loop, count, scratch, on_keeper_free, slots, err);
+    slots->keepers = keepers_new(loop, 3 * count, scratch, on_keeper_free, slots, err);
     if (!slots->keepers) {
         slots_free(slots);
         return NULL;
     }
+    slots->pools = pools_new(loop, slots->keepers, handlers, count, 2 * count);
     return slots;
 }
 
@@ -97,6 +105,7 @@ void slots_free(struct slots *slots)
             handler_release(slots->items[i].handler);
         }
     }
+    pools_free(slots->pools);
     keepers_free(slots->keepers);
     breakers_clear(&slots->breakers);
     free(slots->items);
@@ -237,8 +246,10 @@ static void on_line(const char *line, size_t bytes, void *ctx)
 static void on_log_line(const char *line, size_t bytes, void *ctx)
 {
     const struct slot *slot = ctx;
+    char *text = memory_copy(line, bytes);
 
-    log_debug("handler", "job=%s line=%.*s", slot->name, (int)bytes, line);
+    log_debug("handler", "job=%s line=%s", slot->name, text);
+    free(text);
 }
 
 /* ---- the end ---- */
@@ -352,6 +363,9 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
     slots->counts.begun++;
     options = run_options(handler, job, environment);
     options.timeout_ms = time_left_ms(slot);
+    options.pools = handler->mode == HANDLER_POOL ? slots->pools : NULL;
+    options.handler = handler;
+    options.name = name;
     options.on_line = on_line;
     options.on_log_line = on_log_line;
     slot->child = child_start(slots->loop, keepers_at(slots->keepers, slot->number), &options, on_ended, slot);

@@ -38,7 +38,7 @@ enum verdict verdict_of(const struct ending *ending, const struct handler *handl
         return VERDICT_RETRY;
     if (ending->draining && (ending->signal == SIGTERM || ending->signal == SIGINT))
         return VERDICT_RELEASE;
-    if (ending->signal >= 0)
+    if (ending->crashed || ending->signal >= 0)
         return VERDICT_CRASH;
     return outcome == HANDLER_DEAD ? VERDICT_DEAD : VERDICT_RETRY;
 }

@@ -27,6 +27,7 @@ struct ending {
     int signal;      /* the signal that killed it, or -1 */
     int start_errno; /* > 0: it could not be started at all */
     bool timed_out;  /* told to end by us: it ran too long */
+    bool crashed;    /* a handler that lives on ended while it ran this */
     bool runaway;    /* killed by us: it wrote too much */
     bool stopped;    /* told to end by us: shutdown, lost session or cancel */
     bool draining;   /* the worker was told to stop: a TERM or INT was meant for both */

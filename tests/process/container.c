@@ -12,10 +12,13 @@
 #include "common/memory.h"
 #include "tests/support/pool.h"
 
-#define EXEC_JOBS  200
-#define BATCH      100
-#define WARM_UP    50
-#define GROWTH_KIB 3072 /* of the worker, whatever the number of jobs */
+#define EXEC_JOBS    200
+#define POOL_JOBS    1000
+#define BATCH        100
+#define WARM_UP      50
+#define LIVING_MAX   2    /* a handler that lives on, and what it was started with */
+#define KEEPERS_MORE 4    /* that were needed while one handler took the place of another */
+#define GROWTH_KIB   3072 /* of the worker, whatever the number of jobs */
 
 static bool may_make_namespaces(void)
 {
@@ -36,7 +39,7 @@ static unsigned children(pid_t parent, const char *states, pid_t *ret_pid)
     DIR *proc = opendir("/proc");
     unsigned count = 0;
 
-    for (const struct dirent *entry; (entry = readdir(proc));) {
+    for (const struct dirent *entry; proc && (entry = readdir(proc));) {
         char *path = memory_format("/proc/%s/stat", entry->d_name), *text = file_text(path), state;
         const char *end = strrchr(text, ')');
         int found = 0;
@@ -48,14 +51,16 @@ static unsigned children(pid_t parent, const char *states, pid_t *ret_pid)
         free(text);
         free(path);
     }
-    closedir(proc);
+    if (proc)
+        closedir(proc);
     return count;
 }
 
 /* A worker as process 1. `ret_pid`: its number outside. */
 static struct process *start_contained(struct pool *pool, const char *const *handlers, pid_t *ret_pid)
 {
-    const char *arguments[32] = {"--pid",   "--fork",           "--kill-child=KILL", "--mount-proc", PROGRAMS_PATH "/rota-worker",
+    const char *worker = PROGRAMS_PATH "/rota-worker";
+    const char *arguments[32] = {"--pid",   "--fork",           "--kill-child=KILL", "--mount-proc", worker,
                                  "--redis", pool->url,          "--log-format",      "logfmt",       "--slots",
                                  "4",       "--worker-scratch", pool->directory};
     const char *environment[] = {pool_text(pool, "HOME=%s", pool->directory), NULL};
@@ -101,6 +106,7 @@ static long rss_kib(pid_t pid)
     return kib;
 }
 
+/* Jobs that are over are not kept: a million of them would only measure Redis. */
 static void run_jobs(struct pool *pool, const char *type, unsigned count)
 {
     static unsigned batch;
@@ -108,15 +114,23 @@ static void run_jobs(struct pool *pool, const char *type, unsigned count)
     for (unsigned done = 0; done < count; done += BATCH) {
         unsigned part = count - done < BATCH ? count - done : BATCH;
         pool_push_many(pool, "acme", pool_text(pool, "b%u-", batch++), part, type, "");
-        WAIT_UNTIL_MS(120000, pool_count(pool, "acme", "ready:default") + pool_count(pool, "acme", "running") == 0);
-        assert_int_equal(pool_count(pool, "acme", "dead") + pool_count(pool, "acme", "scheduled"), 0);
+        WAIT_UNTIL_MS(120000, pool_count(pool, "acme", "ready:default") + pool_count(pool, "acme", "running") < BATCH);
     }
+    WAIT_UNTIL_MS(120000, pool_count(pool, "acme", "ready:default") + pool_count(pool, "acme", "running") == 0);
+    assert_int_equal(pool_count(pool, "acme", "dead") + pool_count(pool, "acme", "scheduled"), 0);
 }
 
-static void nothing_piles_up(struct pool *pool, const char *type, const char *handler, unsigned jobs)
+/* `configuration`: of handler t. */
+static void nothing_piles_up(struct pool *pool, const char *configuration, unsigned jobs)
 {
-    const char *const handlers[] = {"--on", handler, NULL};
-    pid_t worker;
+    const char *path = pool_path(pool, "rota.yaml"), *type = "t";
+    const char *const handlers[] = {"--config", path, NULL};
+    FILE *file = fopen(path, "w");
+    if (!file)
+        abort();
+    fprintf(file, "handlers:\n  t: %s\n", configuration);
+    fclose(file);
+    pid_t worker = 0;
 
     pool_scheduler(pool, NULL);
     pool_redis(pool, "CONFIG SET appendfsync no");
@@ -128,9 +142,9 @@ static void nothing_piles_up(struct pool *pool, const char *type, const char *ha
     run_jobs(pool, type, jobs);
 
     WAIT_UNTIL(children(worker, "ZX", NULL) == 0);
-    WAIT_UNTIL(children(worker, "RSDT", NULL) <= 4); /* its keepers */
-    assert_int_equal(pool_handlers(pool), 0);
-    WAIT_UNTIL(descriptors(worker) <= fds);
+    WAIT_UNTIL(children(worker, "RSDT", NULL) <= 8); /* its keepers */
+    WAIT_UNTIL(pool_handlers(pool) <= LIVING_MAX);
+    WAIT_UNTIL(descriptors(worker) <= fds + KEEPERS_MORE);
     long grown_kib = rss_kib(worker) - kib;
     print_message("  %u jobs: %u descriptors, %ld KiB and %ld more\n", jobs, descriptors(worker), kib, grown_kib);
 #ifndef __SANITIZE_ADDRESS__
@@ -151,8 +165,18 @@ static unsigned soak(const char *variable, unsigned usual)
 static void handlers_that_fork_twice_leave_nothing(void **state)
 {
     if (may_make_namespaces())
-        nothing_piles_up(*state, "t", "t=(setsid sleep 600 &) ; (setsid sh -c 'sleep 600 & sleep 600' &) ; exit 0",
+        nothing_piles_up(*state, "\"(setsid sleep 600 &) ; (setsid sh -c 'sleep 600 & sleep 600' &) ; exit 0\"",
                          soak("ROTA_SOAK_EXEC", EXEC_JOBS));
+}
+
+/* The same of handlers that live on, and are replaced after each 200 jobs. */
+static void handlers_that_live_on_leave_nothing(void **state)
+{
+    if (may_make_namespaces())
+        nothing_piles_up(*state,
+                         "{mode: pool, command: [/bin/sh, -c, \"(setsid sleep 600 &); exec " PROGRAMS_PATH "/example_words\"], "
+                         "pool: {max_jobs: 200}}",
+                         soak("ROTA_SOAK_POOL", POOL_JOBS));
 }
 
 /* Orphans that were never its own: here, of a process that was put into the namespace from outside. */
@@ -160,7 +184,7 @@ static void it_waits_for_orphans_of_others(void **state)
 {
     struct pool *pool = *state;
     const char *const handlers[] = {"--on", "t=true", NULL};
-    pid_t worker;
+    pid_t worker = 0;
 
     if (!may_make_namespaces())
         return;
@@ -180,6 +204,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(handlers_that_fork_twice_leave_nothing, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(handlers_that_live_on_leave_nothing, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(it_waits_for_orphans_of_others, pool_setup, pool_teardown),
     };
 
