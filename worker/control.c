@@ -151,6 +151,11 @@ static void read_retry(struct control *ret, const json_t *object, struct error *
     ret->ms = -1;
     read_int(&ret->ms, object, "after_ms", 0, CONTROL_DELAY_MS_MAX, err);
     read_text(ret->text, sizeof ret->text, object, "reason", true, err);
+    ret->pauses_limits = json_is_true(json_object_get(object, "limit"));
+    if (json_object_get(object, "limit") && !json_is_boolean(json_object_get(object, "limit")) && !err->code)
+        error_set(err, ERR_INVALID, "limit must be true or false");
+    else if (ret->pauses_limits && ret->ms < 0 && !err->code)
+        error_set(err, ERR_INVALID, "limit goes with after_ms");
 }
 
 static void read_fail(struct control *ret, const json_t *object, struct error *err)

@@ -3,7 +3,8 @@
  *     {"op":"progress","pct":40,"msg":"2 of 5 files"}
  *     {"op":"extend","ms":60000}
  *     {"op":"checkpoint","data":"page 7"}                       "" forgets it
- *     {"op":"retry","after_ms":30000,"reason":"429"}            after_ms, reason or neither
+ *     {"op":"retry","after_ms":30000,"reason":"429"}            after_ms, reason or neither; "limit":true pauses its limits so
+ * long
  *     {"op":"fail","class":"ValidationError","message":"..."}   one of the two or both
  *     {"op":"result","data":{"rows":3}}
  *     {"op":"heartbeat"}
@@ -14,6 +15,7 @@
  * older workers; a member that is not known is, too, but not in an enqueue. Whatever else is wrong is refused. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +50,7 @@ struct control {
     char class[CONTROL_CLASS_BYTES_MAX + 1]; /* fail; "" for none */
     char text[CONTROL_TEXT_BYTES_MAX + 1];   /* progress, retry, fail: what it says in words; "" for nothing */
     int64_t ms;                              /* extend, retry (-1: it names none) */
+    bool pauses_limits;                      /* retry: the limits that the job runs under let nothing start for `ms` */
     char *data;                              /* checkpoint, result; the payload of an enqueue */
     size_t data_bytes;
     char id[JOB_ID_BYTES_MAX + 1]; /* enqueue; "" for none */

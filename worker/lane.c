@@ -11,6 +11,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/who.h"
 #include "common/random.h"
 #include "common/session.h"
 #include "worker/end.h"
@@ -19,7 +20,8 @@
 
 #include <uthash.h>
 
-#define REPEAT_AFTER_S 0.2
+#define REPEAT_AFTER_S     0.2
+#define LIMIT_PAUSE_MS_MAX (60 * 60 * 1000)
 
 static const char refused_word[] = "children:"; /* and why, for a lease */
 
@@ -443,6 +445,31 @@ static void on_lost(void *ctx)
     while (lane->leases)
         stop_lease(lane, lane->leases);
     lane->options.on_lost(lane, lane->options.ctx);
+}
+
+static void on_limit_paused(const struct reply *reply, const struct error *err, void *ctx)
+{
+    (void)reply, (void)ctx;
+    if (err)
+        log_warn("a limit was not paused", "err=%s", err->message);
+}
+
+void lane_pause_limit(struct lane *lane, const char *limit, const char *org, int64_t ms)
+{
+    bool keyed = strchr(limit, ':') != NULL;
+    uint32_t number = lane->options.number, first = keyed ? number : 0, last = keyed ? number : lane->options.lanes - 1;
+    struct call call = {0};
+    char who[WHO_BYTES];
+
+    for (uint32_t i = first; i <= last; i++) {
+        call_function(&call, "limit_pause", i);
+        call_add_string(&call, who_am_i(who, "rota-worker"));
+        call_add_string(&call, limit);
+        call_add_string(&call, keyed ? org : "");
+        call_add_int(&call, ms < LIMIT_PAUSE_MS_MAX ? ms : LIMIT_PAUSE_MS_MAX);
+        redis_send(lane->options.redis, &call, lane->options.timeout_ms, on_limit_paused, NULL);
+    }
+    call_clear(&call);
 }
 
 struct lane *lane_new(const struct lane_options *options)

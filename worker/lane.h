@@ -30,8 +30,8 @@ struct lane_answer {
 struct lane_options {
     struct ev_loop *loop;
     struct redis *redis;
-    uint32_t number;
-    const char *session; /* id of the first session; copied */
+    uint32_t number, lanes; /* lanes: of the deployment */
+    const char *session;    /* id of the first session; copied */
     int64_t timeout_ms, beat_ms;
     const struct handlers *handlers; /* the types to claim; borrowed */
     /* How many jobs of this handler a claim may bring at most; the others stay in their queues. NULL: any number. */
@@ -106,6 +106,10 @@ void lane_report(struct lane *lane, const struct lane_end *end);
 /* Passes on what a running job tells, soon: progress twice a second at most, the rest within a moment. What was not acknowledged
  * when the job ends goes with its report, so that no checkpoint is lost. Nothing happens if the job is not ours any more. */
 void lane_tell(struct lane *lane, const char *name, const struct lane_note *note);
+
+/* Nothing is to start under a limit for `ms`, an hour at most: in all lanes; under that of a key, in this one, for `org`. It is
+ * sent at once, and not again if it is lost: the next handler that is told to wait says so, too. */
+void lane_pause_limit(struct lane *lane, const char *limit, const char *org, int64_t ms);
 
 /* The token of a job's lease, TOKEN_BYTES; NULL if it is not ours. Borrowed until something else is called. */
 const unsigned char *lane_token(const struct lane *lane, const char *name);

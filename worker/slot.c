@@ -29,6 +29,7 @@ struct slot {
     struct handler *handler; /* that it was started with; held */
     char name[JOB_NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
     int attempt, max_attempts;
+    char limit[LIMIT_BYTES_MAX + 1]; /* that its job names; "" */
     int64_t timeout_ms, started_mono_ms;
     int64_t deadline_mono_ms; /* of the run; may be put off */
     struct told told;
@@ -204,6 +205,20 @@ static void extend(struct slot *slot, int64_t ms)
     lane_tell(slot->lane, slot->name, &(struct lane_note){.timeout_ms = slot->timeout_ms});
 }
 
+/* The service behind its limits has asked to be left alone. */
+static void pause_limits(struct slot *slot, const struct control *control)
+{
+    char org[NAME_BYTES_MAX + 1], id[JOB_ID_BYTES_MAX + 1];
+    struct error err;
+
+    if (!control->pauses_limits || control->ms <= 0 || job_name_split(slot->name, org, id, &err) < 0)
+        return;
+    if (slot->limit[0])
+        lane_pause_limit(slot->lane, slot->limit, org, control->ms);
+    if (slot->handler->limit)
+        lane_pause_limit(slot->lane, slot->handler->limit, org, control->ms);
+}
+
 static void pass_on(struct slot *slot, const struct control *control)
 {
     switch (control->op) {
@@ -215,6 +230,7 @@ static void pass_on(struct slot *slot, const struct control *control)
                   &(struct lane_note){.checkpoint = control->data, .checkpoint_bytes = control->data_bytes});
         break;
     case CONTROL_EXTEND: extend(slot, control->ms); break;
+    case CONTROL_RETRY: pause_limits(slot, control); break;
     default: break;
     }
 }
@@ -356,6 +372,7 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                           .max_attempts = run_max_attempts(handler, job)};
     snprintf(slot->name, sizeof slot->name, "%s", name);
     snprintf(slot->type, sizeof slot->type, "%s", job->record.type);
+    snprintf(slot->limit, sizeof slot->limit, "%s", job->record.limit);
     environment = make_environment(slot, job);
     slots->taken++;
     ++*group;

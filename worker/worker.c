@@ -268,6 +268,7 @@ static void start_lanes(struct worker *worker, uint32_t lanes)
             .loop = worker->loop,
             .redis = worker->redis,
             .number = i,
+            .lanes = lanes,
             .session = worker->session,
             .timeout_ms = worker->options.timeout_ms,
             .beat_ms = worker->options.beat_ms,

@@ -158,6 +158,31 @@ static void a_handlers_limit_holds_for_its_type(void **state)
     assert_in_range(most, 1, 2);
 }
 
+/* A handler that is told 429 says so, and nothing of its limit starts until then, whatever worker it would be. */
+static void a_handler_pauses_the_limit_it_runs_under(void **state)
+{
+    struct pool *pool = *state;
+    start_scheduler(pool);
+    ROTA_MUST(pool, 0, "limit", "set", "mail", "--concurrency", "5");
+    for (int i = 0; i < 2; i++)
+        pool_worker(pool, "--slots", "2", "--on",
+                    "t=test $ROTA_ATTEMPT -gt 1 || { echo '{\"op\":\"retry\",\"after_ms\":2500,\"limit\":true}' >&3; exit 75; }",
+                    NULL);
+    push(pool, 0, 0, "mail");
+    WAIT_UNTIL(pool_number(pool, "HEXISTS rota:{0}:limit:mail paused_ms") == 1);
+    int64_t until_ms = pool_number(pool, "HGET rota:{0}:limit:mail paused_ms");
+    pool_push_many(pool, "org1", "free", 2, "t", "");
+
+    push(pool, 2, 0, "mail");
+    pool_wait_place(pool, "org2", "job0", "done");
+
+    assert_true(pool_job(pool, "org2", "job0")->state.attempts[0].started_ms >= until_ms);
+    for (uint32_t lane = 0; lane < pool->lanes; lane++)
+        assert_int_equal(pool_number(pool, "HEXISTS rota:{%u}:limit:mail paused_ms", lane), 1);
+    WAIT_UNTIL(pool_count(pool, "org1", "done") == 2 && pool_count(pool, "org0", "done") == 1);
+    assert_true(pool_job(pool, "org1", "free0000")->state.attempts[0].started_ms < until_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +192,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_two_run_at_a_time_though_a_worker_is_killed, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(one_slot_goes_to_the_lane_where_somebody_waits, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_handlers_limit_holds_for_its_type, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_handler_pauses_the_limit_it_runs_under, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_handler_pauses_the_limit_it_runs_under, pool_setup_lanes, pool_teardown),
     };
 
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -282,9 +282,28 @@ static void a_byte_that_was_changed_does_no_harm(void **state)
     }
 }
 
+static void a_retry_may_pause_its_limits(void **state)
+{
+    struct control control;
+    struct error err;
+    const char *pauses = "{\"op\":\"retry\",\"after_ms\":30000,\"limit\":true}";
+    const char *no_time = "{\"op\":\"retry\",\"limit\":true}", *no_bool = "{\"op\":\"retry\",\"after_ms\":1,\"limit\":\"mail\"}";
+
+    (void)state;
+    assert_int_equal(control_parse(&control, pauses, strlen(pauses), &err), 0);
+    assert_true(control.pauses_limits);
+    assert_int_equal(control.ms, 30000);
+    control_clear(&control);
+    assert_true(control_parse(&control, no_time, strlen(no_time), &err) < 0);
+    control_clear(&control);
+    assert_true(control_parse(&control, no_bool, strlen(no_bool), &err) < 0);
+    control_clear(&control);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_retry_may_pause_its_limits),
         cmocka_unit_test(each_op_is_read),
         cmocka_unit_test(data_is_text_or_json),
         cmocka_unit_test(a_further_job_has_all_its_options),
