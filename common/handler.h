@@ -81,9 +81,6 @@ struct handler {
     struct {
         int64_t cpu_ms, as_bytes, nofile, nproc, fsize_bytes;
     } rlimits;
-    struct {
-        int64_t memory_max_bytes, pids_max;
-    } cgroup;
     int64_t result_bytes_max, log_bytes_hard_max;
     struct {
         int64_t max_jobs, max_age_ms, max_rss_bytes; /* 0: no bound */

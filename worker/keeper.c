@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/random.h"
 #include "worker/descendants.h"
 #include "worker/scratch.h"
 
@@ -44,6 +45,7 @@ struct keepers {
     struct keeper *items;
     unsigned count;
     char *folder;
+    bool folder_is_made;
     pid_t *left; /* keepers that we let go */
     size_t left_count;
     ev_signal ended;
@@ -92,13 +94,24 @@ static char **keeper_environment(void)
 
 static void on_message(struct ev_loop *loop, ev_io *io, int events);
 
+/* Not before the first keeper, who will remove it: a worker that is killed before leaves nothing. Returns 0 or an errno. */
+static int make_folder(struct keepers *all)
+{
+    if (!all->folder_is_made && (mkdir(all->folder, 0700) < 0 || chmod(all->folder, 0711) < 0))
+        return errno;
+    all->folder_is_made = true;
+    return 0;
+}
+
 /* Returns 0 or an errno. */
 static int spawn(struct keeper *keeper)
 {
-    int ends[2], code = 0, room = 2 * ORDER_BYTES_MAX;
+    int ends[2], code = make_folder(keeper->all), room = 2 * ORDER_BYTES_MAX;
     char **environment;
     pid_t pid;
 
+    if (code > 0)
+        return code;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return errno;
     setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
@@ -284,15 +297,15 @@ struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *ba
                             void *ctx, struct error *err)
 {
     struct keepers *all;
-    char *folder = memory_format("%s/rota-XXXXXX", base);
+    char *folder = memory_format("%s/rota-%016llx", base, (unsigned long long)random_below(UINT64_MAX));
 
     if (base[0] != '/' || strlen(folder) > PATH_MAX / 2) {
         error_set(err, ERR_INVALID, "scratch directory \"%.200s\" must be an absolute path of at most %d bytes", base,
-                  PATH_MAX / 2 - 12);
+                  PATH_MAX / 2 - 22);
         free(folder);
         return NULL;
     }
-    if (!mkdtemp(folder) || chmod(folder, 0711) < 0) {
+    if (access(base, W_OK | X_OK) < 0) {
         error_set(err, ERR_IO, "scratch directory in %.100s: %s", base, strerror(errno));
         free(folder);
         return NULL;
@@ -334,7 +347,7 @@ void keepers_free(struct keepers *keepers)
     ev_timer_stop(keepers->loop, &keepers->bury);
     for (unsigned i = 0; i < keepers->count; i++)
         hang_up(&keepers->items[i]);
-    if (wait_for_all())
+    if (wait_for_all() && keepers->folder_is_made)
         scratch_remove(keepers->folder); /* a keeper that was killed has left its own there */
     for (unsigned i = 0; i < keepers->count; i++)
         free(keepers->items[i].scratch);

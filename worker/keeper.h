@@ -31,7 +31,7 @@ struct keeper_client {
 
 /* Keepers for `count` slots; their scratch directories are in a new directory in `base` (copied). `on_free` is told that a keeper
  * can take an order again, always after the callback of its run, from within which it may be called. NULL and `err` (ERR_IO) if
- * that directory cannot be made. One at a time in a process: SIGCHLD is its own. */
+ * none can be made there. One at a time in a process: SIGCHLD is its own. */
 struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *base, void (*on_free)(unsigned number, void *ctx),
                             void *ctx, struct error *err);
 
