@@ -415,6 +415,8 @@ static unsigned scratch_folders(struct pool *pool)
     const struct dirent *entry;
     unsigned count = 0;
 
+    if (!directory)
+        abort();
     while ((entry = readdir(directory)))
         count += strncmp(entry->d_name, "rota-", 5) == 0 && !strchr(entry->d_name, '.');
     closedir(directory);

@@ -338,14 +338,15 @@ static void nothing_piles_up_in_a_worker(void **state)
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     struct process *worker =
-        pool_worker(pool, "--slots", "8", "--config", "/dev/null", "--on", "t=true", "--on", "bad=exit 1", NULL);
-    pool_push_many(pool, "acme", "first", 50, "t", "x"); /* each slot has its keeper */
-    WAIT_UNTIL(pool_count(pool, "acme", "done") == 50);
+        pool_worker(pool, "--slots", "8", "--on", "t=true", "--on", "bad=exit 1", "--on", "nap=sleep 0.5", NULL);
+    pool_push_many(pool, "acme", "first", 8, "nap", "x");
+    WAIT_UNTIL(pool_count(pool, "acme", "running") == 8); /* each slot has its keeper */
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 8);
     unsigned before = open_descriptors(worker);
 
     pool_push_many(pool, "acme", "good", 300, "t", "x");
     pool_push_many(pool, "acme", "bad", 100, "bad", "x");
-    WAIT_UNTIL(pool_count(pool, "acme", "done") == 350 && pool_count(pool, "acme", "scheduled") == 100);
+    WAIT_UNTIL(pool_count(pool, "acme", "done") == 308 && pool_count(pool, "acme", "scheduled") == 100);
 
     WAIT_UNTIL(open_descriptors(worker) == before);
 }

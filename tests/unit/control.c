@@ -247,11 +247,10 @@ static void a_line_nests_so_deep_at_most(void **state)
     at += sprintf(at, "{\"op\":\"result\",\"data\":");
     for (int i = 0; i < CONTROL_DEPTH_MAX - 1; i++)
         *at++ = '[';
-    strcpy(at, "\"[[[[\\\"[\"");
-    at += strlen(at);
+    at += sprintf(at, "%s", "\"[[[[\\\"[\"");
     for (int i = 0; i < CONTROL_DEPTH_MAX - 1; i++)
         *at++ = ']';
-    strcpy(at, "}");
+    snprintf(at, 2, "}");
     struct control control = control_of(line);
     control_clear(&control);
     memmove(line + 23, line + 22, strlen(line) - 21);

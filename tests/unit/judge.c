@@ -179,7 +179,7 @@ static void further_jobs_have_limits(void **state)
     scene = scene_of(0);
     int length = sprintf(line, "{\"op\":\"enqueue\",\"type\":\"mail\",\"payload\":\"");
     memset(line + length, 'x', 50000);
-    strcpy(line + length + 50000, "\"}");
+    memcpy(line + length + 50000, "\"}", 3);
     for (int i = 0; i < 10; i++)
         tell(&scene, line);
     assert_string_equal(judge_scene(&scene)->words, "done");

@@ -50,9 +50,9 @@ static void a_state_is_a_list_of_keys_and_values(void **state)
         if (trace_state_is_valid(bad[i]))
             fail_msg("%s is taken", bad[i]);
     for (int i = 0; i < 32; i++)
-        strcat(many, "a=1,");
+        snprintf(many + strlen(many), sizeof many - strlen(many), "a=1,");
     assert_true(trace_state_is_valid(many));
-    strcat(many, "a=1");
+    snprintf(many + strlen(many), sizeof many - strlen(many), "a=1");
     assert_false(trace_state_is_valid(many));
     memset(longest, 'x', sizeof longest);
     memcpy(longest, "a=", 2);
