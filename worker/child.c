@@ -336,8 +336,11 @@ static void on_pool_lost(enum pool_loss loss, int code, const char *why, void *c
 
     child->error = loss == POOL_BROKEN ? memory_format("cannot start %s: %s", child->command, why) : memory_string(why);
     child->ending.start_errno = loss == POOL_BROKEN ? code : 0;
-    child->ending.stopped = child->ending.stopped || loss == POOL_RELEASED;
-    child->ending.crashed = loss == POOL_CRASHED;
+    child->ending.stopped = child->ending.stopped || (loss == POOL_RELEASED && !child->ending.timed_out);
+    if (loss == POOL_CRASHED && code > 0)
+        child->ending.signal = code; /* TERM and INT may have been meant for all of us */
+    else
+        child->ending.crashed = loss == POOL_CRASHED;
     end(child);
 }
 

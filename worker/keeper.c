@@ -345,8 +345,11 @@ void keepers_free(struct keepers *keepers)
         return;
     ev_signal_stop(keepers->loop, &keepers->ended);
     ev_timer_stop(keepers->loop, &keepers->bury);
-    for (unsigned i = 0; i < keepers->count; i++)
+    for (unsigned i = 0; i < keepers->count; i++) {
         hang_up(&keepers->items[i]);
+        if (keepers->items[i].pid > 0)
+            kill(keepers->items[i].pid, SIGCONT);
+    }
     if (wait_for_all() && keepers->folder_is_made)
         scratch_remove(keepers->folder); /* a keeper that was killed has left its own there */
     for (unsigned i = 0; i < keepers->count; i++)
@@ -405,6 +408,7 @@ static void let_go(struct keeper *keeper)
         return;
     all->left = memory_resize(all->left, sizeof *all->left * (all->left_count + 1));
     all->left[all->left_count++] = keeper->pid;
+    kill(keeper->pid, SIGCONT);
     keeper->pid = 0;
 }
 
@@ -438,8 +442,11 @@ int keeper_run(struct keeper *keeper, const struct order *order, const int fds[K
 
 void keeper_command(struct keeper *keeper, enum keeper_command command)
 {
-    if (keeper->fd >= 0 && keeper->running)
-        send(keeper->fd, &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (keeper->fd < 0 || !keeper->running)
+        return;
+    send(keeper->fd, &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (keeper->pid > 0)
+        kill(keeper->pid, SIGCONT); /* its handler may have stopped it */
 }
 
 void keeper_leave(struct keeper *keeper)

@@ -60,6 +60,7 @@ static void prepare(void)
     prctl(PR_SET_DUMPABLE, 0);
 #endif
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    prctl(PR_SET_PDEATHSIG, SIGCONT); /* a handler may have stopped us */
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(077);

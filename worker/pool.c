@@ -58,7 +58,9 @@ struct pool_child {
     struct log_text log; /* of what belongs to no job, a second's worth */
     ev_timer timer;      /* hello; at the end TERM, then KILL */
     bool terminated;     /* TERM was sent */
-    char *why;           /* it does not work */
+    bool has_culprit;    /* it is killed for one of its jobs */
+    bool spoke_nonsense;
+    char *why; /* it does not work */
 };
 
 struct pools {
@@ -151,22 +153,19 @@ static void drain_child(struct pool_child *child)
 }
 
 /* What a child that has ended leaves: its jobs. */
-static void settle_child(struct pool_child *child, const char *how)
+static void settle_child(struct pool_child *child, const char *how, int number)
 {
     struct pools *pools = child->pools;
     bool started = child->max_inflight > 0;
     char *why = memory_format("its long-lived handler %s%s%s", how, child->why ? ": " : "", child->why ? child->why : "");
-    bool has_culprit = false;
     struct pool_job *job, *next;
 
     ev_timer_stop(pools->loop, &child->timer);
     pool_wire_close(&child->wire);
     child->state = CHILD_NONE;
-    TAILQ_FOREACH(job, &child->jobs, entry)
-    has_culprit = has_culprit || job->culprit;
     for (job = TAILQ_FIRST(&child->jobs); job; job = next) {
         next = TAILQ_NEXT(job, entry);
-        lose(job, has_culprit && !job->culprit ? POOL_RELEASED : POOL_CRASHED, 0, why);
+        lose(job, child->has_culprit && !job->culprit ? POOL_RELEASED : POOL_CRASHED, job->culprit ? 0 : number, why);
     }
     for (job = started ? NULL : TAILQ_FIRST(&pools->waiting); job; job = next) {
         next = TAILQ_NEXT(job, entry);
@@ -196,7 +195,7 @@ static void on_failed(enum keeper_step step, int code, void *ctx)
 
     snprintf(how, sizeof how, "cannot be started: %s: %s%s", child->handler->argv[0],
              step == STEP_EXEC ? "" : "set-up: ", strerror(code));
-    settle_child(child, how);
+    settle_child(child, how, 0);
 }
 
 static void on_ended(const struct keeper_report *report, void *ctx)
@@ -211,13 +210,16 @@ static void on_ended(const struct keeper_report *report, void *ctx)
         snprintf(how, sizeof how, "was killed by signal %d", WTERMSIG(report->status));
     else
         snprintf(how, sizeof how, "has ended with exit %d", WEXITSTATUS(report->status));
-    settle_child(child, how);
+    settle_child(child, how,
+                 WIFSIGNALED(report->status) && (WTERMSIG(report->status) == SIGTERM || WTERMSIG(report->status) == SIGINT)
+                     ? WTERMSIG(report->status)
+                     : 0);
 }
 
 static void on_lost(int status, void *ctx)
 {
     (void)status;
-    settle_child(ctx, "has died with its keeper");
+    settle_child(ctx, "has died with its keeper", 0);
 }
 
 /* Too late for hello, or deaf to TERM. */
@@ -358,9 +360,10 @@ static void on_frame(const char *line, size_t bytes, void *ctx)
     if (pool_frame_read(&frame, line, bytes, &err) < 0) {
         if (child->state == CHILD_STARTING)
             kill_child(child, err.message);
-        else
+        else if (!child->spoke_nonsense)
             log_warn("a frame makes no sense, and is passed over", "type=%s pid=%d err=%s", child->handler->type, (int)child->pid,
                      err.message);
+        child->spoke_nonsense = true;
         return;
     }
     if (frame.kind == POOL_FRAME_HELLO) {
@@ -378,10 +381,12 @@ static void on_broken(const char *why, void *ctx)
 {
     struct pool_child *child = ctx;
 
+    if (child->state == CHILD_ENDING)
+        return; /* TERM and KILL follow in time */
     if (child->state == CHILD_READY && child->inflight == 0)
         end_child(child); /* it ends, most likely */
     else
-        kill_child(child, child->state == CHILD_ENDING ? NULL : why);
+        kill_child(child, why);
 }
 
 /* ---- starting children ---- */
@@ -397,7 +402,8 @@ static char **child_environment(char *const *environment)
         count++;
     ret = memory_new(sizeof *ret * (count + 1));
     for (size_t i = 0; i < count; i++) {
-        bool is_of_all = strncmp(environment[i], "ROTA_", 5) != 0 && strncmp(environment[i], "TRACE", 5) != 0;
+        bool is_of_all = strncmp(environment[i], "ROTA_", 5) != 0 && strncmp(environment[i], "TRACEPARENT=", 12) != 0 &&
+                         strncmp(environment[i], "TRACESTATE=", 11) != 0;
         for (size_t j = 0; j < sizeof of_all / sizeof *of_all; j++)
             is_of_all = is_of_all || strncmp(environment[i], of_all[j], strlen(of_all[j])) == 0;
         if (is_of_all)
@@ -452,6 +458,7 @@ static int start_child(struct pool_child *child, const struct pool_job *job)
     child->pid = 0;
     child->max_inflight = 0;
     child->begun_jobs = 0;
+    child->has_culprit = child->spoke_nonsense = false;
     child->started_mono_ms = clock_mono_ms();
     org_of(job, child->org);
     arm(child, POOL_HELLO_MS_MAX);
@@ -538,7 +545,7 @@ static void hand_over(struct pool_child *child, struct pool_job *job)
     int code = job->payload ? write_payload(child, job) : 0;
 
     if (code > 0) {
-        lose(job, POOL_RELEASED, code, strerror(code));
+        lose(job, POOL_BROKEN, code, strerror(code));
         return;
     }
     if (job->payload)
@@ -730,9 +737,10 @@ void pool_cancel(struct pool_job *job)
 void pool_kill(struct pool_job *job)
 {
     job->culprit = true;
-    if (job->child)
+    if (job->child) {
+        job->child->has_culprit = true;
         kill_child(job->child, NULL);
-    else
+    } else
         ev_prepare_start(job->pools->loop, &job->pools->later);
 }
 

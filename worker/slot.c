@@ -21,6 +21,8 @@
 #include "worker/run.h"
 #include "worker/told.h"
 
+#define PAUSES_MAX 16 /* of limits by one run: each is a call to Redis, and written down there */
+
 struct slot {
     struct slots *slots;
     unsigned number;
@@ -31,6 +33,7 @@ struct slot {
     int attempt, max_attempts;
     char limit[LIMIT_BYTES_MAX + 1]; /* that its job names; "" */
     int64_t timeout_ms, started_mono_ms;
+    unsigned pauses;          /* of limits, so far */
     int64_t deadline_mono_ms; /* of the run; may be put off */
     struct told told;
     bool tries;    /* whether its handler works again */
@@ -211,8 +214,10 @@ static void pause_limits(struct slot *slot, const struct control *control)
     char org[NAME_BYTES_MAX + 1], id[JOB_ID_BYTES_MAX + 1];
     struct error err;
 
-    if (!control->pauses_limits || control->ms <= 0 || job_name_split(slot->name, org, id, &err) < 0)
+    if (!control->pauses_limits || control->ms <= 0 || slot->pauses >= PAUSES_MAX ||
+        job_name_split(slot->name, org, id, &err) < 0)
         return;
+    slot->pauses++;
     if (slot->limit[0])
         lane_pause_limit(slot->lane, slot->limit, org, control->ms);
     if (slot->handler->limit)

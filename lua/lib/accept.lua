@@ -180,6 +180,7 @@ end
 -- Its queue is not too full for them, no stop of the intake holds them back, and it is all of them or none: nil, and why.
 function enqueue_jobs(lane, org, args, from, own)
   local ids, wanted, sizes, keys = parse_batch(args, from)
+  local queues, lane_queues, new_queues = org.fields.queues, lane.queues, lane.new_queues
   local stored, owners = call('HMGET', org_key(org, 'jobs'), unpack(ids)), {}
   if keys then
     local found = call('HMGET', org_key(org, 'unique'), unpack(keys))
@@ -219,7 +220,11 @@ function enqueue_jobs(lane, org, args, from, own)
       seen[id] = record
       if #record > LARGE_BYTES then batch.large = true end
     end
-    if own and not OWN_ANSWERS[string.match(answer, '^%S+')] then return nil, string.match(answer, '^%S+') end
+    if own and not OWN_ANSWERS[string.match(answer, '^%S+')] then
+      set_field(org, 'queues', queues) -- those of the jobs before this one are not used after all
+      org.queue_list, lane.queues, lane.new_queues = nil, lane_queues, new_queues
+      return nil, string.match(answer, '^%S+')
+    end
     answers[n] = answer
   end
   if accepted > 0 then write_batch(lane, org, batch) end

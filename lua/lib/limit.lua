@@ -24,6 +24,7 @@ do
 
 local UNIT_US = { s = 1000000, m = 60000000, h = 3600000000 }
 local LOOK_MS_MAX = 10000 -- a line is looked at again after so long, whatever is expected
+local LOOK_EACH_MS = 20 -- of them
 local LOOK_AGAIN_MS = 200 -- where jobs were let go, and perhaps nobody takes them
 local KEPT_S = 60 -- beyond the time that the state of a key matters
 local VISITS_MAX = 16 -- of organizations in lines, in one call
@@ -164,10 +165,16 @@ function wait_for(moves, id, state, limit)
   moves.lines[limit.full] = limit
 end
 
+-- Each line is looked at again after so long; the more there are, the later: a multitude of keys is in nobody's way. Calls: <= 1, once.
+local function look_ms_max(lane)
+  lane.look_ms_max = lane.look_ms_max or max(LOOK_MS_MAX, LOOK_EACH_MS * call('ZCARD', lane.prefix .. 'lines'))
+  return lane.look_ms_max
+end
+
 -- When to look at the line of a limit that has no room until `next_ms` (0: until something ends).
 local function look_at(lane, limit, next_ms)
   lane.lines_changed = true
-  call('ZADD', lane.prefix .. 'lines', int_text(next_ms == 0 and lane.now_ms + LOOK_MS_MAX or min(next_ms, lane.now_ms + LOOK_MS_MAX)), limit.full)
+  call('ZADD', lane.prefix .. 'lines', int_text(next_ms == 0 and lane.now_ms + look_ms_max(lane) or min(next_ms, lane.now_ms + look_ms_max(lane))), limit.full)
 end
 
 -- The turn of one who goes to the end of a line. Calls: 1.
@@ -265,7 +272,7 @@ function serve_line(lane, limit)
     call('ZREM', lane.prefix .. 'lines', limit.full)
     lane.lines_changed = true
   elseif room > 0 then
-    local all, none = given >= room, given == 0 and visits >= standing
+    local all, none = given >= room, given == 0 and visits > 0
     look_at(lane, limit, (all and time_after(lane, limit, given)) or (none and lane.now_ms + LOOK_AGAIN_MS) or lane.now_ms)
   else
     look_at(lane, limit, next_ms)
@@ -287,7 +294,7 @@ function serve_lines(lane)
     end
     lane.freed = nil
   end
-  local set_back = lane.lines_ms and lane.lines_ms > lane.now_ms + LOOK_MS_MAX -- the clock was
+  local set_back = lane.lines_ms and lane.lines_ms > lane.now_ms + LOOK_MS_MAX and lane.lines_ms > lane.now_ms + look_ms_max(lane) -- the clock was
   if lane.lines_ms and (lane.lines_ms <= lane.now_ms or set_back) and not lane.lines_looked then
     lane.lines_looked = true
     for _, full in ipairs(call('ZRANGEBYSCORE', lane.prefix .. 'lines', '-inf', set_back and '+inf' or lane.now_text, 'LIMIT', '0', LINES_MAX)) do

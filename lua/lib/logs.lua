@@ -65,6 +65,7 @@ function keep_log(lane, org, id, delivery, omitted_bytes, text)
   local kept = kept_bytes(org)
   local old = kept > 0 and call('HGET', org_key(org, 'logs'), id) or ''
   local value = cut_oldest(old, JOB_LOGS_BYTES_MAX - #entry) .. entry
+  if #value > setting(org, 'log_bytes_max') and kept <= setting(org, 'log_bytes_max') then return end -- others would give way in vain
   make_room(org, id, #value - #old)
   kept = kept_bytes(org) + #value - #old
   if kept > setting(org, 'log_bytes_max') then return end

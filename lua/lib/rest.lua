@@ -14,6 +14,7 @@ do
 
 local RESTS_MS = { 5000, 10000, 20000, 40000, 60000 }
 local FORGET_S = '120'
+local HINTS_MAX = 10000 -- of a type
 local TYPES_MAX = 64 -- remembered of a queue
 local WAKE_TYPES, WAKE_ORGS = 4, 8 -- looked at in one call
 
@@ -60,7 +61,7 @@ function rest_job(lane, moves, id, state, record)
   moves.resting.hints[kind], moves.resting.first = hints, moves.resting.first or rests == 1
 end
 
--- Leaves hints where to find the jobs of a visit that rest. Calls: 1, and 2 for each type.
+-- Leaves hints where to find the jobs of a visit that rest. Calls: 1, and 3 for each type.
 function note_resting(lane, moves)
   local queue = moves.resting.queue
   local state, resting = virtual_time(lane, queue), resting_types(lane, queue) or {}
@@ -68,6 +69,7 @@ function note_resting(lane, moves)
   for kind, hints in pairs(moves.resting.hints) do
     local key = resting_key(lane, queue, kind)
     call('ZADD', key, unpack(hints))
+    call('ZREMRANGEBYRANK', key, 0, -HINTS_MAX - 1) -- jobs that are gone since leave theirs behind
     call('EXPIRE', key, FORGET_S)
     for i = 1, #hints, 2 do resting[kind] = max(resting[kind] or 0, hints[i]) end
   end

@@ -36,22 +36,26 @@ local function unpark(lane, queue)
 end
 
 -- The next organization of `queue` and its start tag, or nil. Calls: <= 2.
-local function pick(lane, queue, quiet)
-  local state, active, found = virtual_time(lane, queue), lane.prefix .. 'active:' .. queue, nil
-  if quiet then
-    found = call('ZRANGE', lane.prefix .. 'quiet:' .. queue, '0', '0', 'WITHSCORES')
-    return found[1], tonumber(found[2])
+-- `passed`: those of whom all jobs stayed in this call, and their number under 1.
+local function pick(lane, queue, quiet, passed)
+  local state, active = virtual_time(lane, queue), lane.prefix .. 'active:' .. queue
+  local function first(found)
+    for i = 1, #found, 2 do
+      if not passed[found[i]] then return found[i], tonumber(found[i + 1]) end
+    end
   end
+  if quiet then return first(call('ZRANGE', lane.prefix .. 'quiet:' .. queue, 0, passed[1], 'WITHSCORES')) end
+  local name, tag
   if (state.picks + 1) % VALVE_PICKS == 0 then
-    found = call('ZRANGEBYSCORE', active, '(' .. int_text(state.v), '+inf', 'WITHSCORES', 'LIMIT', '0', '1')
+    name, tag = first(call('ZRANGEBYSCORE', active, '(' .. int_text(state.v), '+inf', 'WITHSCORES', 'LIMIT', 0, passed[1] + 1))
   end
-  if not found or not found[1] then
-    found = call('ZRANGE', active, '0', '0', 'WITHSCORES')
-    if not found[1] then return nil end
-    state.v = max(state.v, tonumber(found[2]))
+  if not name then
+    name, tag = first(call('ZRANGE', active, 0, passed[1], 'WITHSCORES'))
+    if not name then return nil end
+    state.v = max(state.v, tag)
   end
   state.picks, state.dirty = state.picks + 1, true
-  return found[1], tonumber(found[2])
+  return name, tag
 end
 
 -- What does not become a lease although it was next: expired, of a type this worker does not know, of a limit without room, or without a
@@ -290,6 +294,7 @@ local function visit(lane, queue, name, tag, claim)
   local paid = max(org.tags[queue], virtual_time(lane, queue).v) + tag_units(org, cost_ms)
   place_org(lane, org, queue, ready - left, running + taken, paid, running == 0)
   if taken > 0 then place_elsewhere(lane, org, queue, running, taken, limit, tokens) end
+  return left == 0
 end
 
 -- Claims up to claim.want jobs for an open session: fills claim.jobs (name, record, state; each one job). `claim`:
@@ -308,11 +313,12 @@ function take_jobs(lane, claim)
       if floor_v and floor_v > state.v then state.v, state.dirty = floor_v, true end
       unpark(lane, queue)
       wake_resting(lane, queue, claim)
+      local passed = { 0 }
       while claim.taken < claim.want and visits < visits_max and claim.rests < RESTS_MAX and not claim.full do
         visits = visits + 1
-        local name, tag = pick(lane, queue, claim.quiet)
+        local name, tag = pick(lane, queue, claim.quiet, passed)
         if not name then break end
-        visit(lane, queue, name, tag, claim)
+        if visit(lane, queue, name, tag, claim) then passed[1], passed[name] = passed[1] + 1, true end
       end
     end
   end

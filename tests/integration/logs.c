@@ -135,6 +135,8 @@ static void the_oldest_give_way_above_the_ceiling(void **state)
     assert_true(has_logs(f, "job5") && has_logs(f, "job8"));
     run(f, "large", "dead", 'b', 20000); /* one that does not fit at all is not kept */
     assert_false(has_logs(f, "large"));
+    assert_true(has_logs(f, "job5") && has_logs(f, "job8")); /* and nobody gives way to it */
+    f->unchecked |= UNCHECKED_CAPS;
     lane_call(f, "org_set", "tester acme log_bytes_max 0");
     run(f, "none", "dead", 'b', 1);
     assert_false(has_logs(f, "none"));
