@@ -217,8 +217,9 @@ static void take_words(struct lane *lane, const struct reply *answers)
             log_warn("report refused: the job is not ours any more", "job=%s verdict=%s", end->name, end->verdict);
         if (strncmp(word, refused_word, strlen(refused_word)) == 0 && end_refuse_jobs(end, word + strlen(refused_word))) {
             log_warn("further jobs refused", "job=%s why=%s", end->name, word + strlen(refused_word));
-            *new_end(lane) = lane->ends[i];
-            lane->ends[i] = (struct end){0};
+            struct end again = *end;
+            *end = (struct end){0};
+            *new_end(lane) = again; /* this may move the list */
         }
     }
 }
