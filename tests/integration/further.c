@@ -47,6 +47,22 @@ static void they_come_with_the_end_and_only_once(void **state)
     assert_int_equal(lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer, 3);
 }
 
+static void those_of_an_owner_of_yesterday_are_refused_with_him(void **state)
+{
+    struct fixture *f = *state;
+    struct lane_lease old = running_job(f);
+    lane_end(f, &old, "release");
+    struct lane_lease now = lane_claim_one(f, "w1"); /* the same job, in the same session, under another token */
+    struct lane_record first = {.nonce = 7}, second = {.nonce = 8};
+
+    assert_string_equal(word_of(end_with(f, &old, "0123456789abcdef", "done", &first, &second)), "stale");
+
+    assert_string_equal(lane_place(f, "acme", "child1"), "");
+    assert_string_equal(lane_place(f, "acme", "child2"), "");
+    assert_string_equal(lane_place(f, "acme", "parent"), "running");
+    assert_string_equal(now.name, old.name);
+}
+
 static void a_repeated_call_enqueues_nothing_twice(void **state)
 {
     struct fixture *f = *state;
