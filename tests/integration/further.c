@@ -199,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_come_with_the_end_and_only_once),
+        cmocka_unit_test(those_of_an_owner_of_yesterday_are_refused_with_him),
         cmocka_unit_test(a_repeated_call_enqueues_nothing_twice),
         cmocka_unit_test(all_of_them_or_none),
         cmocka_unit_test(too_many_queues_are_refused),
