@@ -401,8 +401,11 @@ static int send_order(const struct keeper *keeper, const struct buffer *order, c
 
 static void let_go(struct keeper *keeper)
 {
+    static const enum keeper_command leave = KEEPER_LEAVE;
     struct keepers *all = keeper->all;
 
+    if (keeper->fd >= 0)
+        send(keeper->fd, &leave, sizeof leave, MSG_NOSIGNAL | MSG_DONTWAIT);
     hang_up(keeper);
     if (keeper->pid == 0)
         return;

@@ -5,6 +5,8 @@
  *                                         ◀── started, if the order asks for that word
  *                                         ◀── failed (it could not be started), or ended (it, and all that was below it)
  *     stop (TERM), kill: while it runs    ──▶
+ *     leave: the end of the connection    ──▶
+ *     follows, but not that of the worker
  *                                         ◀── free, if the scratch directory was not gone with the message before
  *
  * The end of the worker, however it comes, is the end of the connection: then the keeper kills what runs, and ends. */
@@ -20,7 +22,8 @@
 /* The descriptors that travel with an order: the handler's 0, 1, 2 and 3. */
 #define KEEPER_FDS 4
 
-enum keeper_command { KEEPER_STOP, KEEPER_KILL };
+/* KEEPER_LEAVE: the worker lets go of it, but lives. */
+enum keeper_command { KEEPER_STOP, KEEPER_KILL, KEEPER_LEAVE };
 
 enum keeper_word { KEEPER_FAILED, KEEPER_STARTED, KEEPER_ENDED, KEEPER_FREE };
 

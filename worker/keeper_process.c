@@ -30,7 +30,8 @@ struct run {
 };
 
 struct keeper {
-    bool orphaned; /* the worker is gone */
+    bool orphaned; /* the connection is over: the worker is gone, or .. */
+    bool left;     /* .. it has another keeper for our slot */
     char scratch[4096];
     struct run run;
 };
@@ -119,6 +120,13 @@ static void kill_all(const struct run *run)
     descendants_signal(SIGKILL, 0, NULL, 0);
 }
 
+static bool is_leave(const void *message, ssize_t bytes)
+{
+    const enum keeper_command leave = KEEPER_LEAVE;
+
+    return bytes == (ssize_t)sizeof leave && memcmp(message, &leave, sizeof leave) == 0;
+}
+
 static void obey(struct keeper *keeper)
 {
     enum keeper_command command;
@@ -128,7 +136,9 @@ static void obey(struct keeper *keeper)
         return;
     if (got <= 0)
         keeper->orphaned = true;
-    if (got <= 0 || command == KEEPER_KILL)
+    if (is_leave(&command, got))
+        keeper->left = true; /* the end follows */
+    else if (got <= 0 || command == KEEPER_KILL)
         kill_all(&keeper->run);
     else
         stop(&keeper->run);
@@ -228,8 +238,10 @@ static void serve(struct keeper *keeper)
     if (got < 0 && errno == EINTR)
         return;
     keeper->orphaned = got <= 0;
-    if (!attached) /* the end; or a command to a handler that has ended meanwhile */
+    if (!attached) { /* the end; or a command to a handler that has ended meanwhile */
+        keeper->left = keeper->left || is_leave(message, got);
         return;
+    }
     memcpy(fds, CMSG_DATA(attached), attached->cmsg_len - CMSG_LEN(0));
     start(keeper, message, (size_t)got, fds);
     close_all(fds);
@@ -237,12 +249,26 @@ static void serve(struct keeper *keeper)
         watch(keeper);
 }
 
-/* The folder that holds those of all slots goes with the last of us. */
-static void remove_parent(char *path)
+/* Reads what was not listened to before the connection was over. */
+static bool was_left(const struct keeper *keeper)
 {
-    char *slash = strrchr(path, '/');
+    enum keeper_command command;
+    bool left = keeper->left;
+    ssize_t got;
 
-    if (!slash || slash == path)
+    while ((got = recv(KEEPER_SOCKET_FD, &command, sizeof command, MSG_DONTWAIT)) > 0 || (got < 0 && errno == ECONNRESET))
+        left = left || is_leave(&command, got);
+    return left;
+}
+
+/* The folder that holds those of all slots goes with the last of us; but a worker that lives needs it. */
+static void remove_parent(const struct keeper *keeper)
+{
+    char path[sizeof keeper->scratch], *slash;
+
+    memcpy(path, keeper->scratch, sizeof path);
+    slash = strrchr(path, '/');
+    if (!slash || slash == path || was_left(keeper))
         return;
     *slash = '\0';
     rmdir(path);
@@ -256,6 +282,6 @@ int keeper_process(void)
     while (!keeper.orphaned)
         serve(&keeper);
     scratch_remove(keeper.scratch);
-    remove_parent(keeper.scratch);
+    remove_parent(&keeper);
     _exit(0);
 }
