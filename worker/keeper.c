@@ -34,6 +34,7 @@ struct keeper {
     ev_io io;
     struct keeper_client client; /* of the run; all zeroes when it was told */
     bool running, busy;          /* busy: until it can take an order */
+    bool ending;                 /* its last words are read: it takes no order, whatever they say */
     bool lost;                   /* it died while it ran something; what is left of that is being killed */
     int status;
     unsigned generation; /* of the scratch directory's name */
@@ -152,7 +153,7 @@ static void settle(struct keeper *keeper, const struct keeper_report *report)
 {
     struct keeper_client client = keeper->client;
 
-    if (report->free)
+    if (report->free && !keeper->ending)
         keeper->busy = false;
     switch (report->word) {
     case KEEPER_STARTED: client.on_started(report->pid, client.ctx); break;
@@ -171,7 +172,8 @@ static void settle(struct keeper *keeper, const struct keeper_report *report)
             keeper->generation++;
             name_scratch(keeper);
         }
-        keeper->all->on_free(keeper->number, keeper->all->ctx);
+        if (!keeper->ending)
+            keeper->all->on_free(keeper->number, keeper->all->ctx);
         break;
     }
 }
@@ -250,7 +252,9 @@ static void bury(struct keepers *all)
 
 static void end_keeper(struct keeper *keeper, int status)
 {
-    on_message(keeper->all->loop, &keeper->io, EV_READ); /* its last words */
+    keeper->ending = true;
+    on_message(keeper->all->loop, &keeper->io, EV_READ); /* its last words: who hears them may want to run the next job */
+    keeper->ending = false;
     hang_up(keeper);
     keeper->pid = 0;
     keeper->status = status;

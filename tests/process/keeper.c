@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -451,6 +452,98 @@ static void a_killed_idle_keeper_is_replaced(void **state)
     clear(&outcome);
 }
 
+/* Its last words are read when its end is known: whoever runs the next job on hearing them gets another keeper. */
+struct next {
+    struct ground *ground;
+    bool told, is_run;
+    struct outcome outcome;
+};
+
+static void run_next(struct next *next)
+{
+    if (next->is_run || !next->told || !keeper_is_free(keepers_at(next->ground->keepers, 0)))
+        return;
+    next->is_run = true;
+    begin(next->ground, &next->outcome, "echo next", plain);
+}
+
+/* Its report lies in our socket, wherever that is. */
+static bool keeper_has_spoken(void)
+{
+    struct keeper_report report;
+
+    for (int fd = 3; fd < 64; fd++)
+        if (recv(fd, &report, sizeof report, MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof report && report.word == KEEPER_ENDED)
+            return true;
+    return false;
+}
+
+static void on_first_told(const struct child_result *result, void *ctx)
+{
+    struct next *next = ctx;
+
+    next->told = true;
+    assert_int_equal(result->ending.exit, 0);
+    run_next(next);
+}
+
+static void a_keeper_that_dies_after_its_last_words_costs_no_job(void **state)
+{
+    struct ground *ground = *state;
+    struct next next = {.ground = ground};
+    struct outcome outcome;
+    siginfo_t info;
+    char *argv[] = {"/bin/sh", "-c", "exit 0", NULL}, *environment[] = {ground->mark, NULL};
+
+    run(ground, &outcome, "echo $PPID", plain);
+    pid_t keeper = (pid_t)atoi(outcome.text);
+    clear(&outcome);
+    child_start(ground->loop, keepers_at(ground->keepers, 0),
+                &(struct child_options){.argv = argv,
+                                        .environment = environment,
+                                        .payload = "",
+                                        .timeout_ms = 20000,
+                                        .kill_after_ms = 10000,
+                                        .output_bytes_max = 1000},
+                on_first_told, &next);
+    WAIT_UNTIL(keeper_has_spoken());
+    kill(keeper, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)keeper, &info, WEXITED | WNOWAIT), 0);
+
+    ev_feed_signal_event(ground->loop, SIGCHLD); /* heard of before the loop looks at the socket */
+    ev_invoke_pending(ground->loop);
+
+    assert_true(next.told);
+    run_next(&next);
+    assert_true(next.is_run);
+    loop_until(ground, &next.outcome.told);
+    assert_string_equal(next.outcome.text, "next\n");
+    wait_free(ground);
+    clear(&next.outcome);
+}
+
+/* One that ends later than its worker has let go of it takes nothing away from the next one. */
+static void a_keeper_that_was_left_leaves_the_folder(void **state)
+{
+    struct ground *ground = *state;
+    struct outcome outcome = {0};
+
+    begin(ground, &outcome, "echo ready >&3; sleep 600", plain);
+    while (outcome.line_count == 0)
+        ev_run(ground->loop, EVRUN_ONCE);
+    pid_t keeper = parent_of(keeper_handler_pid(keepers_at(ground->keepers, 0)));
+
+    kill(keeper, SIGSTOP);
+    keeper_leave(keepers_at(ground->keepers, 0));
+    child_free(outcome.child);
+    clear(&outcome);
+    WAIT_UNTIL((ev_run(ground->loop, EVRUN_NOWAIT), kill(keeper, 0) < 0)); /* waited for, too */
+
+    run(ground, &outcome, "echo next", plain);
+    assert_string_equal(outcome.text, "next\n");
+    clear(&outcome);
+}
+
 static void others_cannot_look_into_a_keeper(void **state)
 {
     struct ground *ground = *state;
@@ -539,6 +632,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_fork_bomb_within_its_limits_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_keeper_costs_one_job, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_idle_keeper_is_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_keeper_that_dies_after_its_last_words_costs_no_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_keeper_that_was_left_leaves_the_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(others_cannot_look_into_a_keeper, setup, teardown),
         cmocka_unit_test_setup_teardown(control_lines_come_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(its_time_may_be_extended, setup, teardown),
