@@ -19,15 +19,15 @@ static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 
 struct variables {
     char **list;
-    size_t count;
+    size_t count, own; /* own: the first ones, which do not speak of the job */
 };
 
-/* Takes "NAME=value". A later one replaces an earlier one. */
+/* Takes "NAME=value". A later one replaces one of the first; the job's differ from each other. */
 static void add(struct variables *variables, char *text)
 {
     size_t name = strcspn(text, "=") + 1;
 
-    for (size_t i = 0; i < variables->count; i++)
+    for (size_t i = 0; i < variables->own; i++)
         if (strncmp(variables->list[i], text, name) == 0) {
             free(variables->list[i]);
             variables->list[i] = text;
@@ -45,12 +45,14 @@ static void add_own(struct variables *variables, const struct handler *handler)
         if (value)
             add(variables, memory_format("%s=%s", passed_on[i], value));
     }
+    variables->own = variables->count;
     for (size_t i = 0; i < handler->variable_count && i < HANDLER_VARIABLES_MAX; i++) {
         const struct handler_variable *variable = &handler->variables[i];
         const char *value = variable->value ? variable->value : getenv(variable->name);
         if (value)
             add(variables, memory_format("%s=%s", variable->name, value));
     }
+    variables->own = variables->count;
 }
 
 /* The value of a header, or NULL. Its name is compared as in HTTP. */
@@ -65,9 +67,14 @@ static const char *header(const struct job_record *record, const char *name)
 /* As one variable, never one for each: a header may have any name. One that is no UTF-8 has no place in JSON. */
 static void add_headers(struct variables *variables, const struct job_record *record)
 {
-    json_t *object = json_object();
+    json_t *object;
     char *text;
 
+    if (record->header_count == 0) {
+        add(variables, memory_string("ROTA_HEADERS={}"));
+        return;
+    }
+    object = json_object();
     for (size_t i = 0; i < record->header_count; i++) {
         json_t *value = json_string(record->headers[i].value);
         if (value)
@@ -92,10 +99,14 @@ static void add_trace(struct variables *variables, const struct job_record *reco
 
 static void add_token(struct variables *variables, const unsigned char *token)
 {
+    static const char digits[] = "0123456789abcdef";
     char hex[2 * TOKEN_BYTES + 1];
 
-    for (size_t i = 0; i < TOKEN_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", token[i]);
+    for (size_t i = 0; i < TOKEN_BYTES; i++) {
+        hex[2 * i] = digits[token[i] >> 4];
+        hex[2 * i + 1] = digits[token[i] & 15];
+    }
+    hex[2 * TOKEN_BYTES] = '\0';
     add(variables, memory_format("ROTA_LEASE_TOKEN=%s", hex));
 }
 

@@ -42,7 +42,7 @@ static bool is_simple(const char *text)
 
 static bool is_number(const char *name, const char *value)
 {
-    static const char *const names[] = {"ATTEMPT", "MAX_ATTEMPTS", "DELIVERY", "TIMEOUT_MS", "DEADLINE_MS", "SLOT", "CONTRACT"};
+    static const char *const names[] = {"attempt", "max_attempts", "delivery", "timeout_ms", "deadline_ms", "slot", "contract"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
@@ -59,15 +59,15 @@ static void add_fact(struct buffer *out, const char *variable)
 
     if (bytes >= sizeof name)
         return;
-    memcpy(name, variable + strlen(VARIABLE), bytes);
+    for (size_t i = 0; i < bytes; i++)
+        name[i] = (char)tolower((unsigned char)variable[strlen(VARIABLE) + i]);
     name[bytes] = '\0';
     buffer_add(out, ",\"", 2);
-    for (size_t i = 0; i < bytes; i++)
-        buffer_add(out, (const char[]){(char)tolower((unsigned char)name[i]), '\0'}, 1);
+    buffer_add(out, name, bytes);
     buffer_add(out, "\":", 2);
     if (is_number(name, value)) {
         buffer_add_string(out, value);
-    } else if (strcmp(name, "HEADERS") == 0) {
+    } else if (strcmp(name, "headers") == 0) {
         buffer_add_string(out, value); /* it is JSON already */
     } else if (is_simple(value)) {
         buffer_add(out, "\"", 1);
