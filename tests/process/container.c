@@ -11,6 +11,7 @@
 
 #include "common/memory.h"
 #include "tests/support/pool.h"
+#include "tests/support/rota.h"
 
 #define EXEC_JOBS    200
 #define POOL_JOBS    1000
@@ -62,9 +63,9 @@ static struct process *start_contained(struct pool *pool, const char *const *han
     const char *worker = PROGRAMS_PATH "/rota-worker";
     const char *arguments[32] = {"--pid",   "--fork",           "--kill-child=KILL", "--mount-proc", worker,
                                  "--redis", pool->url,          "--log-format",      "logfmt",       "--slots",
-                                 "4",       "--worker-scratch", pool->directory};
+                                 "4",       "--worker-scratch", pool->directory,     "--durability", "memory"};
     const char *environment[] = {pool_text(pool, "HOME=%s", pool->directory), NULL};
-    size_t count = 13;
+    size_t count = 15;
     struct process *process;
 
     for (; *handlers; handlers++)
@@ -132,8 +133,9 @@ static void nothing_piles_up(struct pool *pool, const char *configuration, unsig
     fclose(file);
     pid_t worker = 0;
 
-    pool_scheduler(pool, NULL);
     pool_redis(pool, "CONFIG SET appendfsync no");
+    pool_scheduler(pool, "--durability", "memory", NULL);
+    ROTA_MUST(pool, 0, "org", "set", "acme", "--keep-done-max", "0");
     struct process *process = start_contained(pool, handlers, &worker);
     run_jobs(pool, type, WARM_UP);
     unsigned fds = descriptors(worker);
