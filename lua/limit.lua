@@ -1,8 +1,9 @@
 --[[ limit_set - defines a limit in this lane, or changes it: effective at the next claim. A definition is the same in all lanes; of
-  what it allows to all organizations together each lane has a part (limit_part), and lane 0 has all of it at first.
+  what it allows to all organizations together each lane has a part (limit_part), and lane 0 has all of it at first. Where it
+  becomes lower, the part does in proportion: once all lanes are told, their parts together are no more than the new whole.
   ARGV  1 who, 2 name, 3 concurrency int 1..1000000 or '', 4 rate '5/s', '1.5/m', '1/h' or '', 5 burst int 1..1000000 or '' (1)
   Returns {'new' | 'changed', concurrency, rate, burst}: what it was before, '' for what there was not
-  Calls <= 24; 30 for each of at most 16 organizations that get jobs back, 12 more for each further queue of it ]]
+  Calls <= 25; 30 for each of at most 16 organizations that get jobs back, 12 more for each further queue of it ]]
 local LIMITS_MAX = 1000 -- names that are defined
 
 -- The name of a limit for all organizations.
@@ -32,16 +33,28 @@ local function apply_limit(lane, name)
   save_lane(lane)
 end
 
+-- What this lane has of a bound that becomes `new`, if it has `part` of `old`. Of what does not divide evenly one lane rounds up: so
+-- the sum of all parts is not above the new bound, and not nothing.
+local function part_after(first, part, old, new)
+  if not part then return first and new or 0 end
+  if tonumber(old) <= tonumber(new) then return part end
+  return (first and math.ceil or floor)(min(part, old) * new / old)
+end
+
 -- The fields of a definition that takes the place of `old`. Calls: 1.
 local function definition_fields(lane, old, new)
   local fields, lanes = { 'concurrency', new.concurrency, 'rate', new.rate, 'burst', new.burst }, call('HMGET', lane.clock, 'lanes', 'lane')
   local function add(field, value) fields[#fields + 1], fields[#fields + 2] = field, value end
   if tonumber(lanes[1]) > 1 then
-    if new.concurrency ~= '' and not old.slots then add('slots', lanes[2] == '0' and new.concurrency or 0) end
-    if new.rate ~= '' and not old.tokens then add('tokens', lanes[2] == '0' and new.burst or 0) end
+    local first = lanes[2] == '0'
+    if new.concurrency ~= '' then add('slots', part_after(first, old.slots, old.concurrency, new.concurrency)) end
+    if new.rate ~= '' then add('tokens', part_after(first, old.tokens, old.burst, new.burst)) end
   end
   return fields
 end
+
+-- What whoever divides limits has seen of this lane is not true any more. Calls: 1.
+local function refuse_parts(lane) call('HDEL', lane.clock, 'limits_stamp') end
 
 -- Tokens that were spent stay spent under the new definition, at what they are worth now. Calls: 2.
 local function keep_spent(lane, before)
@@ -78,9 +91,11 @@ local function limit_set(keys, args)
   if gone[1] then call('HDEL', lane.prefix .. 'limit:' .. name, unpack(gone)) end
   if new.concurrency == '' then call('HDEL', lane.prefix .. 'limit:' .. name, 'slots') end
   if new.rate == '' then call('HDEL', lane.prefix .. 'limit:' .. name, 'tokens', 'tat_us', 'burst') end
+  local changed = definition_text(old) ~= definition_text(new)
+  if changed then refuse_parts(lane) end
   keep_spent(lane, before)
   apply_limit(lane, name)
-  if definition_text(old) ~= definition_text(new) then note_change(lane, who, 'limit_set', '', name, definition_text(old), definition_text(new)) end
+  if changed then note_change(lane, who, 'limit_set', '', name, definition_text(old), definition_text(new)) end
   return { known and 'changed' or 'new', old.concurrency, old.rate, old.rate ~= '' and old.burst or '' }
 end
 register('limit_set', limit_set, { 'allow-oom' }, {
@@ -97,6 +112,7 @@ local function limit_clear(keys, args)
   if old.concurrency == '' and old.rate == '' then return { 'unknown' } end
   call('DEL', lane.prefix .. 'limit:' .. name)
   call('ZREM', lane.prefix .. 'limits', name)
+  refuse_parts(lane)
   apply_limit(lane, name)
   note_change(lane, who, 'limit_clear', '', name, definition_text(old), '')
   return { 'cleared', old.concurrency, old.rate, old.rate ~= '' and old.burst or '' }
@@ -181,7 +197,7 @@ end
 register('limits', limits, { 'no-writes' }, { 'HGET', 'HMGET', 'TIME', 'ZCARD', 'ZRANGE' })
 
 --[[ limit_look - as limits, for whoever divides limits among lanes: what this call tells of the lane's parts stays true until limit_part is
-  called with its stamp, or limit_look with another. So of two who divide at a time one is refused.
+  called with its stamp, limit_look with another, or a limit is changed. So of two who divide at a time one is refused.
   ARGV  1 stamp, 1..64 bytes, drawn for a round, 2, 3 as for limits
   Returns as limits
   Calls <= 4 + 22 for each limit ]]
@@ -197,7 +213,7 @@ register('limit_look', limit_look, { 'allow-oom' }, { 'HGET', 'HMGET', 'HSET', '
   rate is in proportion. Who raises a part has lowered others before, by what their answers say is free.
   ARGV  1 stamp of the round, 2 name, 3 slots int or '' (as it is), 4 tokens int or '' (as it is), 5 level int: thousandths of tokens to add
   Returns {'ok', running, thousandths of tokens that there was no room for} - slots that are in use although there are not so many any
-          more are free when their jobs end | {'stale'}: another one has begun to divide | {'unknown'}
+          more are free when their jobs end | {'stale'}: another one has begun to divide, or a limit was changed | {'unknown'}
   Calls <= those of limit_set ]]
 local function limit_part(keys, args)
   local lane, name = open_lane(keys), check_limit_name(args[2])

@@ -53,7 +53,7 @@ struct limits {
     struct limit *items;
     size_t count;
     char stamp[SESSION_BYTES + 1], from[NAME_BYTES_MAX + 2]; /* from: the first name of this round's page */
-    bool more, failed, short_of, anybody;
+    bool more, failed, stale, short_of, anybody;             /* stale: what was looked at has changed */
     unsigned under_way;
     ev_timer timer;
     struct call call;
@@ -76,12 +76,13 @@ static void clear_items(struct limits *limits)
 static void sleep_until_next(struct limits *limits)
 {
     double after_s = limits->failed     ? IDLE_S
+                     : limits->stale    ? WAITING_S
                      : limits->more     ? 0
                      : limits->short_of ? SHORT_S
                      : limits->anybody  ? WAITING_S
                                         : IDLE_S;
 
-    if (!limits->more || limits->failed)
+    if (!limits->more || limits->failed || limits->stale)
         limits->from[0] = '\0';
     clear_items(limits);
     ev_timer_stop(limits->duty.loop, &limits->timer);
@@ -105,7 +106,7 @@ static void go_on(struct limits *limits)
 {
     if (limits->under_way > 0)
         return;
-    if (limits->failed)
+    if (limits->failed || limits->stale)
         sleep_until_next(limits);
     else
         next_stage(limits);
@@ -229,7 +230,7 @@ static void on_look(const struct reply *reply, const struct error *err, void *ct
 static void begin_round(struct limits *limits)
 {
     limits->stage = LIMITS_LOOKING;
-    limits->failed = limits->short_of = limits->anybody = limits->more = false;
+    limits->failed = limits->stale = limits->short_of = limits->anybody = limits->more = false;
     session_draw(limits->stamp);
     limits->under_way = limits->duty.lanes;
     for (uint32_t lane = 0; lane < limits->duty.lanes; lane++) {
@@ -282,7 +283,7 @@ static void on_part(const struct reply *reply, const struct error *err, void *ct
 
     if (came(limits, part->lane, err)) {
         duty_worked(&limits->complaint, "limits", part->lane);
-        limits->failed = limits->failed || !reply_is(reply_at(reply, 0), "ok");
+        limits->stale = limits->stale || !reply_is(reply_at(reply, 0), "ok");
         part->running = reply_int(reply_at(reply, 1));
         limits->items[part->limit].level += reply_int(reply_at(reply, 2));
     }

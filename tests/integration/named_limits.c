@@ -1,6 +1,7 @@
 /* Limits beyond the organization: what has no room waits, in nobody's way, and comes back when there is room; whatever ends a
  * lease leaves the limit. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/lane.h"
@@ -485,6 +486,77 @@ static void what_a_lowered_part_had_of_tokens_is_handed_back(void **state)
     assert_int_equal(reply_number(reply_element(row, 12)), 3000);
 }
 
+/* Sums of a field of a limit in all lanes. */
+static long long sum_of_parts(struct fixture *f, const char *field)
+{
+    long long sum = 0;
+
+    for (unsigned lane = 0; lane < f->lanes; lane++) {
+        lane_use(f, lane);
+        const char *part = lane_field(f, "limit:mail", field);
+        sum += part ? strtoll(part, NULL, 10) : 0;
+    }
+    return sum;
+}
+
+static void set_in_all_lanes(struct fixture *f, const char *concurrency, const char *rate, const char *burst)
+{
+    for (unsigned lane = 0; lane < f->lanes; lane++) {
+        lane_use(f, lane);
+        lane_call(f, "limit_set", "me mail %s %s %s", concurrency, rate, burst);
+    }
+}
+
+static const redisReply *divide(struct fixture *f, unsigned lane, bool look, const char *slots, const char *tokens)
+{
+    lane_use(f, lane);
+    if (look)
+        lane_call(f, "limit_look", "round %s 10", "");
+    return lane_call(f, "limit_part", "round mail %s %s 1000000", slots, tokens);
+}
+
+static void a_limit_that_is_lowered_holds_at_once_in_all_lanes_together(void **state)
+{
+    struct fixture *f = *state;
+    static const int lower[] = {30, 17, 11, 7, 3, 2, 1};
+    if (f->lanes == 1)
+        return;
+    set_in_all_lanes(f, "40", "40/s", "40");
+    for (unsigned lane = 0; lane < f->lanes; lane++)
+        divide(f, lane, true, fixture_text(f, "%u", lane + 1), fixture_text(f, "%u", f->lanes - lane));
+    assert_int_equal(sum_of_parts(f, "slots"), 36);
+
+    for (size_t i = 0; i < sizeof lower / sizeof lower[0]; i++) {
+        const char *most = fixture_text(f, "%d", lower[i]);
+        set_in_all_lanes(f, most, "40/s", most);
+        assert_in_range(sum_of_parts(f, "slots"), 1, lower[i]);
+        assert_in_range(sum_of_parts(f, "tokens"), 1, lower[i]);
+    }
+    set_in_all_lanes(f, "40", "40/s", "40"); /* what is more is for the leader to divide */
+    assert_int_equal(sum_of_parts(f, "slots"), 1);
+}
+
+static void a_part_of_a_division_from_before_a_change_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    if (f->lanes == 1)
+        return;
+    set_in_all_lanes(f, "8", "", "");
+    for (unsigned lane = 0; lane < f->lanes; lane++)
+        divide(f, lane, true, lane ? "0" : "8", "");
+
+    set_in_all_lanes(f, "4", "", "");
+    assert_reply(reply_element(divide(f, 1, false, "8", ""), 0), "stale");
+    divide(f, 1, true, "0", "");
+    lane_call(f, "limit_clear", "me mail");
+    set_in_all_lanes(f, "2", "", "");
+    assert_reply(reply_element(divide(f, 1, false, "8", ""), 0), "stale");
+    assert_in_range(sum_of_parts(f, "slots"), 1, 4);
+    divide(f, 1, true, "0", "");
+    lane_call(f, "limit_set", "me mail 2 %s %s", "", ""); /* as it was */
+    assert_reply(reply_element(divide(f, 1, false, "0", ""), 0), "ok");
+}
+
 /* ---- refusals ---- */
 
 static void what_is_no_limit_is_refused(void **state)
@@ -539,6 +611,8 @@ int main(void)
         cmocka_unit_test(where_nobody_takes_a_job_that_was_let_go_another_one_is),
         cmocka_unit_test(a_part_is_what_this_lane_may_use),
         cmocka_unit_test(what_a_lowered_part_had_of_tokens_is_handed_back),
+        cmocka_unit_test(a_limit_that_is_lowered_holds_at_once_in_all_lanes_together),
+        cmocka_unit_test(a_part_of_a_division_from_before_a_change_does_not_count),
         cmocka_unit_test(what_is_no_limit_is_refused),
     };
 

@@ -85,19 +85,30 @@ static void draw_definition(struct world *w, struct model_definition *definition
     definition->burst = definition->rate > 0 ? draw_between(w, 1, 4) : 1;
 }
 
-/* Parts begin where there are several lanes: lane 0 has all of it, the others have none. */
+/* What the lane has of a bound: lane 0 begins with all of it, the others with none; of a lowered one it has as much in
+ * proportion. */
+static int64_t part_after(const struct world *w, bool had, int64_t part, int64_t old, int64_t new)
+{
+    bool first = w->at->lane == 0;
+
+    if (!had)
+        return first ? new : 0;
+    if (old <= new)
+        return part;
+    part = part < old ? part : old;
+    return first ? (part * new + old - 1) / old : part * new / old;
+}
+
+/* Parts are where there are several lanes. */
 static void begin_parts(struct world *w, struct model_definition *definition, const struct model_definition *old)
 {
-    bool first = w->at->lane == 0, divided = w->f->lanes > 1;
+    bool had_slots = old->defined && old->concurrency > 0, had_tokens = old->defined && old->rate > 0;
 
-    definition->slots = !divided || definition->concurrency == 0 ? -1
-                        : old->defined && old->concurrency > 0   ? old->slots
-                        : first                                  ? definition->concurrency
-                                                                 : 0;
-    definition->tokens = !divided || definition->rate <= 0 ? -1
-                         : old->defined && old->rate > 0   ? old->tokens
-                         : first                           ? definition->burst
-                                                           : 0;
+    definition->slots = definition->tokens = -1;
+    if (w->f->lanes > 1 && definition->concurrency > 0)
+        definition->slots = part_after(w, had_slots, old->slots, old->concurrency, definition->concurrency);
+    if (w->f->lanes > 1 && definition->rate > 0)
+        definition->tokens = part_after(w, had_tokens, old->tokens, old->burst, definition->burst);
 }
 
 static void set_limit(struct world *w, int which)
