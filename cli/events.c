@@ -299,7 +299,7 @@ static const struct config_setting tail_settings[] = {
 const struct command event_commands[] = {
     {"event list", "", "List what has happened, the newest first", list_settings, 0, 0, event_list,
      "Sessions of workers and schedulers that opened, closed or were lost, leaders, dead letters, and what people changed. Each\n"
-     "lane keeps about its newest 10,000 events.\n"
+     "lane keeps about its newest 10,000 events. Of many dead letters in a minute the first are named, the others counted.\n"
      "\n"
      "    rota event list --since 1h\n"
      "    rota event list --org acme --json"},

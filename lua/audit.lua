@@ -75,7 +75,7 @@ register('audit', audit, { 'allow-oom' }, {
           'line'     waits for a limit, and is not where its line is served from    mended: back to its queue
           'limit'    runs under a limit that does not count it    mended: it does
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
-  Calls <= 8 + 18 and its organization's queues for each job, 53 more for each that is unheld; mending as reindex, and 2; with
+  Calls <= 12 + 18 and its organization's queues for each job, 53 more for each that is unheld; mending as reindex, and 2; with
         limits 2 more for each that is defined, and those of claim for lines ]]
 local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled', 'waiting' }
 

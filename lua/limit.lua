@@ -122,13 +122,15 @@ register('limit_clear', limit_clear, { 'allow-oom' }, {
 })
 
 --[[ limit_pause - nothing starts under a limit for a while, or does again. What runs under it goes on. A pause does not shorten another.
-  ARGV  1 who, 2 name, with its key if it is that of one key, 3 org for the limit of a key, else '', 4 ms int 0..2592000000 (30 days); 0 resumes
+  ARGV  1 who, 2 name, with its key if it is that of one key, 3 org for the limit of a key, else '', 4 ms int 0..2592000000 (30 days); 0 resumes,
+        5 '1' where a handler asks for it, not a person: an event then and no change, and for the limit of a key neither; else absent
   Returns {'ok', paused until ms, and until when it was before; 0: not} | {'unknown'}: nobody has defined it
   Calls <= those of limit_set ]]
 local PAUSE_MS_MAX = 2592000000
 local function limit_pause(keys, args)
   local lane, who, name, colon = open_lane(keys), check_who(args[1]), check_limit(args[2])
   local org, pause_ms = args[3] or '', to_int(args[4], 'ms', 0, PAUSE_MS_MAX)
+  if args[5] and args[5] ~= '1' and args[5] ~= '' then refuse('INVALID', format('"%s" is neither 1 nor empty', sub(args[5], 1, 40))) end
   if colon then check_org(org) elseif org ~= '' then refuse('INVALID', format('limit %s is for all organizations, not for %s', name, sub(org, 1, 80))) end
   local limit = find_limit(lane, org, name)
   if not limit.concurrency and not limit.period_us then return { 'unknown' } end
@@ -144,10 +146,13 @@ local function limit_pause(keys, args)
   local until_ms = pause_ms == 0 and 0 or max(was_ms, lane.now_ms + pause_ms)
   lane.limits = nil
   serve_line(lane, find_limit(lane, org, name))
-  save_lane(lane)
-  if (was_ms == 0) ~= (until_ms == 0) then -- one that becomes longer, as at every answer of a service that is busy, is no news
-    note_change(lane, who, until_ms == 0 and 'limit_resume' or 'limit_pause', org, name, int_text(was_ms), int_text(until_ms))
+  local news = (was_ms == 0) ~= (until_ms == 0) -- one that becomes longer, as at every answer of a service that is busy, is none
+  if args[5] ~= '1' then
+    if news then note_change(lane, who, until_ms == 0 and 'limit_resume' or 'limit_pause', org, name, int_text(was_ms), int_text(until_ms)) end
+  elseif news and until_ms > 0 and not colon then
+    note_often(lane, 'limit_pause', name, '', name, format('0 -> %s, by %s', int_text(until_ms), who), 1)
   end
+  save_lane(lane)
   return { 'ok', until_ms, was_ms }
 end
 register('limit_pause', limit_pause, { 'allow-oom' }, {

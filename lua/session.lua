@@ -28,7 +28,7 @@ register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'XADD'
   Returns {'ok', now_ms, held, {name, ...}, order, dump}: leases held after the call, and those (at most 64) that an operator has
           cancelled; what an operator has asked for last, 'NUMBER VERB WHO' and 'NUMBER WHO', or '' (`order`)
           {'lost'}: the session is over; kill its handlers
-  Calls <= 9, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 53 for the organization
+  Calls <= 13, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 53 for the organization
         of one, 12 for each further queue of it; 11 for each limit that is left, and those of claim for lines ]]
 local BEAT_CHARGES_MAX, BEAT_OVERDUE_MAX, BEAT_CANCELS_MAX = 64, 16, 64
 local CHARGE_STEP_MS = 1000
@@ -122,7 +122,7 @@ register('order', order, { 'allow-oom' }, { 'HMGET', 'HSET', 'TIME', 'XADD' })
 --[[ close - ends a session and hands its jobs back, uncounted, in bounded steps. Repeat until it answers 0.
   ARGV  1 session, 2 limit int 1..64
   Returns leases left
-  Calls <= 11, 2 for each lease, 53 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
+  Calls <= 15, 2 for each lease, 53 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
         those of claim for lines ]]
 local function close(keys, args)
   local lane, id, limit = open_lane(keys), check_session(args[1]), to_int(args[2], 'limit', 1, 64)
@@ -169,7 +169,7 @@ register('watch', watch, { 'no-writes' }, { 'HMGET', 'TIME', 'ZRANGEBYSCORE' })
         2 beat   the beat's number that the caller has watched for a time-out, or '' for a session that has ended
         3 limit  int 1..64
   Returns {'ok', jobs given back, leases left} | {'moved'}: the session has beaten since, or its deadline is yet to come; nothing changed
-  Calls <= 11, 2 for each lease, 53 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
+  Calls <= 15, 2 for each lease, 53 for each organization, 12 for each further queue of it; 11 for each limit that is left, and
         those of claim for lines ]]
 local function recover(keys, args)
   local lane, id, limit = open_lane(keys), check_session(args[1]), to_int(args[3], 'limit', 1, 64)

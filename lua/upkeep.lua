@@ -79,10 +79,11 @@ register('inbox', inbox, {}, {
   'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
---[[ trim - forgets what retention no longer keeps: ended jobs, logs, idempotency keys, moved inbox entries.
+--[[ trim - forgets what retention no longer keeps: ended jobs, logs, idempotency keys, moved inbox entries. And notes what came too
+  often to be noted one by one (lib/events.lua).
   ARGV  1 limit  int 1..500, of each kind
   Returns {jobs, logs, keys and inbox entries forgotten, ms of the next thing to do or 0, now_ms}
-  Calls <= 8 + 40 for each of at most 8 organizations ]]
+  Calls <= 12 + 40 for each of at most 8 organizations ]]
 local TRIM_ORGS = 8
 local INBOX_SEEN_MS = 86400000
 
@@ -116,11 +117,12 @@ local function trim(keys, args)
     forgotten = forgotten + #logs
     reindex_expiring(lane, org)
   end
+  note_rest(lane)
   save_lane(lane)
   local head = call('ZRANGE', lane.prefix .. 'expiring', 0, 0, 'WITHSCORES')
   return { forgotten, tonumber(head[2] or 0), lane.now_ms }
 end
-register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
+register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
 
 --[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
   from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.

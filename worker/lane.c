@@ -468,6 +468,7 @@ void lane_pause_limit(struct lane *lane, const char *limit, const char *org, int
         call_add_string(&call, limit);
         call_add_string(&call, keyed ? org : "");
         call_add_int(&call, ms < LIMIT_PAUSE_MS_MAX ? ms : LIMIT_PAUSE_MS_MAX);
+        call_add_string(&call, "1"); /* a handler asks for it */
         redis_send(lane->options.redis, &call, lane->options.timeout_ms, on_limit_paused, NULL);
     }
     call_clear(&call);

@@ -185,7 +185,7 @@ function end_leases(lane, org, batches)
   after_all_ends(lane, org, moves)
   if moves.due then reindex_due(lane, org) end
   place_after(lane, org, moves.queues, ended)
-  if moves.died then note_event(lane, 'dead', org.name, some_of(moves.died), table.concat(moves.died.reasons, ' ')) end
+  if moves.died then note_often(lane, 'dead', org.name, org.name, some_of(moves.died), table.concat(moves.died.reasons, ' '), #moves.died) end
 end
 
 end

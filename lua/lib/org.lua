@@ -286,9 +286,10 @@ function place_after(lane, org, queues, ended)
   end
 end
 
--- Writes what changed in memory: organizations, virtual times and limits. The last step of every function that writes.
+-- Writes what changed in memory: organizations, virtual times, limits, what was noted. The last step of every function that writes.
 function save_lane(lane)
   if lane.limits_changed or lane.lines_changed then save_limits(lane) end
+  if lane.often and lane.often.changed then save_often(lane) end
   for _, org in ipairs(lane.order) do
     if org.changed then
       local flat = {}

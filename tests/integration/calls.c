@@ -182,7 +182,7 @@ static void limits_stay_in_bounds(void **state)
         ends[i] = (struct lane_end){.lease = &got.job[i]};
     long long jobs = (long long)got.jobs;
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
-    assert_calls(f, "finish of jobs with limits", 25 + 11 + 3 + 16 * 41 + jobs * 3 + 2 * jobs * 11 + 30 * 16);
+    assert_calls(f, "finish of jobs with limits", 25 + 11 + 7 + 16 * 41 + jobs * 3 + 2 * jobs * 11 + 30 * 16);
     lane_call(f, "limit_set", "me user 5 %s %s", "", "");
     assert_calls(f, "limit_set", 25 + 30 * 16);
     lane_call(f, "limit_pause", "me user %s 5000", "");
@@ -213,7 +213,7 @@ static void finish_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
 
-    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 3 + 2 * 53 + 2 * 15 * 12 + 32 * 3);
+    assert_calls(f, "finish of 32 jobs of two organizations in 16 queues", 25 + 11 + 7 + 2 * 53 + 2 * 15 * 12 + 32 * 3);
 }
 
 /* No two neighbours end alike. */
@@ -238,7 +238,7 @@ static void finish_of_64_runs_stays_in_bounds(void **state)
 
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, 64);
 
-    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 3 + 53 + 64 * 3);
+    assert_calls(f, "finish of 64 jobs that end one unlike the other", 25 + 11 + 7 + 53 + 64 * 3);
 }
 
 /* Each with a log, which makes room for itself, a note and two further jobs. */
@@ -285,7 +285,7 @@ static void finish_with_all_that_jobs_leave_stays_in_bounds(void **state)
     lane_call_args(f, "finish", &args);
 
     assert_int_equal(lane_redis(f, "HLEN %s", lane_key(f, "org:acme:logs"))->integer, 1);
-    assert_calls(f, "finish of 16 jobs that leave all there is", 25 + 11 + 3 + 53 + 2 * 12 + 16 * (3 + 9 + 48) + 13);
+    assert_calls(f, "finish of 16 jobs that leave all there is", 25 + 11 + 7 + 53 + 2 * 12 + 16 * (3 + 9 + 48) + 13);
 }
 
 static void note_stays_in_bounds(void **state)
@@ -324,17 +324,17 @@ static void sessions_stay_in_bounds(void **state)
     lane_call(f, "order", "tester w1 quiet");
     assert_calls(f, "order", 6);
     lane_call(f, "beat", "w1");
-    assert_calls(f, "beat that charges 64 jobs of 4 organizations", 9 + 4 * 14);
+    assert_calls(f, "beat that charges 64 jobs of 4 organizations", 13 + 4 * 14);
     clock_advance_ms(f, 3700000);
     lane_call(f, "beat", "w1");
-    assert_calls(f, "beat that takes 16 overdue jobs", 9 + 4 * 14 + 16 * 2 + 4 * 53);
+    assert_calls(f, "beat that takes 16 overdue jobs", 13 + 4 * 14 + 16 * 2 + 4 * 53);
     lane_call(f, "watch", "99999999 99999999 10");
     assert_calls(f, "watch", 4 + 1);
     clock_advance_ms(f, 60001);
     lane_call(f, "recover", "w1 %s 16", lane_field(f, "session:w1", "beat"));
-    assert_calls(f, "recover", 11 + 16 * 2 + 4 * 53);
+    assert_calls(f, "recover", 15 + 16 * 2 + 4 * 53);
     lane_call(f, "close", "w1 64");
-    assert_calls(f, "close", 11 + 32 * 2 + 4 * 53);
+    assert_calls(f, "close", 15 + 32 * 2 + 4 * 53);
     lane_call(f, "open", "s1 scheduler 60000 1000");
     lane_call(f, "lead", "s1");
     assert_calls(f, "lead", 7);
@@ -351,7 +351,7 @@ static void giving_back_64_jobs_of_16_queues_stays_in_bounds(void **state)
 
     lane_call(f, "close", "w1 64");
 
-    assert_calls(f, "close", 11 + 64 * 2 + 53 + 15 * 12);
+    assert_calls(f, "close", 15 + 64 * 2 + 53 + 15 * 12);
 }
 
 static void control_stays_in_bounds(void **state)
@@ -428,7 +428,7 @@ static void upkeep_stays_in_bounds(void **state)
     lane_call(f, "promote", "256");
     assert_calls(f, "promote to 16 queues", 6 + 26 + 15 * 12);
     lane_call(f, "trim", "500");
-    assert_calls(f, "trim", 8 + 8 * 40);
+    assert_calls(f, "trim", 12 + 8 * 40);
     make_heavy(f, "acme", 3);
     lane_call(f, "beat", "w1");
     long long taken = (long long)lane_claim(f, &(struct lane_claim){.session = "w1", .want = 20, .queues = all_queues(f)}).jobs;
@@ -451,7 +451,7 @@ static void audits_stay_in_bounds(void **state)
     assert_true(lane_has(f, "active:q9", "acme"));
     long long jobs = lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer;
     lane_call(f, "audit_jobs", "tester acme 0 100 0");
-    assert_calls(f, "audit_jobs", 8 + jobs * (18 + 16));
+    assert_calls(f, "audit_jobs", 12 + jobs * (18 + 16));
 }
 
 int main(void)

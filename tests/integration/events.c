@@ -194,6 +194,76 @@ static void dead_letters_are_noted_by_call(void **state)
 
 /* ---- Bounds ---- */
 
+/* `count` jobs of an organization die, each in a call of its own. */
+static void die(struct fixture *f, const char *org, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        assert_string_equal(lane_enqueue(f, org, fixture_text(f, "%s-%u-%lld", org, i, (long long)clock_ms(f)), NULL), "new");
+        struct lane_lease lease = lane_claim_one(f, "w1");
+        assert_string_equal(lane_end(f, &lease, "dead"), "ok");
+    }
+}
+
+static void a_flood_of_dead_letters_leaves_room_for_what_else_happens(void **state)
+{
+    struct fixture *f = *state;
+    clock_set_us(f, CLOCK_START_US / 60000000 * 60000000);
+    lane_open(f, "w1", 600000);
+    long long before = entries(f, "events");
+
+    die(f, "acme", 20);
+    assert_int_equal(entries(f, "events"), before + 4); /* of one organization in a minute */
+    for (unsigned n = 1; n < 20; n++)
+        die(f, lane_org(f, n), 1);
+    assert_int_equal(entries(f, "events"), before + 16); /* of all */
+    lane_call(f, "trim", "10");
+    assert_int_equal(entries(f, "events"), before + 16);
+
+    clock_advance_ms(f, 60000);
+    lane_call(f, "trim", "10");
+    assert_newest("events", fixture_text(f, "kind=dead|org=|subject=|detail=23 more jobs in the minute from %lld",
+                                         CLOCK_START_MS / 60000 * 60000));
+    lane_call(f, "trim", "10");
+    assert_int_equal(entries(f, "events"), before + 17);
+    die(f, "acme", 5);
+    assert_int_equal(entries(f, "events"), before + 21);
+    clock_advance_ms(f, 600000);
+    die(f, "acme", 1); /* nobody trims: whoever dies next says what was not said */
+    assert_int_equal(entries(f, "events"), before + 23);
+    assert_newest("events", fixture_text(f, "kind=dead|org=acme|subject=acme-0-%lld|detail=handler", (long long)clock_ms(f)));
+}
+
+/* A handler that is told 429 is nobody who changes something. */
+static void pauses_of_limits_by_handlers_are_events_and_no_changes(void **state)
+{
+    struct fixture *f = *state;
+    clock_set_us(f, CLOCK_START_US / 60000000 * 60000000);
+    int64_t now_ms = clock_ms(f);
+    lane_call(f, "limit_set", "ann mail 5 %s %s", "", "");
+    long long audit = entries(f, "audit"), events = entries(f, "events");
+
+    lane_call(f, "limit_pause", "w@host mail %s 1000 1", "");
+    assert_newest("events",
+                  fixture_text(f, "kind=limit_pause|org=|subject=mail|detail=0 -> %lld, by w@host", (long long)now_ms + 1000));
+    lane_call(f, "limit_pause", "w@host mail %s 1000 1", "");
+    assert_int_equal(entries(f, "events"), events + 1);
+    for (int i = 0; i < 40; i++) {
+        lane_call(f, "limit_pause", "w@host mail:%d acme 1000 1", i);
+        clock_advance_ms(f, 1001);
+        lane_call(f, "limit_pause", "w@host mail %s 1000 1", "");
+    }
+    assert_int_equal(entries(f, "events"), events + 4);
+    assert_int_equal(entries(f, "audit"), audit);
+    clock_advance_ms(f, 60000);
+    lane_call(f, "trim", "10");
+    assert_newest("events",
+                  fixture_text(f, "kind=limit_pause|org=|subject=|detail=37 more in the minute from %lld", (long long)now_ms));
+
+    lane_call(f, "limit_pause", "ann mail:1 acme 1000");
+    assert_int_equal(entries(f, "audit"), audit + 1);
+    assert_error(lane_call(f, "limit_pause", "ann mail:1 acme 1000 yes"), "INVALID");
+}
+
 static void both_streams_are_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -219,6 +289,8 @@ int main(void)
         cmocka_unit_test(of_many_jobs_the_first_are_named),
         cmocka_unit_test(sessions_and_leaders_come_and_go),
         cmocka_unit_test(dead_letters_are_noted_by_call),
+        cmocka_unit_test(a_flood_of_dead_letters_leaves_room_for_what_else_happens),
+        cmocka_unit_test(pauses_of_limits_by_handlers_are_events_and_no_changes),
         cmocka_unit_test(both_streams_are_bounded),
     };
 

@@ -171,6 +171,9 @@ static void a_handler_pauses_the_limit_it_runs_under(void **state)
     push(pool, 0, 0, "mail");
     WAIT_UNTIL(pool_number(pool, "HEXISTS rota:{0}:limit:mail paused_ms") == 1);
     int64_t until_ms = pool_number(pool, "HGET rota:{0}:limit:mail paused_ms");
+    struct ran changes = ROTA_MUST(pool, 0, "audit", "log"), events = ROTA_MUST(pool, 0, "event", "list");
+    assert_null(strstr(changes.out, "limit_pause")); /* nobody has changed anything */
+    assert_non_null(strstr(events.out, "limit_pause"));
     pool_push_many(pool, "org1", "free", 2, "t", "");
 
     push(pool, 2, 0, "mail");
