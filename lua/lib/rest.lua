@@ -6,8 +6,10 @@
 
   rota:{k}:resting:<queue>:<type>  zset org/job -> due ms: hints where to find them. A job that has left `scheduled` otherwise may
                                    still stand there. It expires 120 s after the last one has come, when all have rested
-  `resting:<queue>` in the clock   "TYPE MS TYPE MS": the types that have such a set, and when the last of their jobs has rested. A
-                                   claim reads it with the virtual time, so that it costs nothing where no job rests ]]
+  `resting:<queue>` in the clock   "TYPE MS ORG TYPE MS ORG": the types that have such a set, and when the last of their jobs of an
+                                   organization has rested. A claim reads it with the virtual time, so that it costs nothing where
+                                   no job rests. Where it is full, whoever has most in it gives way: no organization's types can
+                                   displace those of others ]]
 
 local rest_job, note_resting, wake_resting -- what other files use
 do
@@ -15,36 +17,67 @@ do
 local RESTS_MS = { 5000, 10000, 20000, 40000, 60000 }
 local FORGET_S = '120'
 local HINTS_MAX = 10000 -- of a type
-local TYPES_MAX = 64 -- remembered of a queue
+local TYPES_MAX = 64 -- remembered of a queue, each for each organization
 local WAKE_TYPES, WAKE_ORGS = 4, 8 -- looked at in one call
 
 local function resting_key(lane, queue, kind)
   return lane.prefix .. 'resting:' .. queue .. ':' .. kind
 end
 
--- The types that rest in a queue: type -> when the last of their jobs has rested; nil if there are none.
+-- The types that rest in a queue, a list of {kind, until_ms, org}, each once for each organization; nil if there are none.
 local function resting_types(lane, queue)
   local state = virtual_time(lane, queue)
   if not state.resting and state.resting_text then
     state.resting = {}
-    for kind, until_ms in string.gmatch(state.resting_text, '(%S+) (%d+)') do state.resting[kind] = tonumber(until_ms) end
+    for kind, until_ms, org in string.gmatch(state.resting_text, '(%S+) (%d+) (%S+)') do
+      state.resting[#state.resting + 1] = { kind = kind, until_ms = tonumber(until_ms), org = org }
+    end
   end
   return state.resting
 end
 
+-- The index of the entry that gives way: of the organization with most of them, there one whose type others remember, too, there
+-- the one that has rested first.
+local function least_missed(resting)
+  local of_org, of_kind, worst = {}, {}, nil
+  for _, entry in ipairs(resting) do
+    of_org[entry.org], of_kind[entry.kind] = (of_org[entry.org] or 0) + 1, (of_kind[entry.kind] or 0) + 1
+  end
+  local function is_worse(a, b)
+    if of_org[a.org] ~= of_org[b.org] then return of_org[a.org] > of_org[b.org] end
+    if (of_kind[a.kind] > 1) ~= (of_kind[b.kind] > 1) then return of_kind[a.kind] > 1 end
+    return a.until_ms < b.until_ms
+  end
+  for i, entry in ipairs(resting) do
+    if not worst or is_worse(entry, resting[worst]) then worst = i end
+  end
+  return worst
+end
+
 -- Calls: 1.
 local function save_resting(lane, queue, resting)
-  local kinds, words = {}, {}
-  for kind, until_ms in pairs(resting) do
-    if until_ms > lane.now_ms then kinds[#kinds + 1] = kind end
+  local words = {}
+  for i = #resting, 1, -1 do
+    if resting[i].until_ms <= lane.now_ms then table.remove(resting, i) end
   end
-  table.sort(kinds, function(a, b) return resting[a] > resting[b] end)
-  for i = 1, min(#kinds, TYPES_MAX) do words[i] = kinds[i] .. ' ' .. int_text(resting[kinds[i]]) end
+  while #resting > TYPES_MAX do table.remove(resting, least_missed(resting)) end
+  for i, entry in ipairs(resting) do words[i] = format('%s %s %s', entry.kind, int_text(entry.until_ms), entry.org) end
   if words[1] then
     call('HSET', lane.clock, 'resting:' .. queue, table.concat(words, ' '))
   else
     call('HDEL', lane.clock, 'resting:' .. queue)
   end
+end
+
+-- Remembers a type of an organization until a job of it has rested.
+local function remember(resting, kind, org, until_ms)
+  for _, entry in ipairs(resting) do
+    if entry.kind == kind and entry.org == org then
+      entry.until_ms = max(entry.until_ms, until_ms)
+      return
+    end
+  end
+  resting[#resting + 1] = { kind = kind, until_ms = until_ms, org = org }
 end
 
 -- Lets a job rest that was next in its queue.
@@ -71,7 +104,7 @@ function note_resting(lane, moves)
     call('ZADD', key, unpack(hints))
     call('ZREMRANGEBYRANK', key, 0, -HINTS_MAX - 1) -- jobs that are gone since leave theirs behind
     call('EXPIRE', key, FORGET_S)
-    for i = 1, #hints, 2 do resting[kind] = max(resting[kind] or 0, hints[i]) end
+    for i = 1, #hints, 2 do remember(resting, kind, moves.org.name, hints[i]) end
   end
   save_resting(lane, queue, resting)
 end
@@ -119,20 +152,21 @@ end
 -- Before a claim in `queue`: brings jobs of the types that it names back from their rest, as many as it wants. Calls: none where no
 -- job rests in the queue, else 1, and those of wake_type for at most 4 types and 8 organizations.
 function wake_resting(lane, queue, claim)
-  local state, resting, changed, looks = virtual_time(lane, queue), resting_types(lane, queue), false, 0
+  local state, resting, kept, is_left, looks = virtual_time(lane, queue), resting_types(lane, queue), {}, {}, 0
   if not resting then return end
-  for kind, until_ms in pairs(resting) do
-    if until_ms <= lane.now_ms then
-      resting[kind], changed = nil, true
-    elseif claim.types[kind] or claim.types['*'] then
-      local left = true
-      if looks < WAKE_TYPES and claim.woken < claim.want then
-        looks, left = looks + 1, wake_type(lane, queue, kind, claim)
+  for _, entry in ipairs(resting) do -- those first that have been there longest
+    local kind, over = entry.kind, entry.until_ms <= lane.now_ms
+    if not over and (claim.types[kind] or claim.types['*']) then
+      if is_left[kind] == nil and looks < WAKE_TYPES and claim.woken < claim.want then
+        looks, is_left[kind] = looks + 1, wake_type(lane, queue, kind, claim)
       end
-      if left then state.may_wake = true else resting[kind], changed = nil, true end
+      over = is_left[kind] == false
+      state.may_wake = state.may_wake or not over
     end
+    if not over then kept[#kept + 1] = entry end
   end
-  if changed then save_resting(lane, queue, resting) end
+  state.resting = kept
+  if #kept < #resting then save_resting(lane, queue, kept) end
 end
 
 end

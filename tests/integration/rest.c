@@ -175,7 +175,7 @@ static void hints_are_forgotten_when_all_have_rested(void **state)
     lane_enqueue(f, "acme", "job", STRANGE);
     ignorant(f, 1);
     assert_string_equal(lane_field(f, "clock", "resting:default"),
-                        fixture_text(f, "strange %lld", (long long)CLOCK_START_MS + 5000));
+                        fixture_text(f, "strange %lld acme", (long long)CLOCK_START_MS + 5000));
     assert_in_range(lane_redis(f, "TTL %s", lane_key(f, "resting:default:strange"))->integer, 100, 120);
 
     clock_advance_ms(f, 5000);
@@ -216,11 +216,41 @@ static void no_number_of_types_grows_without_end(void **state)
     unsigned words = 1;
     for (const char *at = lane_field(f, "clock", "resting:default"); (at = strchr(at, ' ')); at++)
         words++;
-    assert_int_equal(words, 2 * 64);
+    assert_int_equal(words, 3 * 64);
     clock_advance_ms(f, 5000);
     for (int i = 0; i < 10; i++)
         lane_call(f, "promote", "100");
     assert_int_equal(lane_count(f, "org:acme:ready:default"), 100);
+}
+
+/* An organization of a thousand types is in its own way only: jobs of others, which rest before, among and after its own, are
+ * woken at once, also of types that it uses too. */
+static void an_organization_of_many_types_displaces_no_other_ones(void **state)
+{
+    struct fixture *f = *state;
+    f->check_each = false;
+    open_both(f);
+    for (unsigned n = 1; n <= 3; n++) {
+        lane_enqueue(f, lane_org(f, n), "job", &(struct lane_record){.type = fixture_text(f, "theirs%u", n)});
+        for (int i = 0; i < 2; i++)
+            ignorant(f, 4);
+        clock_advance_ms(f, 1);
+        for (int i = 0; i < 333; i++)
+            lane_enqueue(
+                f, "acme", fixture_text(f, "job%u-%d", n, i),
+                &(struct lane_record){.type = i % 100 ? fixture_text(f, "type%u-%d", n, i) : fixture_text(f, "theirs%u", n)});
+        for (int i = 0; i < 40; i++)
+            ignorant(f, 32);
+    }
+    assert_int_equal(lane_count(f, "org:acme:scheduled"), 999);
+    assert_in_range(strlen(lane_field(f, "clock", "resting:default")), 64, 64 * 40);
+
+    for (unsigned n = 1; n <= 3; n++)
+        for (int i = 0; i < 4 && strcmp(lane_place(f, lane_org(f, n), "job"), "running") != 0; i++)
+            lane_claim(f, &(struct lane_claim){.session = "w2", .want = 8, .types = fixture_text(f, "theirs%u:1000", n)});
+
+    for (unsigned n = 1; n <= 3; n++)
+        assert_string_equal(lane_place(f, lane_org(f, n), "job"), "running");
 }
 
 /* It costs a claim nothing that jobs may rest, and little where others do. */
@@ -256,6 +286,7 @@ int main(void)
         cmocka_unit_test(hints_are_forgotten_when_all_have_rested),
         cmocka_unit_test(a_first_rest_wakes_another_worker),
         cmocka_unit_test(no_number_of_types_grows_without_end),
+        cmocka_unit_test(an_organization_of_many_types_displaces_no_other_ones),
         cmocka_unit_test(a_claim_pays_for_rests_only_where_jobs_rest),
     };
 
