@@ -4,34 +4,8 @@
 # completion.sh BIN_FOLDER
 set -euo pipefail
 
-bin=$(realpath "$1")
-dir=$(mktemp -d "${TMPDIR:-/tmp}/rota-completion.XXXXXX")
-export PATH="$bin:$PATH" HOME=$dir ROTA_REDIS_URL="unix://$dir/redis.sock"
-failures=0
-redis=0
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  failures=$((failures + 1))
-}
-
-end() {
-  [ $redis -eq 0 ] || kill -KILL "$redis" 2>/dev/null || true
-  wait 2>/dev/null || true
-  rm -rf "$dir"
-}
-trap end EXIT
-
-start_redis() {
-  local deadline=$((SECONDS + 10))
-  setpriv --pdeathsig KILL redis-server --port 0 --unixsocket "$dir/redis.sock" --dir "$dir" --save '' --appendonly yes \
-    --appendfsync always >"$dir/redis.log" 2>&1 &
-  redis=$!
-  until redis-cli -s "$dir/redis.sock" ping >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || { fail "no Redis: $(cat "$dir/redis.log")"; exit 1; }
-    sleep 0.05
-  done
-}
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/../support/shell.sh" completion "$1"
 
 fill() {
   rota setup >/dev/null 2>&1
@@ -39,8 +13,8 @@ fill() {
   rota push acme mail hello --id order:2 --in 1h >/dev/null
   rota push acme mail hello --id other >/dev/null
   rota push acorn mail hello --id one >/dev/null
-  redis-cli -s "$dir/redis.sock" HSET rota:worker:w1 types 'mail thumb' >/dev/null
-  redis-cli -s "$dir/redis.sock" ZADD rota:workers 1 w1 >/dev/null
+  redis-cli HSET rota:worker:w1 types 'mail thumb' >/dev/null
+  redis-cli ZADD rota:workers 1 w1 >/dev/null
 }
 
 # expect SHELL WHAT-IS-OFFERED WORD...: the last word is under the cursor; what is offered is sorted. On a machine that is busy
@@ -132,13 +106,10 @@ expect bash 'bulk default' queue pause ''
 expected=$ROTA_REDIS_URL
 ROTA_REDIS_URL=unix:///nowhere expect bash 'acme acorn' --redis "$expected" org show a
 
-kill -STOP "$redis"
+kill -STOP "$redis_pid"
 check_silence 'while Redis is frozen'
-kill -CONT "$redis"
-kill -KILL "$redis"
-wait "$redis" 2>/dev/null || true
-redis=0
+kill -CONT "$redis_pid"
+kill -KILL "$redis_pid"
+wait "$redis_pid" 2>/dev/null || true
 check_silence 'without Redis'
-
-[ $failures -eq 0 ] || exit 1
-printf 'completed by %s\n' "${shells[*]}"
+verdict "completed by ${shells[*]}"

@@ -2,16 +2,10 @@
 # rota config: what it checks, shows and prints as an example; and docs/CONFIGURATION.md. Without a Redis.
 # Usage: config.sh SOURCE PROGRAMS
 set -euo pipefail
-source=$1 PATH=$2:$PATH
-unset "${!ROTA_@}" REDIS_URL
-directory=$(mktemp -d)
-trap 'rm -rf "$directory"' EXIT
-cd "$directory"
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  exit 1
-}
+source=$(realpath "$1")
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/../support/shell.sh" config "$2"
+cd "$dir"
 
 # refused TEXT MESSAGE: a file with TEXT is refused with MESSAGE, and status 78
 refused() {
@@ -92,4 +86,4 @@ refused 'capsules:\n  a: {queues: []}\n' 'rota.yaml:2: capsule a: queues: there 
 refused 'capsules: {a: {slots: 1000}, b: {slots: 25}}\n' 'the capsules have 1025 slots together, the limit is 1024'
 refused 'capsules: {a: {slots: 1}}\nworker: {slots: 2}\n' 'worker.slots (rota.yaml:2) says the same as capsules (rota.yaml:1): give one of them'
 refused 'handlers: {wc: {command: wc}\n' 'rota.yaml:2: '
-echo "all of rota config is as it should be"
+verdict "all of rota config is as it should be"

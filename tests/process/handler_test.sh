@@ -2,16 +2,9 @@
 # rota handler check and test: one run of a handler without Redis.
 # Usage: handler_test.sh PROGRAMS
 set -euo pipefail
-PATH=$1:$PATH
-unset "${!ROTA_@}" REDIS_URL
-directory=$(mktemp -d)
-trap 'rm -rf "$directory"' EXIT
-cd "$directory"
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  exit 1
-}
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/../support/shell.sh" handler_test "$1"
+cd "$dir"
 
 # tried STATUS TYPE INPUT LINE...: the run ends with STATUS, and prints each LINE (a pattern of the whole line)
 tried() {
@@ -70,4 +63,4 @@ for part in 'has no slash' 'cwd /nowhere: No such file' 'there is no user no-suc
   grep -q "$part" <<<"$said" || fail "check: $part: $said"
 done
 rota handler check --config /dev/null --on 'wc=wc -w' >/dev/null || fail "a good one is refused"
-echo "handlers are checked and tried out"
+verdict "handlers are checked and tried out"

@@ -80,37 +80,6 @@ static void refused_entries_are_rejected_for_their_reasons(void **state)
     json_decref(list);
 }
 
-/* ---- the page ---- */
-
-/* A file of the source folder as text. Gives. */
-static char *source(const char *path)
-{
-    char *whole = memory_format("%s/%s", SOURCE_PATH, path), *text = file_text(whole);
-
-    free(whole);
-    return text;
-}
-
-static void the_page_has_the_files_as_they_are(void **state)
-{
-    char *page = source("docs/PRODUCERS.md");
-    unsigned files = 0;
-
-    (void)state;
-    for (const char *at = page; (at = strstr(at, "<!-- file: ")); files++) {
-        char path[128];
-        at += strlen("<!-- file: ");
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(at, " "), at);
-        const char *code = strchr(strstr(at, "```"), '\n') + 1;
-        char *text = source(path);
-        if (!text[0] || strncmp(code, text, strlen(text)) != 0 || strncmp(code + strlen(text), "```\n", 4) != 0)
-            fail_msg("%s is not in docs/PRODUCERS.md as it is", path);
-        free(text);
-    }
-    assert_int_equal(files, 7);
-    free(page);
-}
-
 /* ---- a language ---- */
 
 struct language {
@@ -255,7 +224,6 @@ static int run_language(const char *name)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_page_has_the_files_as_they_are),
         cmocka_unit_test_setup_teardown(accepted_entries_become_the_jobs_they_should, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(refused_entries_are_rejected_for_their_reasons, pool_setup, pool_teardown),
     };

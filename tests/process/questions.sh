@@ -8,56 +8,11 @@
 set -euo pipefail
 
 source_dir=$(realpath "$1")
-bin=$(realpath "$2")
 page=$source_dir/docs/PROTOCOL.md
 abi=$(cat "$source_dir/lua/ABI")
-dir=$(mktemp -d "${TMPDIR:-/tmp}/rota-questions.XXXXXX")
-socket=$dir/redis.sock
-failures=0
-pids=()
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  failures=$((failures + 1))
-}
-
-end() {
-  local pid
-  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$dir"
-}
-trap end EXIT
-
-# start NAME COMMAND...: in the background, its output in $dir/NAME.log; dies with this script.
-start() {
-  local name=$1
-  shift
-  setpriv --pdeathsig KILL "$@" >"$dir/$name.log" 2>&1 &
-  pids+=($!)
-}
-
-# wait_for PATTERN COMMAND...: until its output has a line that matches, at most 15 s.
-wait_for() {
-  local pattern=$1 deadline=$((SECONDS + 15))
-  shift
-  until "$@" 2>/dev/null | grep -Eq -- "$pattern"; do
-    if [ $SECONDS -ge $deadline ]; then
-      fail "waited in vain for $pattern from: $*"
-      "$@" >&2 || true
-      tail -n 5 "$dir"/*.log >&2
-      exit 1
-    fi
-    sleep 0.05
-  done
-}
-
-# The commands of the page run as they stand there: their redis-cli is this one.
-real_redis_cli=$(command -v redis-cli)
-mkdir "$dir/path"
-printf '#!/bin/sh\nexec %q -s %q -e "$@"\n' "$real_redis_cli" "$socket" >"$dir/path/redis-cli"
-chmod +x "$dir/path/redis-cli"
-export PATH="$dir/path:$PATH" USER=alice
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/../support/shell.sh" questions "$2"
+export USER=alice
 
 call() { # FUNCTION ARGUMENT...
   local name=$1
@@ -106,18 +61,11 @@ check_functions() {
 
 # ---- a deployment with something of everything ----
 
-start_redis() {
-  start redis redis-server --port 0 --unixsocket "$socket" --dir "$dir" --save '' --appendonly yes --appendfsync always
-  wait_for PONG redis-cli PING
-}
-
 start_programs() {
-  start scheduler "$bin/rota-scheduler" --redis "unix://$socket"
-  scheduler_pid=$!
-  wait_for . redis-cli GET rota:leader
-  start worker "$bin/rota-worker" --redis "unix://$socket" --slots 1 --worker-drain 0 --session-timeout 3s --session-beat 500ms \
+  start_scheduler
+  start worker rota-worker --slots 1 --worker-drain 0 --session-timeout 3s --session-beat 500ms \
     --on 'mail=wc -c' --on 'bad=echo broken >&2; exit 65' --on 'slow=exec sleep 600'
-  worker_pid=$!
+  worker_pid=$started
   wait_for '^2$' redis-cli ZCARD rota:workers
 }
 
@@ -197,31 +145,22 @@ check_all_keys_seen() {
 
 # ---- commands and examples ----
 
-# run QUESTION COMMAND REGEX
-run() {
-  local output status=0
-  output=$(set -o pipefail; bash -c "$2" 2>&1 | tr -d '\0') || status=$?
-  if [ $status -ne 0 ] || ! grep -Eq -- "$3" <<<"$output"; then
-    fail "$1: \`$2\` (status $status) does not answer $3, but: $(head -c 400 <<<"$output")"
-  fi
-  commands=$((commands + 1))
-}
-
 # shellcheck disable=SC2016 # backticks of Markdown
 run_tables() {
-  local question command regex
-  while IFS=$'\t' read -r question command regex; do
-    run "$question" "$command" "$regex"
-  done < <(sed -n '/^<!-- questions:/,$p' "$page" | sed -nE 's/^\| (.*) \| `(redis-cli .*)` \| `(.*)` \|$/\1\t\2\t\3/p')
+  local command regex
+  while IFS=$'\t' read -r command regex; do
+    run_block "$command" "$regex"
+    commands=$((commands + 1))
+  done < <(sed -n '/^<!-- questions:/,$p' "$page" | sed -nE 's/^\| .* \| `(redis-cli .*)` \| `(.*)` \|$/\1\t\2/p')
 }
 
 run_blocks() {
-  local regex command
-  while IFS=$'\t' read -r regex command; do
-    run "block" "$command" "$regex"
-  done < <(awk '/^<!-- run: / { regex = $0; sub(/^<!-- run: /, "", regex); sub(/ -->$/, "", regex); getline; on = 1; text = ""; next }
-                on && /^```/ { print regex "\t" text; on = 0 }
-                on { text = text $0 ";" }' "$page")
+  read_page "$page"
+  for i in "${!block_text[@]}"; do
+    [[ ${block_mark[i]} == 'run: '* ]] || continue
+    run_block "${block_text[i]}" "${block_mark[i]#run: }"
+    commands=$((commands + 1))
+  done
 }
 
 check_examples() {
@@ -254,17 +193,14 @@ wait_for '^running$' place acme slow-2
 enqueue acme mail-8 mail >/dev/null
 enqueue globex mail-2 mail >/dev/null
 look_at_keys
-kill -TERM "$scheduler_pid"
-wait "$scheduler_pid" 2>/dev/null || fail "rota-scheduler did not end well"
+stop "$scheduler_pid" TERM || fail "rota-scheduler did not end well"
 enqueue acme soon-1 mail '\x81\xa8delay_ms\xcd\x03\xe8' >/dev/null # leaves a token in wake_due
 look_at_keys
-kill -TERM "$worker_pid"
-wait "$worker_pid" 2>/dev/null || fail "rota-worker did not end well"
+stop "$worker_pid" TERM || fail "rota-worker did not end well"
 [ "$(redis-cli HGET "rota:worker:$SESSION" why)" = stopped ] || fail "the worker's card does not say that it stopped"
 check_all_keys_seen
 
 [ $commands -ge 50 ] || fail "only $commands commands were found in the page"
 [ $examples -ge 6 ] || fail "only $examples examples were found in the page"
 [ ${#seen_keys[@]} -ge 30 ] || fail "only ${#seen_keys[@]} keys were found in the page"
-[ $failures -eq 0 ] || exit 1
-printf '%d commands, %d examples, %d keys: as documented\n' "$commands" "$examples" "${#seen_keys[@]}"
+verdict "$commands commands, $examples examples, ${#seen_keys[@]} keys: as documented"

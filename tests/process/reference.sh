@@ -4,21 +4,20 @@
 set -euo pipefail
 
 page=$(realpath "$2")/docs/CLI.md
-rota=$(realpath "$3")/rota
+# shellcheck source=tests/support/shell.sh
+. "$(dirname "$0")/../support/shell.sh" reference "$3"
 begin='<!-- reference: written by ./dev docs -->'
-new=$(mktemp "${TMPDIR:-/tmp}/rota-reference.XXXXXX")
-trap 'rm -f "$new"' EXIT
+new=$dir/new
 
-grep -qxF -- "$begin" "$page" || { printf '%s has no line %s\n' "$page" "$begin" >&2; exit 1; }
+grep -qxF -- "$begin" "$page" || die "$page has no line $begin"
 {
   awk -v last="$begin" '{ print } $0 == last { exit }' "$page"
   printf '\n'
-  "$rota" man --markdown
+  rota man --markdown
 } >"$new"
 
 if [ "$1" = write ]; then
   cat "$new" >"$page"
 elif ! diff -u "$page" "$new" >&2; then
-  printf 'The reference in docs/CLI.md is not that of this build. Write it: ./dev docs\n' >&2
-  exit 1
+  die "the reference in docs/CLI.md is not that of this build. Write it: ./dev docs"
 fi
