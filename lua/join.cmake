@@ -1,5 +1,6 @@
-# cmake -P: joins lib/ and the operations into rota.lua, and writes the same text as a C array. Each operation is a block of its
-# own, because Lua allows 200 local names in one.
+# cmake -P: joins lib/ and the operations into rota.lua, and writes the same text as a C array. Each file of operations is a
+# function of its own, because Lua allows 200 local names in one: those of lib/ together, and those of each file. (And 60 names
+# of lib/ that one file uses.)
 
 cmake_policy(VERSION 3.25)
 set(text "#!lua name=rota_${ABI}\n")
@@ -9,7 +10,7 @@ foreach(name IN LISTS LIB)
 endforeach()
 foreach(name IN LISTS OPERATIONS)
   file(READ ${SOURCE}/${name}.lua part)
-  string(APPEND text "do\n${part}end\n")
+  string(APPEND text "do local function operations()\n${part}end operations() end\n")
 endforeach()
 string(REPLACE "@ABI@" "${ABI}" text "${text}")
 file(WRITE ${TARGET}/rota.lua "${text}")
