@@ -14,6 +14,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/memory.h"
+#include "worker/deadline.h"
 #include "worker/pool.h"
 #include "worker/user.h"
 
@@ -44,6 +45,7 @@ struct child {
     bool line_is_dropped; /* the one under way is too long */
     unsigned dropped_lines;
     struct log_text log;
+    struct deadline deadline;
     char *command, *error; /* error: why it could not be started, or of its keeper */
     size_t result_max, result_dropped;
     int64_t output_max, output_bytes, kill_after_ms;
@@ -98,12 +100,41 @@ static void keep_log(struct child *child, const char *bytes, size_t length)
     log_text_add(&child->log, bytes, length);
 }
 
+static bool is_running(const struct child *child)
+{
+    return child->keeper || child->pooled;
+}
+
+static void arm_timer(struct child *child, int64_t after_ms)
+{
+    ev_timer_stop(child->loop, &child->timer);
+    ev_now_update(child->loop);
+    ev_timer_set(&child->timer, (double)after_ms / 1000, 0);
+    ev_timer_start(child->loop, &child->timer);
+}
+
+/* Of its time; not after it was told to end. */
+static void arm_deadline(struct child *child)
+{
+    if (is_running(child) && !child->terminated)
+        arm_timer(child, deadline_left_ms(&child->deadline, clock_mono_ms()));
+}
+
+/* It says something. */
+static void take_line(struct child *child, const char *line, size_t bytes)
+{
+    if (child->on_line)
+        child->on_line(line, bytes, child->ctx);
+    if (child->deadline.heartbeat_ms > 0)
+        arm_deadline(child);
+}
+
 static void end_line(struct child *child)
 {
     if (child->line_is_dropped)
         child->dropped_lines++;
-    else if (child->on_line)
-        child->on_line(child->line.data ? child->line.data : "", child->line.length, child->ctx);
+    else
+        take_line(child, child->line.data ? child->line.data : "", child->line.length);
     child->line_is_dropped = false;
     buffer_reset(&child->line);
 }
@@ -179,11 +210,6 @@ void child_free(struct child *child)
     free(child);
 }
 
-static bool is_running(const struct child *child)
-{
-    return child->keeper || child->pooled;
-}
-
 /* Tells how it ended, and is no more. */
 static void tell(struct child *child)
 {
@@ -216,14 +242,6 @@ static void tell(struct child *child)
     free(log);
     free(error);
     child_free(child);
-}
-
-static void arm_timer(struct child *child, int64_t after_ms)
-{
-    ev_timer_stop(child->loop, &child->timer);
-    ev_now_update(child->loop);
-    ev_timer_set(&child->timer, (double)after_ms / 1000, 0);
-    ev_timer_start(child->loop, &child->timer);
 }
 
 /* ---- its end ---- */
@@ -298,8 +316,7 @@ static void on_pool_line(const char *line, size_t bytes, void *ctx)
     struct child *child = ctx;
 
     child->output_bytes += (int64_t)bytes;
-    if (child->on_line)
-        child->on_line(line, bytes, child->ctx);
+    take_line(child, line, bytes);
     check_output(child);
 }
 
@@ -499,6 +516,9 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
                             .output_max = options->output_bytes_max,
                             .kill_after_ms = options->kill_after_ms,
                             .on_line = options->on_line,
+                            .deadline = {.timeout_ms = options->timeout_ms,
+                                         .timeout_ms_max = options->timeout_ms_max,
+                                         .heartbeat_ms = options->heartbeat_ms},
                             .log = {.on_line = options->on_log_line, .ctx = ctx},
                             .started_us = clock_mono_us(),
                             .ending = {.exit = -1, .signal = -1}};
@@ -514,16 +534,27 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
     } else if ((child->ending.start_errno = start(child, keeper, options, &user)) > 0) {
         child->error = memory_format("cannot start %s: %s", options->argv[0], strerror(child->ending.start_errno));
     }
-    arm_timer(child, child->ending.start_errno > 0 ? 0 : options->timeout_ms);
+    deadline_begin(&child->deadline, clock_mono_ms());
+    arm_timer(child, child->ending.start_errno > 0 ? 0 : deadline_left_ms(&child->deadline, clock_mono_ms()));
     return child;
 }
 
-bool child_extend(struct child *child, int64_t timeout_ms)
+bool child_extend(struct child *child, int64_t ms)
 {
-    if (child->terminated || !is_running(child))
+    if (child->terminated || !is_running(child) || !deadline_put_off(&child->deadline, ms, clock_mono_ms()))
         return false;
-    arm_timer(child, timeout_ms);
+    arm_deadline(child);
     return true;
+}
+
+int64_t child_elapsed_ms(const struct child *child)
+{
+    return clock_mono_ms() - child->deadline.begun_mono_ms;
+}
+
+int64_t child_timeout_ms(const struct child *child)
+{
+    return child->deadline.timeout_ms;
 }
 
 pid_t child_pid(const struct child *child)

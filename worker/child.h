@@ -45,7 +45,8 @@ struct child_options {
     const char *name;        /* with pools: of the job, "org/id" */
     const char *payload;
     size_t payload_bytes;
-    int64_t timeout_ms;
+    int64_t timeout_ms, timeout_ms_max; /* deadline.h; every control line is a word */
+    int64_t heartbeat_ms;
     int64_t kill_after_ms;    /* between TERM and KILL */
     size_t result_bytes_max;  /* more is read and thrown away */
     int64_t output_bytes_max; /* of stdout, stderr and control lines together: what writes more is killed, as `runaway` */
@@ -81,8 +82,13 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
 /* Its process, 0 if it could not be started or has ended already. */
 pid_t child_pid(const struct child *child);
 
-/* It may run for `timeout_ms` more, from now on. Returns false, and changes nothing, if it was told to end already. */
-bool child_extend(struct child *child, int64_t timeout_ms);
+/* It may run for `ms` from now on (deadline_put_off). Returns false if nothing has changed, as when it was told to end already.
+ */
+bool child_extend(struct child *child, int64_t ms);
+
+/* How long it runs already; and its time-out at this moment. */
+int64_t child_elapsed_ms(const struct child *child);
+int64_t child_timeout_ms(const struct child *child);
 
 /* Asks it to end: TERM to all its processes, KILL after kill_after_ms. Its ending will say `stopped`, also if it has ended
  * already and was not told of yet. */

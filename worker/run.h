@@ -6,7 +6,7 @@
 #include "common/job.h"
 #include "worker/child.h"
 
-/* Time-out and callbacks are the caller's to add. All is borrowed. */
+/* Callbacks are the caller's to add. All is borrowed. */
 struct child_options run_options(const struct handler *handler, const struct job *job, char *const *environment);
 
 /* How long it may run, and how many attempts it has: the job's own word wins. */

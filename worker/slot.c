@@ -32,9 +32,7 @@ struct slot {
     char name[JOB_NAME_BYTES_MAX + 1], type[TYPE_BYTES_MAX + 1];
     int attempt, max_attempts;
     char limit[LIMIT_BYTES_MAX + 1]; /* that its job names; "" */
-    int64_t timeout_ms, started_mono_ms;
-    unsigned pauses;          /* of limits, so far */
-    int64_t deadline_mono_ms; /* of the run; may be put off */
+    unsigned pauses;                 /* of limits, so far */
     struct told told;
     bool tries;    /* whether its handler works again */
     bool disowned; /* it is not ours any more: nobody wants to hear how it ends */
@@ -185,27 +183,11 @@ void slots_broken(const struct slots *slots, struct buffer *out)
 
 /* ---- what a handler tells while it runs ---- */
 
-/* Its time: until the deadline, or until it has been silent for too long. */
-static int64_t time_left_ms(const struct slot *slot)
-{
-    int64_t left_ms = slot->deadline_mono_ms - clock_mono_ms(), heartbeat_ms = slot->handler->heartbeat_ms;
-
-    return heartbeat_ms > 0 && heartbeat_ms < left_ms ? heartbeat_ms : left_ms > 0 ? left_ms : 0;
-}
-
-/* So much more from now on, up to the handler's max_timeout; never less than it had. */
+/* It may run so long from now on. */
 static void extend(struct slot *slot, int64_t ms)
 {
-    int64_t latest_ms = slot->started_mono_ms + slot->handler->max_timeout_ms, wanted_ms = clock_mono_ms() + ms;
-
-    if (wanted_ms > latest_ms)
-        wanted_ms = latest_ms;
-    if (wanted_ms <= slot->deadline_mono_ms)
-        return;
-    slot->deadline_mono_ms = wanted_ms;
-    slot->timeout_ms = wanted_ms - slot->started_mono_ms;
-    child_extend(slot->child, time_left_ms(slot));
-    lane_tell(slot->lane, slot->name, &(struct lane_note){.timeout_ms = slot->timeout_ms});
+    if (child_extend(slot->child, ms))
+        lane_tell(slot->lane, slot->name, &(struct lane_note){.timeout_ms = child_timeout_ms(slot->child)});
 }
 
 /* The service behind its limits has asked to be left alone. */
@@ -259,8 +241,6 @@ static void on_line(const char *line, size_t bytes, void *ctx)
         log_warn("a control line makes no sense, and is passed over", "job=%s err=%s", slot->name, err.message);
     if (!refused)
         pass_on(slot, &control);
-    if (slot->handler->heartbeat_ms > 0)
-        child_extend(slot->child, time_left_ms(slot));
     control_clear(&control);
 }
 
@@ -351,14 +331,13 @@ static char **make_environment(const struct slot *slot, const struct job *job)
                                                        .slot = slot->number,
                                                        .attempt = slot->attempt,
                                                        .max_attempts = slot->max_attempts,
-                                                       .timeout_ms = slot->timeout_ms});
+                                                       .timeout_ms = run_timeout_ms(slot->handler, job)});
 }
 
 static void start(struct slots *slots, unsigned *group, struct lane *lane, const struct job *job, const char *name,
                   struct handler *handler, bool tries)
 {
     struct slot *slot = find_free(slots);
-    int64_t timeout_ms = run_timeout_ms(handler, job), now_mono_ms = clock_mono_ms();
     struct child_options options;
     char **environment;
 
@@ -367,9 +346,6 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
                           .number = slot->number,
                           .lane = lane,
                           .group = group,
-                          .timeout_ms = timeout_ms,
-                          .started_mono_ms = now_mono_ms,
-                          .deadline_mono_ms = now_mono_ms + timeout_ms,
                           .handler = handler_hold(handler),
                           .told = TOLD_NOTHING,
                           .tries = tries,
@@ -384,7 +360,6 @@ static void start(struct slots *slots, unsigned *group, struct lane *lane, const
     room_begin(handler);
     slots->counts.begun++;
     options = run_options(handler, job, environment);
-    options.timeout_ms = time_left_ms(slot);
     options.pools = handler->mode == HANDLER_POOL ? slots->pools : NULL;
     options.handler = handler;
     options.name = name;
@@ -475,8 +450,6 @@ void slots_kill(struct slots *slots)
 
 void slots_look(const struct slots *slots, void (*look)(const struct slot_view *view, void *ctx), void *ctx)
 {
-    int64_t now_mono_ms = clock_mono_ms();
-
     for (unsigned i = 0; i < slots->count; i++) {
         const struct slot *slot = &slots->items[i];
         if (slot->child)
@@ -485,8 +458,8 @@ void slots_look(const struct slots *slots, void (*look)(const struct slot_view *
                                      .type = slot->type,
                                      .attempt = slot->attempt,
                                      .pid = child_pid(slot->child),
-                                     .elapsed_ms = now_mono_ms - slot->started_mono_ms,
-                                     .timeout_ms = slot->timeout_ms,
+                                     .elapsed_ms = child_elapsed_ms(slot->child),
+                                     .timeout_ms = child_timeout_ms(slot->child),
                                      .disowned = slot->disowned},
                  ctx);
     }

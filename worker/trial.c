@@ -28,7 +28,7 @@ struct trial {
     struct job job;
     struct child *child;
     struct told told;
-    int64_t begun_mono_ms, deadline_mono_ms;
+    int64_t begun_mono_ms;
     bool done;
 };
 
@@ -127,24 +127,6 @@ static void print_end(const struct trial *trial, const struct child_result *resu
 
 /* ---- the run ---- */
 
-static int64_t time_left_ms(const struct trial *trial)
-{
-    int64_t left_ms = trial->deadline_mono_ms - clock_mono_ms(), heartbeat_ms = trial->handler->heartbeat_ms;
-
-    return heartbeat_ms > 0 && heartbeat_ms < left_ms ? heartbeat_ms : left_ms > 0 ? left_ms : 0;
-}
-
-static void extend(struct trial *trial, int64_t ms)
-{
-    int64_t latest_ms = trial->begun_mono_ms + trial->handler->max_timeout_ms, wanted_ms = clock_mono_ms() + ms;
-
-    if (wanted_ms > latest_ms)
-        wanted_ms = latest_ms;
-    if (wanted_ms > trial->deadline_mono_ms)
-        trial->deadline_mono_ms = wanted_ms;
-    child_extend(trial->child, time_left_ms(trial));
-}
-
 static void on_line(const char *line, size_t bytes, void *ctx)
 {
     struct trial *trial = ctx;
@@ -159,9 +141,7 @@ static void on_line(const char *line, size_t bytes, void *ctx)
     fflush(stdout);
     told_note(&trial->told, &control, refused ? &err : NULL);
     if (!refused && control.op == CONTROL_EXTEND)
-        extend(trial, control.ms);
-    else if (trial->handler->heartbeat_ms > 0)
-        child_extend(trial->child, time_left_ms(trial));
+        child_extend(trial->child, control.ms);
     control_clear(&control);
 }
 
@@ -185,7 +165,6 @@ static void on_ended(const struct child_result *result, void *ctx)
 static void start(struct trial *trial, struct keepers *keepers)
 {
     static const unsigned char token[TOKEN_BYTES];
-    int64_t timeout_ms = run_timeout_ms(trial->handler, &trial->job);
     char **environment =
         environment_new(&(struct environment_facts){.job = &trial->job,
                                                     .handler = trial->handler,
@@ -193,14 +172,12 @@ static void start(struct trial *trial, struct keepers *keepers)
                                                     .token = token,
                                                     .attempt = 1,
                                                     .max_attempts = run_max_attempts(trial->handler, &trial->job),
-                                                    .timeout_ms = timeout_ms});
+                                                    .timeout_ms = run_timeout_ms(trial->handler, &trial->job)});
     struct child_options options = run_options(trial->handler, &trial->job, environment);
 
     print_environment(trial->handler, environment);
     fflush(stdout);
     trial->begun_mono_ms = clock_mono_ms();
-    trial->deadline_mono_ms = trial->begun_mono_ms + timeout_ms;
-    options.timeout_ms = time_left_ms(trial);
     options.on_line = on_line;
     trial->child = child_start(trial->loop, keepers_at(keepers, 0), &options, on_ended, trial);
     environment_free(environment);

@@ -338,10 +338,11 @@ static void what_moves_away_ends_with_it(void **state)
     }
 }
 
-/* Its time is over `extend_ms` after it has said that it is ready. */
+/* Its time is over when it has been silent for a while after it has said that it is ready. */
 static void run_out_of_time(struct ground *ground, struct outcome *outcome, const char *command, struct child_options options)
 {
-    *outcome = (struct outcome){.extend_ms = 50};
+    *outcome = (struct outcome){0};
+    options.heartbeat_ms = 800;
     begin(ground, outcome, command, options);
     loop_until(ground, &outcome->told);
     assert_true(outcome->result.ending.timed_out);
@@ -586,7 +587,8 @@ static void its_time_may_be_extended(void **state)
     struct ground *ground = *state;
     struct outcome outcome = {.extend_ms = 20000};
 
-    begin(ground, &outcome, "echo more >&3; sleep 0.5; echo done", (struct child_options){.timeout_ms = 250});
+    begin(ground, &outcome, "echo more >&3; sleep 0.5; echo done",
+          (struct child_options){.timeout_ms = 250, .timeout_ms_max = 60000});
     loop_until(ground, &outcome.told);
     assert_false(outcome.result.ending.timed_out);
     assert_string_equal(outcome.text, "done\n");
