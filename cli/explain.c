@@ -230,6 +230,12 @@ static void count_worker(struct reason_workers *workers, const struct live *live
     if (!live_serves(live, facts->queue) || !live_knows(live, facts->job.record.type))
         return;
     workers->knowing++;
+    if (live_takes_jobs(live) && live_broken_ms(live, facts->job.record.type) > facts->now_ms) {
+        workers->broken++;
+        snprintf(workers->a_broken_one, sizeof workers->a_broken_one, "%s", live->session);
+        workers->its_broken_ms = live_broken_ms(live, facts->job.record.type);
+        return;
+    }
     if (live_takes_jobs(live)) {
         workers->slots += live->slots;
         workers->busy += live->held;
@@ -272,6 +278,7 @@ static json_t *facts_to_json(const struct reason_facts *facts)
         {"workers_of_queue", workers->serving},
         {"workers_of_type", workers->knowing},
         {"workers_quiet", workers->quiet},
+        {"workers_broken", workers->broken},
         {"slots", workers->slots},
         {"slots_busy", workers->busy},
     };

@@ -67,6 +67,8 @@ static void on_card(const struct reply *reply, void *ctx)
             live->queues = memory_string(value);
         else if (strcmp(name, "types") == 0 && !live->types)
             live->types = memory_string(value);
+        else if (strcmp(name, "broken") == 0 && !live->broken)
+            live->broken = memory_string(value);
     }
 }
 
@@ -110,6 +112,7 @@ static void clear(struct live *live)
 {
     free(live->queues);
     free(live->types);
+    free(live->broken);
 }
 
 /* A process that lost the session of one lane has another one there: it is one worker all the same. */
@@ -187,16 +190,49 @@ bool live_serves(const struct live *live, const char *queue)
     return has_word(live->queues, queue);
 }
 
-/* Its handlers may be for all types that begin alike: "report.*", "*". */
-bool live_knows(const struct live *live, const char *type)
+/* The word of its types whose handler runs this one, which may be for all that begin alike ("report.*", "*"): the longest. */
+static const char *handler_of(const struct live *live, const char *type, size_t *ret_length)
 {
+    const char *best = NULL;
+
+    *ret_length = 0;
     for (const char *at = live->types; at && *at; at += strspn(at, " ")) {
         size_t span = strcspn(at, " ");
-        if (span > 0 && at[span - 1] == '*' && strncmp(type, at, span - 1) == 0)
-            return true;
+        bool is_pattern = span > 0 && at[span - 1] == '*';
+        bool fits = is_pattern ? strncmp(type, at, span - 1) == 0 : strlen(type) == span && memcmp(type, at, span) == 0;
+        if (fits && (!is_pattern || span > *ret_length)) {
+            best = at;
+            *ret_length = span;
+            if (!is_pattern)
+                return best;
+        }
         at += span;
     }
-    return has_word(live->types, type);
+    return best;
+}
+
+bool live_knows(const struct live *live, const char *type)
+{
+    size_t length;
+
+    return handler_of(live, type, &length) != NULL;
+}
+
+int64_t live_broken_ms(const struct live *live, const char *type)
+{
+    size_t length;
+    const char *handler = handler_of(live, type, &length);
+
+    for (const char *at = live->broken; handler && at && *at; at += strspn(at, " ")) {
+        size_t span = strcspn(at, " ");
+        bool same = span == length && memcmp(at, handler, length) == 0;
+        at += span;
+        if (same)
+            return strtoll(at, NULL, 10);
+        at += strspn(at, " ");
+        at += strcspn(at, " ");
+    }
+    return 0;
 }
 
 bool live_takes_jobs(const struct live *live)

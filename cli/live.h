@@ -9,6 +9,7 @@ struct live {
     char session[TYPE_BYTES_MAX + 1];
     char kind[16], host[65], version[32], phase[16]; /* phase: "running", "quiet", "draining" */
     char *queues, *types;                            /* with spaces between */
+    char *broken;                                    /* "TYPE MS ...": until when it takes none, its handler is broken; or NULL */
     int64_t pid, slots, held;                        /* held: jobs, in all lanes */
     int64_t timeout_ms, beat_ms;                     /* of its session */
 };
@@ -27,6 +28,9 @@ bool live_is_worker(const struct live *live);
 bool live_serves(const struct live *live, const char *queue);
 bool live_knows(const struct live *live, const char *type);
 bool live_takes_jobs(const struct live *live);
+
+/* Until when, in ms since the epoch, it takes no jobs of this type because the handler is broken; 0 if it is not. */
+int64_t live_broken_ms(const struct live *live, const char *type);
 
 /* True if a scheduler leads. */
 int live_leader(struct cli *cli, bool *ret_leads, struct error *err) MUST_CHECK;

@@ -273,6 +273,7 @@ static void find_workers(struct finding *finding)
     const struct reason_facts *facts = finding->facts;
     const struct reason_workers *workers = &facts->workers;
     const char *type = facts->job.record.type;
+    char until[MOMENT_BYTES];
 
     if (workers->alive == 0)
         hint(add(finding, "no_worker", "no worker is there"), "start rota-worker; who was there: rota worker list --all");
@@ -292,10 +293,16 @@ static void find_workers(struct finding *finding)
                  workers->knowing == 1 ? "s" : "", type, facts->queue, workers->knowing == 1 ? "s" : "", workers->a_quiet_one,
                  workers->its_phase),
              "let it go on: rota worker resume %s, or start another one", workers->a_quiet_one);
+    else if (workers->quiet + workers->broken == workers->knowing)
+        hint(add(finding, "workers_broken",
+                 "the handler of type %s is broken: worker %s takes none of its jobs until %s, and no other worker can", type,
+                 workers->a_broken_one, moment(finding, workers->its_broken_ms, until)),
+             "what went wrong: rota job logs %s/%s, and the log of the worker; it tries at once after a HUP", facts->job.org,
+             facts->job.id);
     else if (workers->busy >= workers->slots)
         hint(add(finding, "workers_busy", "all %" PRId64 " slot%s of the %" PRId64 " worker%s that may take it are busy",
-                 workers->slots, plural(workers->slots), workers->knowing - workers->quiet,
-                 plural(workers->knowing - workers->quiet)),
+                 workers->slots, plural(workers->slots), workers->knowing - workers->quiet - workers->broken,
+                 plural(workers->knowing - workers->quiet - workers->broken)),
              "start more workers, or give them more --slots; what runs: rota job list --state running");
 }
 

@@ -21,11 +21,14 @@ struct reason_pause {
 };
 
 /* The workers that are alive: all; those that serve the job's queue; of these, those that know its type; of these, those that
- * take no jobs (quiet, draining). Slots and what they hold are those of the ones that do take jobs. */
+ * take no jobs (quiet, draining), and those whose handler for it is broken: one of them, and until when. Slots and what they
+ * hold are those of the others. */
 struct reason_workers {
-    int64_t alive, serving, knowing, quiet, slots, busy;
+    int64_t alive, serving, knowing, quiet, broken, slots, busy;
     char a_quiet_one[TYPE_BYTES_MAX + 1];
     char its_phase[16];
+    char a_broken_one[TYPE_BYTES_MAX + 1];
+    int64_t its_broken_ms;
 };
 
 /* What is known of a job and of all that it may wait for. Zeroes are what is not the case, unless it is said otherwise. */

@@ -59,7 +59,11 @@ static void workers_are_missing_or_do_not_fit(void **state)
     assert_codes("acme/j1", "next");
     pool_redis(pool, "HSET rota:worker:w3 phase quiet");
     assert_codes("acme/j1", "workers_quiet");
-    pool_redis(pool, "HSET rota:worker:w3 phase running slots 1");
+    pool_redis(pool, "HSET rota:worker:w3 phase running types %s broken %s", "m* mail", "m* 99999999999999 other 1");
+    assert_codes("acme/j1", "next"); /* the handler of its own is not broken */
+    pool_redis(pool, "HSET rota:worker:w3 broken %s", "m* 1 mail 99999999999999");
+    assert_codes("acme/j1", "workers_broken");
+    pool_redis(pool, "HSET rota:worker:w3 slots 1 broken %s", "mail 1"); /* it may be tried again */
     pool_redis(pool, "HSET rota:{0}:held:w3 acme/other lease");
     assert_codes("acme/j1", "workers_busy");
     pool_redis(pool, "DEL rota:{0}:held:w3");

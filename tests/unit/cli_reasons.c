@@ -106,6 +106,10 @@ static void workers_may_be_missing(void **state)
         (struct reason_workers){.alive = 3, .serving = 2, .knowing = 2, .quiet = 2, .a_quiet_one = "w1", .its_phase = "quiet"};
     assert_first(&facts, "workers_quiet", "all 2 workers that know type mail in queue default take no jobs: w1 is quiet",
                  "rota worker resume w1");
+    facts.workers = (struct reason_workers){
+        .alive = 3, .serving = 2, .knowing = 2, .quiet = 1, .broken = 1, .a_broken_one = "w2", .its_broken_ms = NOW + 5000};
+    assert_first(&facts, "workers_broken", "the handler of type mail is broken: worker w2 takes none of its jobs until",
+                 "rota job logs");
     facts.workers = (struct reason_workers){.alive = 3, .serving = 2, .knowing = 2, .quiet = 1, .slots = 4, .busy = 4};
     assert_first(&facts, "workers_busy", "all 4 slots of the 1 worker that may take it are busy", "--slots");
 }
