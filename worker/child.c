@@ -50,7 +50,8 @@ struct child {
     size_t result_max, result_dropped;
     int64_t output_max, output_bytes, kill_after_ms;
     void (*on_line)(const char *line, size_t bytes, void *ctx);
-    int64_t started_us, run_us; /* run_us: once it has ended */
+    void (*on_begin)(const char *frame, size_t bytes, void *ctx);
+    int64_t started_us, run_us; /* started_us: 0 while it waits for a process; run_us: once it has ended */
     int64_t user_us, system_us, rss_max_bytes;
     struct ending ending;
     bool terminated; /* TERM was sent */
@@ -118,6 +119,19 @@ static void arm_deadline(struct child *child)
 {
     if (is_running(child) && !child->terminated)
         arm_timer(child, deadline_left_ms(&child->deadline, clock_mono_ms()));
+}
+
+static int64_t ran_us(const struct child *child)
+{
+    return child->started_us > 0 ? clock_mono_us() - child->started_us : 0;
+}
+
+/* Its time begins. */
+static void begin(struct child *child)
+{
+    child->started_us = clock_mono_us();
+    deadline_begin(&child->deadline, child->started_us / 1000);
+    arm_deadline(child);
 }
 
 /* It says something. */
@@ -223,7 +237,7 @@ static void tell(struct child *child)
     child->cb(
         &(struct child_result){
             .ending = child->ending,
-            .run_us = child->ended ? child->run_us : clock_mono_us() - child->started_us,
+            .run_us = child->ended ? child->run_us : ran_us(child),
             .user_us = child->user_us,
             .system_us = child->system_us,
             .rss_max_bytes = child->rss_max_bytes,
@@ -257,7 +271,7 @@ static void end(struct child *child)
     child->keeper = NULL;
     child->pooled = NULL;
     child->ended = true;
-    child->run_us = clock_mono_us() - child->started_us;
+    child->run_us = ran_us(child);
     for (int i = 0; i < OUTLETS; i++)
         outlet_drain(&child->outlets[i]);
     if (was_told_to_end(child))
@@ -310,6 +324,15 @@ static void on_failed(enum keeper_step step, int code, void *ctx)
 }
 
 /* ---- a job of a handler that lives on ---- */
+
+static void on_pool_begin(const char *frame, size_t bytes, void *ctx)
+{
+    struct child *child = ctx;
+
+    begin(child);
+    if (child->on_begin)
+        child->on_begin(frame, bytes, child->ctx);
+}
 
 static void on_pool_line(const char *line, size_t bytes, void *ctx)
 {
@@ -483,8 +506,11 @@ static int start(struct child *child, struct keeper *keeper, const struct child_
 
 static void start_pooled(struct child *child, const struct child_options *options, const struct order_user *user)
 {
-    static const struct pool_client callbacks = {
-        .on_line = on_pool_line, .on_output = on_pool_output, .on_done = on_pool_done, .on_lost = on_pool_lost};
+    static const struct pool_client callbacks = {.on_begin = on_pool_begin,
+                                                 .on_line = on_pool_line,
+                                                 .on_output = on_pool_output,
+                                                 .on_done = on_pool_done,
+                                                 .on_lost = on_pool_lost};
     struct pool_client client = callbacks;
 
     client.ctx = child;
@@ -520,7 +546,7 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
                                          .timeout_ms_max = options->timeout_ms_max,
                                          .heartbeat_ms = options->heartbeat_ms},
                             .log = {.on_line = options->on_log_line, .ctx = ctx},
-                            .started_us = clock_mono_us(),
+                            .on_begin = options->on_begin,
                             .ending = {.exit = -1, .signal = -1}};
     for (int i = 0; i < OUTLETS; i++)
         child->outlets[i] = (struct outlet){.child = child, .fd = -1, .take = takers[i]};
@@ -534,8 +560,10 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
     } else if ((child->ending.start_errno = start(child, keeper, options, &user)) > 0) {
         child->error = memory_format("cannot start %s: %s", options->argv[0], strerror(child->ending.start_errno));
     }
-    deadline_begin(&child->deadline, clock_mono_ms());
-    arm_timer(child, child->ending.start_errno > 0 ? 0 : deadline_left_ms(&child->deadline, clock_mono_ms()));
+    if (child->ending.start_errno > 0)
+        arm_timer(child, 0);
+    else if (!child->pooled || !pool_waits(child->pooled))
+        begin(child);
     return child;
 }
 
@@ -549,7 +577,7 @@ bool child_extend(struct child *child, int64_t ms)
 
 int64_t child_elapsed_ms(const struct child *child)
 {
-    return clock_mono_ms() - child->deadline.begun_mono_ms;
+    return ran_us(child) / 1000;
 }
 
 int64_t child_timeout_ms(const struct child *child)

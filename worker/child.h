@@ -11,6 +11,8 @@
  * Or it is one job of a handler that lives on, over frames (pool.h). Its verdict is told as the exit status that means the same
  * (ok 0, retry 75, dead 65, discard 99); TERM is a cancel frame, KILL ends the process.
  *
+ * The time of such a job begins when a process is given it: what it waits for one does not count.
+ *
  * What outlasts its time-out, on the monotonic clock, gets TERM and then KILL. What not even that ends (a process that hangs in
  * the kernel) is given up: its job is told to be over, and somebody else may have it. */
 #pragma once
@@ -53,12 +55,14 @@ struct child_options {
     /* A complete control line, without its end: whatever bytes the handler has written there. Never after the callback. NULL:
      * they are thrown away. */
     void (*on_line)(const char *line, size_t bytes, void *ctx);
+    /* It has waited for a process that lives on, and begins now, with this frame. NULL for nobody. */
+    void (*on_begin)(const char *frame, size_t bytes, void *ctx);
     log_line_cb *on_log_line; /* a line of the log, as long as it is kept in the log's head; NULL for nobody */
 };
 
 struct child_result {
     struct ending ending;
-    int64_t run_us;                            /* wall time of the run, monotonic */
+    int64_t run_us;                            /* wall time of the run, monotonic; 0 if it has not begun */
     int64_t user_us, system_us, rss_max_bytes; /* of its own process and of those it has waited for; 0 if that is not known */
     const char *result;                        /* borrowed until the callback returns */
     size_t result_bytes;
@@ -86,7 +90,7 @@ pid_t child_pid(const struct child *child);
  */
 bool child_extend(struct child *child, int64_t ms);
 
-/* How long it runs already; and its time-out at this moment. */
+/* How long it runs already, 0 if it waits for a process; and its time-out at this moment. */
 int64_t child_elapsed_ms(const struct child *child);
 int64_t child_timeout_ms(const struct child *child);
 

@@ -47,6 +47,17 @@ static void add_slot(const struct slot_view *view, void *ctx)
              !view->disowned);
 }
 
+/* The handlers that are broken, and until when. */
+static void add_broken(struct dump *dump, const struct slots *slots)
+{
+    struct buffer types = {0};
+
+    slots_broken(slots, &types);
+    if (types.length > 0)
+        add_line(dump, "broken", "types=%s", types.data);
+    buffer_clear(&types);
+}
+
 static void add_lane(struct dump *dump, const struct lane *lane)
 {
     add_line(dump, "lane", "number=%u session=%s open=%d held=%zu reports=%zu claiming=%u", lane_number(lane), lane_session(lane),
@@ -73,6 +84,7 @@ char *dump_write(const struct dump_subject *subject, const char *asked_by)
              (unsigned long long)counts->done, (unsigned long long)counts->failed, (unsigned long long)counts->released);
     add_line(&dump, "redis", "address=%s up=%d waiting=%u", redis_address(subject->redis), redis_is_up(subject->redis),
              redis_pending(subject->redis));
+    add_broken(&dump, subject->slots);
     for (size_t i = 0; i < subject->capsule_count; i++)
         add_capsule(&dump, subject->capsules[i]);
     for (uint32_t i = 0; i < subject->lane_count; i++)

@@ -3,6 +3,7 @@
  *
  *   worker phase=running asked_by=ann@web1 slots=4 running=1 begun=17 done=12 failed=3 released=1
  *   redis address=unix:///run/redis.sock up=1 waiting=0
+ *   broken types=mail 1763626563123     (handlers that are broken, each until when, in ms since the epoch; not if none is)
  *   capsule name=default slots=4 running=1 sleeper_up=1
  *   queue capsule=default name=default weight=1
  *   lane number=0 session=... open=1 held=1 reports=0 claiming=0

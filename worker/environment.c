@@ -14,6 +14,7 @@
 
 static const char *const passed_on[] = {"PATH", "HOME", "LANG", "TZ"};
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static const char deadline_name[] = "ROTA_DEADLINE_MS=";
 
 #define VARIABLES_MAX (32 + HANDLER_VARIABLES_MAX)
 
@@ -143,7 +144,7 @@ char **environment_new(const struct environment_facts *facts)
     add(&variables, memory_format("ROTA_ATTEMPT=%d", facts->attempt));
     add(&variables, memory_format("ROTA_MAX_ATTEMPTS=%d", facts->max_attempts));
     add(&variables, memory_format("ROTA_TIMEOUT_MS=%lld", (long long)facts->timeout_ms));
-    add(&variables, memory_format("ROTA_DEADLINE_MS=%lld", (long long)clock_wall_ms() + facts->timeout_ms));
+    add(&variables, memory_format("%s%lld", deadline_name, (long long)clock_wall_ms() + facts->timeout_ms));
     add(&variables, memory_format("ROTA_WORKER_ID=%s", facts->session));
     add(&variables, memory_format("ROTA_SLOT=%u", facts->slot));
     if (facts->token)
@@ -156,4 +157,49 @@ void environment_free(char **environment)
     for (char **variable = environment; variable && *variable; variable++)
         free(*variable);
     free(environment);
+}
+
+char **environment_copy(char *const *environment)
+{
+    size_t count = 0;
+    char **copy;
+
+    while (environment[count])
+        count++;
+    copy = memory_new(sizeof *copy * (count + 1));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = memory_string(environment[i]);
+    return copy;
+}
+
+char **environment_of_all(char *const *environment)
+{
+    static const char *const of_all[] = {"ROTA_CONTRACT=", "ROTA_CONTROL_FD=", "ROTA_WORKER_ID="};
+    size_t count = 0, kept = 0;
+    char **ret;
+
+    while (environment[count])
+        count++;
+    ret = memory_new(sizeof *ret * (count + 1));
+    for (size_t i = 0; i < count; i++) {
+        bool is_of_all = strncmp(environment[i], "ROTA_", 5) != 0 && strncmp(environment[i], "TRACEPARENT=", 12) != 0 &&
+                         strncmp(environment[i], "TRACESTATE=", 11) != 0;
+        for (size_t j = 0; j < sizeof of_all / sizeof *of_all; j++)
+            is_of_all = is_of_all || strncmp(environment[i], of_all[j], strlen(of_all[j])) == 0;
+        if (is_of_all)
+            ret[kept++] = environment[i];
+    }
+    return ret;
+}
+
+void environment_put_off(char **environment, int64_t ms)
+{
+    for (; *environment; environment++) {
+        char *old = *environment;
+        if (strncmp(old, deadline_name, sizeof deadline_name - 1) != 0)
+            continue;
+        *environment = memory_format("%s%lld", deadline_name, strtoll(old + sizeof deadline_name - 1, NULL, 10) + (long long)ms);
+        free(old);
+        return;
+    }
 }

@@ -23,3 +23,12 @@ struct environment_facts {
 /* Gives "NAME=value" strings and a NULL; environment_free frees them. */
 char **environment_new(const struct environment_facts *facts);
 void environment_free(char **environment);
+
+/* Gives the same. */
+char **environment_copy(char *const *environment);
+
+/* Those variables that say nothing of one job, for a process that runs many. Gives an array (free) of borrowed strings. */
+char **environment_of_all(char *const *environment);
+
+/* The run begins `ms` later than it was thought: so does its deadline. */
+void environment_put_off(char **environment, int64_t ms);

@@ -29,18 +29,29 @@ static void on_room(void *ctx)
     dispatch(ctx);
 }
 
-/* One that never worked: one of the jobs that it was started for bears it. */
+/* True if there is one of the handler that has said hello. */
+static bool works(const struct pools *pools, const struct handler *handler)
+{
+    for (unsigned i = 0; i < pools->count; i++)
+        if (pools->children[i].handler == handler && pools->children[i].max_inflight > 0)
+            return true;
+    return false;
+}
+
+/* One that never said hello. Where no other one works, a job that goes on waiting would only see the next one fail: all go back.
+ * Else one of those that it was started for. */
 static void on_ended(const struct pool_child *child, bool failed, const char *why, void *ctx)
 {
     struct pools *pools = ctx;
+    bool others_work = failed && works(pools, child->handler), found = false;
     struct pool_job *job, *next;
 
-    for (job = failed ? TAILQ_FIRST(&pools->waiting.head) : NULL; job; job = next) {
+    for (job = failed ? TAILQ_FIRST(&pools->waiting.head) : NULL; job && !(found && others_work); job = next) {
         next = TAILQ_NEXT(job, entry);
         if (job->handler != child->handler)
             continue;
+        found = true;
         pool_job_lose(job, POOL_BROKEN, ENOEXEC, why);
-        break;
     }
 }
 
@@ -159,6 +170,8 @@ static void dispatch(struct pools *pools)
         struct pool_child *child = find_child(pools, job);
         int code;
         next = TAILQ_NEXT(job, entry);
+        if (job->culprit)
+            continue; /* on_later tells of its end */
         code = child ? pool_child_take_waiting(child, job) : 0;
         if (code > 0)
             pool_job_lose(job, POOL_BROKEN, code, strerror(code));
@@ -256,6 +269,11 @@ void pool_forget(struct pool_job *job)
 {
     job->forgotten = true;
     pool_kill(job);
+}
+
+bool pool_waits(const struct pool_job *job)
+{
+    return !job->child;
 }
 
 pid_t pool_pid(const struct pool_job *job)

@@ -23,12 +23,13 @@ struct pool_job;
 enum pool_loss {
     POOL_CRASHED,  /* its child has ended, or was killed for it */
     POOL_RELEASED, /* its child was killed because of another one's job */
-    POOL_BROKEN,   /* no child could be started, or it did not say hello */
+    POOL_BROKEN,   /* it never ran: no child could be started, or it did not say hello */
 };
 
 /* Callbacks of one job, none before pool_start has returned. on_done or on_lost is the last one. */
 struct pool_client {
-    void (*on_line)(const char *line, size_t bytes, void *ctx); /* a control line */
+    void (*on_begin)(const char *frame, size_t bytes, void *ctx); /* it has waited, and is given to a child: in this frame */
+    void (*on_line)(const char *line, size_t bytes, void *ctx);   /* a control line */
     void (*on_output)(const char *bytes, size_t length, void *ctx);
     void (*on_done)(const struct pool_frame *frame, void *ctx);
     void (*on_lost)(enum pool_loss loss, int code, const char *why, void *ctx); /* code: an errno, or 0 */
@@ -54,8 +55,12 @@ struct pool_request {
     const struct order *order; /* how a child is started; without environment */
 };
 
-/* Gives the job to a child, or lets it wait for one. All is copied. */
+/* Gives the job to a child, or lets it wait for one. All is copied. While it waits it does not run: its time has not begun. It
+ * does not wait for ever: children that are busy end their jobs in time, and one that starts has POOL_HELLO_MS_MAX. */
 struct pool_job *pool_start(struct pools *pools, const struct pool_request *request, const struct pool_client *client);
+
+/* True until on_begin. */
+bool pool_waits(const struct pool_job *job);
 
 /* Asks the child to end it soon. */
 void pool_cancel(struct pool_job *job);

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "worker/environment.h"
 
 #define TERM_AFTER_MS 1000 /* between the end of the stream and TERM */
 
@@ -272,27 +273,6 @@ static void on_broken(const char *why, void *ctx)
 
 /* ---- its start ---- */
 
-/* Those variables that say nothing of one job. */
-static char **child_environment(char *const *environment)
-{
-    static const char *const of_all[] = {"ROTA_CONTRACT=", "ROTA_CONTROL_FD=", "ROTA_WORKER_ID="};
-    size_t count = 0, kept = 0;
-    char **ret;
-
-    while (environment[count])
-        count++;
-    ret = memory_new(sizeof *ret * (count + 1));
-    for (size_t i = 0; i < count; i++) {
-        bool is_of_all = strncmp(environment[i], "ROTA_", 5) != 0 && strncmp(environment[i], "TRACEPARENT=", 12) != 0 &&
-                         strncmp(environment[i], "TRACESTATE=", 11) != 0;
-        for (size_t j = 0; j < sizeof of_all / sizeof *of_all; j++)
-            is_of_all = is_of_all || strncmp(environment[i], of_all[j], strlen(of_all[j])) == 0;
-        if (is_of_all)
-            ret[kept++] = environment[i];
-    }
-    return ret;
-}
-
 int pool_child_start(struct pool_child *child, const struct pool_job *job)
 {
     const struct keeper_client client = {
@@ -306,7 +286,7 @@ int pool_child_start(struct pool_child *child, const struct pool_job *job)
     code = pool_wire_open(&child->wire, fds);
     if (code > 0)
         return code;
-    environment = child_environment(job->environment);
+    environment = environment_of_all(job->environment);
     order.argv = job->handler->argv;
     order.environment = environment;
     order.tell_start = true;
@@ -359,7 +339,7 @@ void pool_child_take(struct pool_child *child, struct pool_job *job, const struc
 
 int pool_child_take_waiting(struct pool_child *child, struct pool_job *job)
 {
-    int64_t number = job->payload ? ++child->payload_files : 0;
+    int64_t number = job->payload_bytes > POOL_PAYLOAD_BYTES_MAX ? ++child->payload_files : 0;
     int code = pool_job_send(job, pool_wire_out(&child->wire), keeper_scratch(child->keeper), number, &child->user);
 
     if (code == 0)

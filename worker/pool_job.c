@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/memory.h"
+#include "worker/environment.h"
 
 void pool_jobs_init(struct pool_jobs *jobs)
 {
@@ -38,10 +40,7 @@ static void drop_job(struct pool_job *job)
         unlink(job->payload_path);
     free(job->payload_path);
     free(job->payload);
-    buffer_clear(&job->frame);
-    for (char **variable = job->environment; variable && *variable; variable++)
-        free(*variable);
-    free(job->environment);
+    environment_free(job->environment);
     handler_release(job->handler);
     free(job);
 }
@@ -58,19 +57,6 @@ void pool_jobs_clear(struct pool_jobs *jobs)
 
 /* ---- what it needs until it is sent ---- */
 
-static char **copy_environment(char *const *environment)
-{
-    size_t count = 0;
-    char **copy;
-
-    while (environment[count])
-        count++;
-    copy = memory_new(sizeof *copy * (count + 1));
-    for (size_t i = 0; i < count; i++)
-        copy[i] = memory_string(environment[i]);
-    return copy;
-}
-
 struct pool_job *pool_job_new(struct pools *pools, const struct pool_request *request, const struct pool_client *client)
 {
     struct pool_job *job = memory_new(sizeof *job);
@@ -84,11 +70,9 @@ struct pool_job *pool_job_new(struct pools *pools, const struct pool_request *re
 
 void pool_job_keep(struct pool_job *job, const struct pool_request *request)
 {
-    job->environment = copy_environment(request->environment);
-    if (request->payload_bytes > POOL_PAYLOAD_BYTES_MAX)
-        job->payload = memory_copy(request->payload, request->payload_bytes);
-    else
-        pool_frame_job(&job->frame, job->name, request->environment, request->payload, request->payload_bytes, NULL);
+    job->environment = environment_copy(request->environment);
+    job->payload = memory_copy(request->payload, request->payload_bytes);
+    job->asked_mono_ms = clock_mono_ms();
 }
 
 /* A file in the child's scratch directory, which only the child can read. Returns 0 or an errno. */
@@ -113,17 +97,20 @@ static int write_payload(struct pool_job *job, const char *scratch, int64_t numb
 
 int pool_job_send(struct pool_job *job, struct buffer *out, const char *scratch, int64_t number, const struct order_user *user)
 {
-    int code = job->payload ? write_payload(job, scratch, number, user) : 0;
+    bool is_large = job->payload_bytes > POOL_PAYLOAD_BYTES_MAX;
+    int code = is_large ? write_payload(job, scratch, number, user) : 0;
+    size_t start = out->length;
 
     if (code > 0)
         return code;
-    if (job->payload)
-        pool_frame_job(out, job->name, job->environment, NULL, 0, job->payload_path);
-    else
-        buffer_add(out, job->frame.data, job->frame.length);
+    environment_put_off(job->environment, clock_mono_ms() - job->asked_mono_ms);
+    pool_frame_job(out, job->name, job->environment, job->payload, job->payload_bytes, is_large ? job->payload_path : NULL);
+    if (!job->forgotten)
+        job->client.on_begin(out->data + start, out->length - start, job->client.ctx);
+    environment_free(job->environment);
+    job->environment = NULL;
     free(job->payload);
     job->payload = NULL;
-    buffer_clear(&job->frame);
     return 0;
 }
 

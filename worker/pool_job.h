@@ -23,14 +23,14 @@ struct pool_job {
     struct pool_client client;
     struct handler *handler; /* held */
     char name[JOB_NAME_BYTES_MAX + 1];
-    struct buffer frame; /* until it is sent */
-    char *payload;       /* a large one, until it is written to a file */
+    char *payload; /* this and the environment: of one that waits, until it is sent */
     size_t payload_bytes;
-    char **environment; /* until it is sent; for the child that is started for it, and for a large payload */
-    struct order order; /* how a child is started; its strings are the handler's */
-    char *payload_path; /* NULL: there is no file */
-    bool culprit;       /* its child is killed for it */
-    bool forgotten;     /* nobody wants to hear of it */
+    char **environment;
+    int64_t asked_mono_ms; /* it waits since then */
+    struct order order;    /* how a child is started; its strings are the handler's */
+    char *payload_path;    /* NULL: there is no file */
+    bool culprit;          /* its child is killed for it */
+    bool forgotten;        /* nobody wants to hear of it */
 };
 
 void pool_jobs_init(struct pool_jobs *jobs);
@@ -47,8 +47,8 @@ struct pool_job *pool_job_new(struct pools *pools, const struct pool_request *re
 /* It cannot be sent at once: copies what is to be sent. */
 void pool_job_keep(struct pool_job *job, const struct pool_request *request);
 
-/* Appends its frame, of one that was kept. `scratch`: a directory of the child, in which a large payload becomes file `number`,
- * for `user` to read. Returns 0 or an errno, and then nothing was appended. */
+/* Appends the frame of one that was kept, and tells its client that it begins. `scratch`: a directory of the child, in which a
+ * large payload becomes file `number`, for `user` to read. Returns 0 or an errno, and then nothing was appended. */
 int pool_job_send(struct pool_job *job, struct buffer *out, const char *scratch, int64_t number, const struct order_user *user);
 
 /* Its organization if its handler has a child for each, else "". */

@@ -194,6 +194,58 @@ static void who_does_not_say_hello_is_broken(void **state)
     assert_non_null(strstr(job_last_attempt(job)->report.error, "No such file or directory"));
 }
 
+/* Waiting for it is not running: whatever the time-out, it costs nobody an attempt. */
+static void who_hangs_before_hello_is_broken(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = pool_path(pool, "rota.yaml"), *code = pool_path(pool, "script");
+    write_file(code, script);
+    write_file(path, "handlers:\n  t: {mode: pool, command: [/bin/sh, -c, 'exec sleep 600'], timeout: 300ms, attempts: 1}\n");
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--slots", "4", "--config", path, NULL);
+    pool_push(pool, "acme", "a", "t", "pid");
+    pool_push(pool, "acme", "b", "t", "pid");
+    pool_push(pool, "zeta", "c", "t", "pid");
+
+    process_wait_for(worker, "handler is broken, taking no jobs of its type");
+    assert_non_null(strstr(process_said(worker, "handler is broken"), "it did not say hello"));
+    wait_ended(pool, "acme", "a");
+    wait_ended(pool, "acme", "b");
+    const struct job *job = wait_ended(pool, "zeta", "c");
+    assert_string_equal(job_last_attempt(job)->outcome, "released");
+    assert_int_equal(job->state.attempt, 0);
+    assert_int_equal(job->state.crashes, 0);
+    process_signal(worker, SIGTTIN);
+    assert_non_null(strstr(process_wait_for(worker, "dump: broken"), "types=\"t "));
+
+    write_file(path, pool_text(pool, "handlers:\n  t: {mode: pool, command: [/bin/sh, %s, \"1\"]}\n", code));
+    process_signal(worker, SIGHUP);
+    pool_wait_place(pool, "acme", "a", "done");
+    pool_wait_place(pool, "acme", "b", "done");
+    pool_wait_place(pool, "zeta", "c", "done");
+    assert_int_equal(pool_job(pool, "zeta", "c")->state.deliveries, 2);
+}
+
+/* It takes a second to say hello; the time-out is shorter. */
+static void its_time_begins_when_a_process_has_it(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = pool_path(pool, "rota.yaml"), *code = pool_path(pool, "script");
+    struct job_record record = {.type = "t", .payload = "pid", .payload_bytes = 3, .has_payload = true, .timeout_ms = 900};
+    write_file(code, script);
+    write_file(path, pool_text(pool, "handlers:\n  t: {mode: pool, command: [/bin/sh, -c, 'sleep 1; . %s', sh, \"1\"]}\n", code));
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--config", path, NULL);
+
+    pool_push_record(pool, "acme", "a", &record);
+    pool_wait_place(pool, "acme", "a", "done");
+
+    const struct job *job = pool_job(pool, "acme", "a");
+    const char *deadline = strstr(pool_file(pool, "frames"), "\"deadline_ms\":");
+    assert_non_null(deadline);
+    assert_true(strtoll(deadline + 14, NULL, 10) >= job->state.started_ms + 1900);
+}
+
 /* ---- its replacement ---- */
 
 static void it_is_replaced_after_so_many_jobs(void **state)
@@ -310,6 +362,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(an_end_between_jobs_is_normal_and_during_a_job_a_crash, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_time_out_costs_the_others_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(who_does_not_say_hello_is_broken, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(who_hangs_before_hello_is_broken, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(its_time_begins_when_a_process_has_it, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(it_is_replaced_after_so_many_jobs, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(it_is_replaced_when_it_is_old_or_large, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(it_may_belong_to_one_organization, pool_setup, pool_teardown),
