@@ -53,8 +53,12 @@ static int read_payload(struct edit *edit, const char *path, struct error *err)
     size_t bytes;
     char *payload = file_read(is_stdin ? "/dev/stdin" : path, JOB_RECORD_BYTES_MAX, &bytes, err);
 
-    if (!payload)
-        return err->code == ERR_LIMIT ? cli_fail(edit->cli, err, EX_DATAERR, "%s", err->message) : err->code;
+    if (!payload && err->code == ERR_LIMIT)
+        return cli_fail(edit->cli, err, EX_DATAERR, "%s", err->message);
+    if (!payload) {
+        cli_hint(edit->cli, "--payload FILE, or --payload - and the bytes on stdin");
+        return err->code;
+    }
     set_payload(edit, payload, bytes);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "cli/orgs.h"
 #include "cli/paging.h"
 #include "cli/wait.h"
+#include "cli/worker_find.h"
 #include "cli/worker_order.h"
 #include "common/keys.h"
 #include "common/memory.h"
@@ -128,13 +129,6 @@ static json_t *session_to_json(const struct session_view *session, int64_t now_m
     return object;
 }
 
-static bool is_session(const char *text)
-{
-    size_t length = strlen(text);
-
-    return length > 0 && length <= TYPE_BYTES_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789") == length;
-}
-
 /* ---- list ---- */
 
 static const struct column worker_columns[] = {
@@ -221,7 +215,7 @@ static int read_cursor(struct cli *cli, int64_t *ret_from, struct error *err)
     if (!cursor[0])
         return 0;
     snprintf(seen, sizeof seen, "%.*s", at ? (int)(at - cursor) : 0, cursor);
-    if (!at || units_integer(&seen_ms, seen, "cursor", 0, 1LL << 46, err) < 0 || !is_session(at + 1))
+    if (!at || units_integer(&seen_ms, seen, "cursor", 0, 1LL << 46, err) < 0 || !worker_is_id(at + 1))
         return cli_usage(cli, err, "cursor \"%.80s\" must be one that a list has told, as in 1795164663276@w1", cursor);
     if (cli_connect(cli, false, NULL, err) < 0)
         return err->code;
@@ -326,10 +320,7 @@ static int worker_show(struct cli *cli, struct error *err)
     struct names held = {0};
     int rc;
 
-    if (!is_session(cli_argument(cli, 0)))
-        return cli_usage(cli, err, "worker \"%.80s\" must match [a-z0-9]{1,64}", cli_argument(cli, 0));
-    snprintf(session.id, sizeof session.id, "%s", cli_argument(cli, 0));
-    rc = cli_connect(cli, false, NULL, err);
+    rc = worker_find(cli, cli_argument(cli, 0), WORKER_KNOWN, session.id, err);
     if (rc == 0)
         rc = look(cli, &session, &held, err);
     if (rc == 0 && !session.card && !session.deadline_ms && !session.seen_ms)
@@ -370,7 +361,7 @@ const struct command worker_commands[] = {
      "(its jobs were recovered);\n"
      "gone (nothing tells how it ended). ASKED and BY: who has asked it for that, or for something else, and when."},
     {"worker show", "WORKER", "Show a worker, also one that is long gone, and what it runs", plain_settings, 1, 1, worker_show,
-     NULL},
+     "WORKER is the id of one, or the beginning of an id that no other has."},
     {"worker quiet", "WORKER | --all", "Let a worker claim no more jobs; what runs goes on", order_settings, 0, 1, worker_quiet,
      ORDER_HELP},
     {"worker resume", "WORKER | --all", "Let a quiet worker claim jobs again", order_settings, 0, 1, worker_resume, ORDER_HELP},

@@ -9,13 +9,13 @@
 #include "cli/connection.h"
 #include "cli/orgs.h"
 #include "cli/text.h"
+#include "cli/worker_find.h"
 #include "common/clock.h"
 #include "common/keys.h"
 #include "common/memory.h"
 
-#define SESSIONS_MAX 10000 /* looked at in a lane */
-#define POLL_MS      50
-#define ANSWER_MS    2000 /* beyond the session's time-out, in which it must beat */
+#define POLL_MS   50
+#define ANSWER_MS 2000 /* beyond the session's time-out, in which it must beat */
 
 /* One order to one worker, and what came of it. */
 struct order {
@@ -29,85 +29,6 @@ struct order {
     size_t dump_bytes;
     unsigned lanes; /* in which the session is listed */
 };
-
-/* ---- which workers ---- */
-
-static void on_sessions(const struct reply *reply, void *ctx)
-{
-    for (size_t i = 0; i < reply_count(reply); i++)
-        names_add(ctx, reply_string(reply_at(reply, i)));
-}
-
-static int read_sessions(struct cli *cli, struct names *ret, struct error *err)
-{
-    struct call call = {0};
-    char key[KEY_BYTES_MAX];
-    int rc;
-
-    for (uint32_t lane = 0; lane < cli->deployment.lanes; lane++) {
-        call_command(&call, "ZREVRANGE");
-        call_add_string(&call, key_in_lane(key, lane, "sessions"));
-        call_add_int(&call, 0);
-        call_add_int(&call, SESSIONS_MAX - 1);
-        cli_send(cli, &call, on_sessions, ret);
-    }
-    call_clear(&call);
-    rc = cli_settle(cli, err);
-    names_sort(ret);
-    return rc;
-}
-
-static void on_why(const struct reply *reply, void *ctx)
-{
-    snprintf(ctx, 16, "%s", reply_string(reply));
-}
-
-/* Nobody alive has that name. Had somebody? */
-static int tell_unknown(struct cli *cli, const char *text, struct error *err)
-{
-    struct call call = {0};
-    char key[KEY_BYTES_MAX], why[16] = "";
-
-    call_command(&call, "HGET");
-    call_add_string(&call, key_worker(key, text));
-    call_add_string(&call, "why");
-    if (cli_call(cli, &call, on_why, why, err) < 0) {
-        call_clear(&call);
-        return err->code;
-    }
-    call_clear(&call);
-    if (why[0])
-        return error_set(err, ERR_NOT_FOUND, "worker %s is gone: it was %s", text, why);
-    return error_set(err, ERR_NOT_FOUND, "no live worker has an id that is or begins with \"%s\"", text);
-}
-
-int worker_find(struct cli *cli, const char *text, char ret_session[TYPE_BYTES_MAX + 1], struct error *err)
-{
-    struct names sessions = {0};
-    const char *found = NULL, *other = NULL;
-    size_t length = strlen(text);
-    int rc = 0;
-
-    if (length < 1 || length > TYPE_BYTES_MAX || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789") != length)
-        return cli_usage(cli, err, "worker \"%.80s\" must match [a-z0-9]{1,64}", text);
-    if (cli_connect(cli, false, NULL, err) < 0)
-        return err->code;
-    rc = read_sessions(cli, &sessions, err);
-    for (size_t i = 0; i < sessions.count; i++) {
-        if (strncmp(sessions.items[i], text, length) != 0)
-            continue;
-        other = found && strlen(found) != length ? found : other; /* an exact one wins, and comes first */
-        found = found && strlen(found) == length ? found : sessions.items[i];
-    }
-    if (rc == 0 && other)
-        rc = cli_usage(cli, err, "\"%s\" is the beginning of more than one worker: %s, %s", text, other, found);
-    else if (rc == 0 && !found)
-        rc = tell_unknown(cli, text, err);
-    else if (rc == 0)
-        snprintf(ret_session, TYPE_BYTES_MAX + 1, "%s", found);
-    names_clear(&sessions);
-    return rc;
-}
 
 /* ---- giving an order ---- */
 
@@ -328,7 +249,7 @@ static int run_one(struct cli *cli, const char *session, const char *verb, struc
     if (give(cli, &order, err) < 0)
         return err->code;
     if (strcmp(order.answer, "gone") == 0)
-        return tell_unknown(cli, session, err);
+        return worker_find_gone(cli, session, err);
     if (strcmp(order.answer, "scheduler") == 0)
         return cli_usage(cli, err, "%s is a scheduler, and takes no orders: signal it (TERM stops it, TTIN makes it dump)",
                          session);
@@ -363,7 +284,7 @@ static int run_all(struct cli *cli, const char *verb, struct list *list, struct 
     if (rc == 0 && strcmp(verb, "dump") != 0 && !cli_confirm(cli, err, "%s all workers", verb))
         rc = err->code;
     if (rc == 0)
-        rc = read_sessions(cli, &sessions, err);
+        rc = worker_find_live(cli, &sessions, err);
     if (rc == 0)
         rc = order_all(cli, &sessions, verb, list, err);
     names_clear(&sessions);
@@ -379,7 +300,7 @@ static int run(struct cli *cli, const char *verb, struct error *err)
 
     if (all != (cli_argument_count(cli) == 0))
         return cli_usage(cli, err, "name one worker, or say --all");
-    rc = all ? 0 : worker_find(cli, cli_argument(cli, 0), session, err);
+    rc = all ? 0 : worker_find(cli, cli_argument(cli, 0), WORKER_LIVE, session, err);
     if (rc < 0)
         return rc;
     if (cli->output.format != OUTPUT_TABLE)

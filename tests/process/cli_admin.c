@@ -342,6 +342,32 @@ static void a_worker_that_is_gone_is_still_known(void **state)
     assert_has(ROTA_MUST(pool, 0, "worker", "show", killed_session).out, "state              lost\n");
 }
 
+static void a_worker_is_shown_by_the_beginning_of_its_id(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    const char *session = pool_session(pool, pool_worker(pool, "--on", "t=@noop", NULL), 0);
+    const char *line = pool_text(pool, "worker             %s\n", session);
+    for (int i = 1; i <= 2; i++) { /* two that have ended */
+        pool_redis(pool, "HSET rota:worker:twin%d kind worker why stopped", i);
+        pool_redis(pool, "ZADD rota:workers %d twin%d", i, i);
+    }
+
+    assert_has(ROTA_MUST(pool, 0, "worker", "show", pool_text(pool, "%.10s", session)).out, line);
+    assert_has(ROTA_MUST(pool, 0, "worker", "show", "twin2").out, "worker             twin2\n");
+    assert_has(ROTA_MUST(pool, EX_USAGE, "worker", "show", "twin").err,
+               "\"twin\" is the beginning of more than one worker: twin1, twin2");
+    pool_redis(pool, "HSET rota:worker:twin kind worker why stopped");
+    pool_redis(pool, "ZADD rota:workers 3 twin");
+    assert_has(ROTA_MUST(pool, 0, "worker", "show", "twin").out, "worker             twin\n"); /* an exact one wins */
+    pool_redis(pool, "DEL rota:worker:twin1");
+    pool_redis(pool, "ZREM rota:workers twin1");
+    assert_has(ROTA_MUST(pool, EX_NOINPUT, "worker", "show", "twin1").err,
+               "there is no worker twin1: either there never was, or it ended more than 30 days ago");
+    pool_redis(pool, "DEL rota:worker:twin rota:worker:twin2");
+    pool_redis(pool, "ZREM rota:workers twin twin2");
+}
+
 /* What lives longer than a card is kept is still known, also where its card was lost. */
 static void a_card_lives_as_long_as_its_process(void **state)
 {
@@ -589,6 +615,7 @@ int main(void)
         TEST(everything_is_paused_in_all_lanes),
         TEST(workers_are_listed_with_what_they_do),
         TEST(a_worker_that_is_gone_is_still_known),
+        TEST(a_worker_is_shown_by_the_beginning_of_its_id),
         TEST(a_card_lives_as_long_as_its_process),
         TEST(an_audit_finds_and_mends),
         TEST(an_audit_names_what_is_damaged_and_goes_on),
