@@ -11,13 +11,14 @@
 #define SWEEP_EVERY_S 1.0
 
 struct pools {
+    struct pools_options options;
     struct pool_owner owner; /* what its children know of it */
     struct pool_child *children;
     unsigned count;
     struct pool_jobs waiting;
     ev_timer sweep;
     ev_prepare later; /* dispatch, when no caller of ours waits for an answer */
-    bool dispatching;
+    bool dispatching, draining;
 };
 
 static void dispatch(struct pools *pools);
@@ -40,7 +41,7 @@ static bool works(const struct pools *pools, const struct handler *handler)
 
 /* One that never said hello. Where no other one works, a job that goes on waiting would only see the next one fail: all go back.
  * Else one of those that it was started for. */
-static void on_ended(const struct pool_child *child, bool failed, const char *why, void *ctx)
+static void on_ended(const struct pool_child *child, bool failed, const struct pool_end *end, void *ctx)
 {
     struct pools *pools = ctx;
     bool others_work = failed && works(pools, child->handler), found = false;
@@ -51,8 +52,9 @@ static void on_ended(const struct pool_child *child, bool failed, const char *wh
         if (job->handler != child->handler)
             continue;
         found = true;
-        pool_job_lose(job, POOL_BROKEN, ENOEXEC, why);
+        pool_job_lose(job, POOL_BROKEN, ENOEXEC, end->how);
     }
+    pools->options.on_end(end, pools->options.ctx);
 }
 
 static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
@@ -158,6 +160,25 @@ static void find_help(struct pools *pools, struct pool_job *job)
         ev_timer_again(pools->owner.loop, &pools->sweep);
 }
 
+/* True if a job that waits will be its own. */
+static bool is_wanted(const struct pools *pools, const struct pool_child *child)
+{
+    const struct pool_job *job;
+    char org[NAME_BYTES_MAX + 1];
+
+    TAILQ_FOREACH(job, &pools->waiting.head, entry)
+    if (!job->culprit && pool_child_serves(child, job->handler, pool_job_org(job, org)))
+        return true;
+    return false;
+}
+
+static void drain_idle(struct pools *pools)
+{
+    for (unsigned i = 0; i < pools->count; i++)
+        if (pools->children[i].jobs.count == 0 && !is_wanted(pools, &pools->children[i]))
+            pool_child_drain(&pools->children[i]);
+}
+
 /* Gives jobs that wait to children that have room, and starts children for the others. Callbacks lead back here. */
 static void dispatch(struct pools *pools)
 {
@@ -178,6 +199,8 @@ static void dispatch(struct pools *pools)
         else if (!child)
             find_help(pools, job);
     }
+    if (pools->draining)
+        drain_idle(pools);
     pools->dispatching = false;
 }
 
@@ -198,20 +221,21 @@ static void on_later(struct ev_loop *loop, ev_prepare *prepare, int events)
 
 /* ---- for the worker ---- */
 
-struct pools *pools_new(struct ev_loop *loop, struct keepers *keepers, const struct handlers *handlers, unsigned first,
-                        unsigned count)
+struct pools *pools_new(const struct pools_options *options)
 {
     struct pools *pools = memory_new(sizeof *pools);
 
-    *pools = (struct pools){.owner = {.loop = loop, .handlers = handlers, .on_room = on_room, .on_ended = on_ended, .ctx = pools},
-                            .count = count};
-    pools->children = memory_new(sizeof *pools->children * count);
+    *pools = (struct pools){
+        .options = *options,
+        .owner = {.loop = options->loop, .handlers = options->handlers, .on_room = on_room, .on_ended = on_ended, .ctx = pools},
+        .count = options->count};
+    pools->children = memory_new(sizeof *pools->children * pools->count);
     pool_jobs_init(&pools->waiting);
     ev_timer_init(&pools->sweep, on_sweep, 0, SWEEP_EVERY_S);
     ev_prepare_init(&pools->later, on_later);
     pools->sweep.data = pools->later.data = pools;
-    for (unsigned i = 0; i < count; i++)
-        pool_child_init(&pools->children[i], keepers_at(keepers, first + i), &pools->owner);
+    for (unsigned i = 0; i < pools->count; i++)
+        pool_child_init(&pools->children[i], keepers_at(options->keepers, options->first + i), &pools->owner);
     return pools;
 }
 
@@ -226,6 +250,28 @@ void pools_free(struct pools *pools)
     pool_jobs_clear(&pools->waiting);
     free(pools->children);
     free(pools);
+}
+
+void pools_drain(struct pools *pools)
+{
+    pools->draining = true;
+    dispatch(pools);
+}
+
+void pools_kill(struct pools *pools)
+{
+    for (unsigned i = 0; i < pools->count; i++)
+        if (pools->children[i].jobs.count == 0)
+            pool_child_kill(&pools->children[i], NULL, NULL);
+}
+
+unsigned pools_living(const struct pools *pools)
+{
+    unsigned living = 0;
+
+    for (unsigned i = 0; i < pools->count; i++)
+        living += pools->children[i].state != POOL_CHILD_NONE;
+    return living;
 }
 
 void pools_keeper_free(struct pools *pools)

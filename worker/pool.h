@@ -36,12 +36,36 @@ struct pool_client {
     void *ctx;
 };
 
-/* Children use keepers number `first` .. first + count - 1. */
-struct pools *pools_new(struct ev_loop *loop, struct keepers *keepers, const struct handlers *handlers, unsigned first,
-                        unsigned count);
+/* How a process has ended: in words, and what it has used if that is known. Borrowed for the call. */
+struct pool_end {
+    const char *how;
+    const struct keeper_report *report; /* NULL: not known */
+};
+
+struct pools_options {
+    struct ev_loop *loop;
+    struct keepers *keepers; /* it uses number `first` .. first + count - 1, and has so many places */
+    unsigned first, count;
+    const struct handlers *handlers;
+    /* A process has ended, and its jobs were told. */
+    void (*on_end)(const struct pool_end *end, void *ctx);
+    void *ctx;
+};
+
+struct pools *pools_new(const struct pools_options *options);
 
 /* Forgets all children and jobs; calls nobody. The keepers end them. NULL is fine. */
 void pools_free(struct pools *pools);
+
+/* From now on no process waits for a job: those that have none are drained now, the others when their last one has ended. A job
+ * that comes all the same is run. */
+void pools_drain(struct pools *pools);
+
+/* Kills the processes that have no job; those that have some are killed by pool_kill. */
+void pools_kill(struct pools *pools);
+
+/* How many processes have not ended. */
+unsigned pools_living(const struct pools *pools);
 
 /* A keeper of ours is free again. */
 void pools_keeper_free(struct pools *pools);

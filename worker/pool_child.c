@@ -29,12 +29,13 @@ void pool_child_kill(struct pool_child *child, const char *why, struct pool_job 
 {
     if (culprit)
         culprit->culprit = child->has_culprit = true;
-    if (child->state == POOL_CHILD_NONE)
+    if (child->state == POOL_CHILD_NONE || child->killed)
         return;
     if (!child->why && why)
         child->why = memory_string(why);
     child->state = POOL_CHILD_ENDING;
-    ev_timer_stop(child->owner->loop, &child->timer);
+    child->killed = true;
+    arm(child, POOL_GIVE_UP_AFTER_MS);
     keeper_command(child->keeper, KEEPER_KILL);
 }
 
@@ -49,8 +50,9 @@ static void end_child(struct pool_child *child)
 
 void pool_child_drain(struct pool_child *child)
 {
-    if (child->state != POOL_CHILD_READY)
+    if (child->state != POOL_CHILD_READY && child->state != POOL_CHILD_STARTING)
         return;
+    child->dismissed = child->state == POOL_CHILD_STARTING;
     child->state = POOL_CHILD_DRAINING;
     pool_frame_drain(pool_wire_out(&child->wire));
     if (child->jobs.count == 0)
@@ -58,8 +60,9 @@ void pool_child_drain(struct pool_child *child)
 }
 
 /* What a process that has ended leaves: its jobs. */
-static void settle(struct pool_child *child, const char *how, int number)
+static void settle(struct pool_child *child, const char *how, int number, const struct keeper_report *report)
 {
+    bool failed = child->max_inflight == 0 && !child->dismissed;
     char *why = memory_format("its long-lived handler %s%s%s", how, child->why ? ": " : "", child->why ? child->why : "");
     struct pool_job *job, *next;
 
@@ -70,7 +73,7 @@ static void settle(struct pool_child *child, const char *how, int number)
         next = TAILQ_NEXT(job, entry);
         pool_job_lose(job, child->has_culprit && !job->culprit ? POOL_RELEASED : POOL_CRASHED, job->culprit ? 0 : number, why);
     }
-    child->owner->on_ended(child, child->max_inflight == 0, why, child->owner->ctx);
+    child->owner->on_ended(child, failed, &(struct pool_end){.how = why, .report = report}, child->owner->ctx);
     free(why);
     free(child->why);
     child->why = NULL;
@@ -92,7 +95,13 @@ static void on_failed(enum keeper_step step, int code, void *ctx)
 
     snprintf(how, sizeof how, "cannot be started: %s: %s%s", child->handler->argv[0],
              step == STEP_EXEC ? "" : "set-up: ", strerror(code));
-    settle(child, how, 0);
+    settle(child, how, 0, NULL);
+}
+
+/* By a signal that may have been meant for all of us. */
+static bool was_told_to_end(int status)
+{
+    return WIFSIGNALED(status) && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT);
 }
 
 static void on_ended(const struct keeper_report *report, void *ctx)
@@ -107,24 +116,34 @@ static void on_ended(const struct keeper_report *report, void *ctx)
         snprintf(how, sizeof how, "was killed by signal %d", WTERMSIG(report->status));
     else
         snprintf(how, sizeof how, "has ended with exit %d", WEXITSTATUS(report->status));
-    settle(child, how,
-           WIFSIGNALED(report->status) && (WTERMSIG(report->status) == SIGTERM || WTERMSIG(report->status) == SIGINT)
-               ? WTERMSIG(report->status)
-               : 0);
+    settle(child, how, was_told_to_end(report->status) ? WTERMSIG(report->status) : 0, report);
 }
 
 static void on_lost(int status, void *ctx)
 {
     (void)status;
-    settle(ctx, "has died with its keeper", 0);
+    settle(ctx, "has died with its keeper", 0, NULL);
 }
 
-/* Too late for hello, or deaf to TERM. */
+/* It hangs in the kernel: its keeper stays with it. */
+static void give_up(struct pool_child *child)
+{
+    log_error("a long-lived handler cannot be killed, and is left behind", "type=%s pid=%d", child->handler->type,
+              (int)child->pid);
+    keeper_leave(child->keeper);
+    settle(child, "cannot be killed", 0, NULL);
+}
+
+/* Too late for hello, deaf to TERM, or even to KILL. */
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct pool_child *child = timer->data;
 
     (void)loop, (void)events;
+    if (child->killed) {
+        give_up(child);
+        return;
+    }
     if (child->state == POOL_CHILD_ENDING && !child->terminated) {
         child->terminated = true;
         keeper_command(child->keeper, KEEPER_STOP);
@@ -304,7 +323,7 @@ int pool_child_start(struct pool_child *child, const struct pool_job *job)
     child->pid = 0;
     child->max_inflight = 0;
     child->begun_jobs = 0;
-    child->has_culprit = child->spoke_nonsense = false;
+    child->has_culprit = child->spoke_nonsense = child->killed = child->dismissed = false;
     child->started_mono_ms = clock_mono_ms();
     pool_job_org(job, child->org);
     arm(child, POOL_HELLO_MS_MAX);

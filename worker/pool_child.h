@@ -1,7 +1,7 @@
 /* pool_child.h - the life of one process of a long-lived handler: its start, its hello, what it says, its replacement, its end.
  * Which jobs it gets is decided in pool.h.
  *
- *     start       hello                  worn            last job done
+ *     start       hello             worn, not wanted     last job done
  *     ─────▶ STARTING ─────▶ READY ─────────────▶ DRAINING ─────────▶ ENDING ─────▶ NONE
  *                                  drain frame            end of stream, a second
  *                                                         later TERM, then KILL
@@ -15,6 +15,8 @@
 #include "worker/pool_job.h"
 #include "worker/pool_wire.h"
 
+#define POOL_GIVE_UP_AFTER_MS 5000 /* after KILL */
+
 /* READY: it takes jobs. DRAINING: no more. ENDING: it was killed, or told to end. NONE: there is no process. */
 enum pool_child_state { POOL_CHILD_NONE, POOL_CHILD_STARTING, POOL_CHILD_READY, POOL_CHILD_DRAINING, POOL_CHILD_ENDING };
 
@@ -23,9 +25,9 @@ struct pool_owner {
     struct ev_loop *loop;
     const struct handlers *handlers;
     void (*on_room)(void *ctx); /* one may take a job */
-    /* One has ended, its jobs are told. `failed`: it never said hello. The place may be used again, now or when its keeper is
-     * free; what it was is as it was until this returns. */
-    void (*on_ended)(const struct pool_child *child, bool failed, const char *why, void *ctx);
+    /* One has ended, its jobs are told. `failed`: it never said hello, though nobody told it to end. The place may be used again,
+     * now or when its keeper is free; what it was is as it was until this returns. */
+    void (*on_ended)(const struct pool_child *child, bool failed, const struct pool_end *end, void *ctx);
     void *ctx;
 };
 
@@ -47,6 +49,8 @@ struct pool_child {
     struct log_text log; /* of what belongs to no job, a second's worth */
     ev_timer timer;      /* hello; at the end TERM, then KILL */
     bool terminated;     /* TERM was sent */
+    bool killed;         /* KILL was sent */
+    bool dismissed;      /* told to end before it has said hello */
     bool has_culprit;    /* it is killed for one of its jobs */
     bool spoke_nonsense;
     char *why; /* it does not work */
@@ -75,10 +79,11 @@ int pool_child_take_waiting(struct pool_child *child, struct pool_job *job);
 /* Asks it to end a job of its own soon. */
 void pool_child_cancel(struct pool_child *child, const struct pool_job *job);
 
-/* No more jobs; it ends with the last one. */
+/* No more jobs; it ends with the last one, at once if it has none. */
 void pool_child_drain(struct pool_child *child);
 
-/* KILL. `why` it does not work, or NULL; `culprit`: the job for which it is killed, or NULL. */
+/* KILL. `why` it does not work, or NULL; `culprit`: the job for which it is killed, or NULL. One that not even that ends, as it
+ * hangs in the kernel, is left to its keeper after POOL_GIVE_UP_AFTER_MS. */
 void pool_child_kill(struct pool_child *child, const char *why, struct pool_job *culprit);
 
 /* To be called each second: what it prints, how old and large it has become. */

@@ -78,6 +78,14 @@ static void on_keeper_free(unsigned number, void *ctx)
         release(slot);
 }
 
+static void on_pool_end(const struct pool_end *end, void *ctx)
+{
+    const struct slots *slots = ctx;
+
+    (void)end;
+    slots->on_free(slots->ctx);
+}
+
 struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, const char *scratch,
                         void (*on_free)(void *ctx), void *ctx, struct error *err)
 {
@@ -92,7 +100,13 @@ struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handl
         slots_free(slots);
         return NULL;
     }
-    slots->pools = pools_new(loop, slots->keepers, handlers, count, 2 * count);
+    slots->pools = pools_new(&(struct pools_options){.loop = loop,
+                                                     .keepers = slots->keepers,
+                                                     .first = count,
+                                                     .count = 2 * count,
+                                                     .handlers = handlers,
+                                                     .on_end = on_pool_end,
+                                                     .ctx = slots});
     return slots;
 }
 
@@ -439,6 +453,7 @@ void slots_stop(struct slots *slots, const struct lane *lane, const char *name, 
 void slots_drain(struct slots *slots)
 {
     slots->draining = true;
+    pools_drain(slots->pools);
 }
 
 void slots_kill(struct slots *slots)
@@ -446,6 +461,12 @@ void slots_kill(struct slots *slots)
     for (unsigned i = 0; i < slots->count; i++)
         if (slots->items[i].child)
             child_kill(slots->items[i].child);
+    pools_kill(slots->pools);
+}
+
+bool slots_are_quiet(const struct slots *slots)
+{
+    return slots->taken == 0 && pools_living(slots->pools) == 0;
 }
 
 void slots_look(const struct slots *slots, void (*look)(const struct slot_view *view, void *ctx), void *ctx)

@@ -12,7 +12,8 @@
 struct slots;
 
 /* Makes `count` slots. `scratch`: path of the directory for the scratch directories of handlers. `on_free` is called when a job
- * has ended, was reported to its lane, and its directory is gone; never from inside slots_run. NULL and `err` if there can be no
+ * has ended, was reported to its lane, and its directory is gone, or when a long-lived handler has ended; never from inside
+ * slots_run. NULL and `err` if there can be no
  * scratch directories. */
 struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, const char *scratch,
                         void (*on_free)(void *ctx), void *ctx, struct error *err);
@@ -28,8 +29,12 @@ void slots_run(struct slots *slots, unsigned *group, struct lane *lane, const ch
 /* Stops a job: with TERM if it was cancelled, at once if it is not ours any more. Unknown names are fine. */
 void slots_stop(struct slots *slots, const struct lane *lane, const char *name, bool cancelled);
 
-/* The worker was told to stop: from now on a handler that dies of TERM or INT was told so, too, and its job goes back. */
+/* The worker was told to stop: from now on a handler that dies of TERM or INT was told so, too, and its job goes back. Those that
+ * live on are drained as soon as they have no job. */
 void slots_drain(struct slots *slots);
+
+/* No job runs, and no handler lives on. */
+bool slots_are_quiet(const struct slots *slots);
 
 /* Kills all handlers; their jobs are handed back. */
 void slots_kill(struct slots *slots);

@@ -156,7 +156,7 @@ static void pump(struct worker *worker)
     if (worker->lane_count == 0 || worker->phase >= WORKER_CLOSING)
         return;
     if (!redis_is_up(worker->redis)) {
-        if (worker->phase == WORKER_DRAINING && holds_nothing(worker))
+        if (worker->phase == WORKER_DRAINING && holds_nothing(worker) && slots_are_quiet(worker->slots))
             give_up(worker);
         return;
     }
@@ -467,7 +467,7 @@ static void on_closed(void *ctx)
 
 static void close_when_drained(struct worker *worker)
 {
-    if (slots_taken(worker->slots) > 0)
+    if (!slots_are_quiet(worker->slots))
         return;
     for (uint32_t i = 0; i < worker->lane_count; i++)
         if (lane_reports(worker->lanes[i]) > 0 || (lane_is_open(worker->lanes[i]) && !lane_is_ready(worker->lanes[i])))

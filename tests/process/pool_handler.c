@@ -26,9 +26,13 @@ static const char script[] =
     "  dead) end '\"dead\",\"error\":\"no use\"' ;;\n"
     "  discard) end '\"discard\"' ;;\n"
     "  nonsense) echo nonsense >&3; echo '{\"op\":1}' >&3; end '\"maybe\"'; end '\"ok\",\"result\":\"fine\"' ;;\n"
+    "  clean) then='sleep 0.3; echo clean > $HOME/clean'; end '\"ok\"' ;;\n"
+    "  trap) trap 'echo term > $HOME/term; exit' TERM; then='while :; do sleep 0.05; done'; end '\"ok\"' ;;\n"
+    "  stay) trap '' TERM; then='while :; do sleep 0.05; done'; end '\"ok\"' ;;\n"
     "  *) end '\"ok\",\"result\":\"'\"$(field payload_path)$(field payload_b64)\"'\"' ;;\n"
     "  esac\n"
-    "done <&3\n";
+    "done <&3\n"
+    "eval \"$then\"\n";
 
 static void write_file(const char *path, const char *text)
 {
@@ -302,6 +306,47 @@ static void nothing_of_it_survives_its_worker(void **state)
     WAIT_UNTIL_MS(1000, pool_handlers(pool) == 0);
 }
 
+/* What is idle ends in its own way: at the end of the stream, or a second later by TERM; what is deaf is killed. */
+static void a_stop_lets_idle_ones_clean_up(void **state)
+{
+    struct pool *pool = *state;
+    struct process *worker = start_worker(pool, 1, ", pool: {per_org: true}");
+    pool_push(pool, "acme", "a", "t", "clean");
+    pool_push(pool, "zeta", "z", "t", "trap");
+    pool_push(pool, "yota", "y", "t", "stay");
+    pool_wait_place(pool, "acme", "a", "done");
+    pool_wait_place(pool, "zeta", "z", "done");
+    pool_wait_place(pool, "yota", "y", "done");
+    assert_int_equal(access(pool_path(pool, "clean"), F_OK), -1);
+
+    process_signal(worker, SIGTERM);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+    assert_string_equal(pool_file(pool, "clean"), "clean\n");
+    assert_string_equal(pool_file(pool, "term"), "term\n");
+    assert_non_null(strstr(pool_file(pool, "frames"), "{\"op\":\"drain\"}"));
+}
+
+/* The second signal does not wait. */
+static void a_stop_at_once_kills_them(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = pool_path(pool, "rota.yaml"), *code = pool_path(pool, "script");
+    write_file(code, script);
+    write_file(path, pool_text(pool, "handlers:\n  t: {mode: pool, command: [/bin/sh, %s, \"1\"], kill_after: 60s}\n", code));
+    pool_scheduler(pool, NULL);
+    struct process *worker = pool_worker(pool, "--config", path, NULL);
+    pool_push(pool, "acme", "a", "t", "stay");
+    pool_wait_place(pool, "acme", "a", "done");
+
+    process_signal(worker, SIGTERM);
+    WAIT_UNTIL(strstr(pool_file(pool, "frames"), "{\"op\":\"drain\"}"));
+    assert_true(process_runs(worker));
+    process_signal(worker, SIGTERM);
+
+    assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
+}
+
 /* ---- the examples ---- */
 
 static void the_examples_do_their_jobs(void **state)
@@ -368,6 +413,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(it_is_replaced_when_it_is_old_or_large, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(it_may_belong_to_one_organization, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(nothing_of_it_survives_its_worker, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_stop_lets_idle_ones_clean_up, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_stop_at_once_kills_them, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(the_examples_do_their_jobs, pool_setup, pool_teardown),
         cmocka_unit_test(the_docs_show_the_example),
     };
