@@ -3,7 +3,8 @@
   becomes lower, the part does in proportion: once all lanes are told, their parts together are no more than the new whole.
   ARGV  1 who, 2 name, 3 concurrency int 1..1000000 or '', 4 rate '5/s', '1.5/m', '1/h' or '', 5 burst int 1..1000000 or '' (1)
   Returns {'new' | 'changed', concurrency, rate, burst}: what it was before, '' for what there was not
-  Calls <= 25; 30 for each of at most 16 organizations that get jobs back, 12 more for each further queue of it ]]
+  Calls <= 30; 10 for each of at most 8 lines of its keys, 30 for each of at most 16 organizations that get jobs back, 12 more for each
+        further queue of it ]]
 local LIMITS_MAX = 1000 -- names that are defined
 
 -- The name of a limit for all organizations.
@@ -26,11 +27,12 @@ local function read_definition(lane, name)
   return { concurrency = found[1] or '', rate = found[2] or '', burst = found[3] or '', slots = found[4], tokens = found[5] }
 end
 
--- Looks at a limit's line anew, now that something else holds. Calls: those of serve_line.
-local function apply_limit(lane, name)
+-- Looks at a limit's line anew, now that something else holds, and at those of its keys if it holds for them, too. Calls: those of
+-- serve_line and serve_keys.
+local function apply_limit(lane, org_name, name, keys_too)
   lane.limits = nil
-  serve_line(lane, find_limit(lane, '', name))
-  save_lane(lane)
+  serve_line(lane, find_limit(lane, org_name, name))
+  if keys_too then serve_keys(lane, name) end
 end
 
 -- What this lane has of a bound that becomes `new`, if it has `part` of `old`. Of what does not divide evenly one lane rounds up: so
@@ -94,7 +96,8 @@ local function limit_set(keys, args)
   local changed = definition_text(old) ~= definition_text(new)
   if changed then refuse_parts(lane) end
   keep_spent(lane, before)
-  apply_limit(lane, name)
+  apply_limit(lane, '', name, changed)
+  save_lane(lane)
   if changed then note_change(lane, who, 'limit_set', '', name, definition_text(old), definition_text(new)) end
   return { known and 'changed' or 'new', old.concurrency, old.rate, old.rate ~= '' and old.burst or '' }
 end
@@ -113,7 +116,8 @@ local function limit_clear(keys, args)
   call('DEL', lane.prefix .. 'limit:' .. name)
   call('ZREM', lane.prefix .. 'limits', name)
   refuse_parts(lane)
-  apply_limit(lane, name)
+  apply_limit(lane, '', name, true)
+  save_lane(lane)
   note_change(lane, who, 'limit_clear', '', name, definition_text(old), '')
   return { 'cleared', old.concurrency, old.rate, old.rate ~= '' and old.burst or '' }
 end
@@ -144,8 +148,7 @@ local function limit_pause(keys, args)
     save_limit(lane, limit, 'paused_ms', int_text(limit.until_ms), 'paused_by', who)
   end
   local until_ms = pause_ms == 0 and 0 or max(was_ms, lane.now_ms + pause_ms)
-  lane.limits = nil
-  serve_line(lane, find_limit(lane, org, name))
+  apply_limit(lane, org, name, until_ms == 0 and not colon)
   local news = (was_ms == 0) ~= (until_ms == 0) -- one that becomes longer, as at every answer of a service that is busy, is none
   if args[5] ~= '1' then
     if news then note_change(lane, who, until_ms == 0 and 'limit_resume' or 'limit_pause', org, name, int_text(was_ms), int_text(until_ms)) end
@@ -237,7 +240,8 @@ local function limit_part(keys, args)
     over = max(0, sum - limit.burst)
     if limit.burst > 0 then call('HSET', key, 'tat_us', int_text(lane.now_us + (limit.burst - (sum - over)) * limit.period_us)) end
   end
-  apply_limit(lane, name)
+  apply_limit(lane, '', name, false)
+  save_lane(lane)
   return { 'ok', call('ZCARD', limit.running_key), floor(over * 1000) }
 end
 register('limit_part', limit_part, { 'allow-oom' }, {

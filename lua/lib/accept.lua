@@ -5,6 +5,7 @@ local register_org, check_queue, check_batch, parse_batch, enqueue_jobs -- what 
 do
 
 local LARGE_BYTES = 32768
+local LANE_QUEUES_MAX = 64
 local OWN_ANSWERS = { new = true, exists = true, coalesced = true } -- none of its further jobs is lost
 
 -- A new organization must be in its own lane: CRC-32 (zlib's) of the name, modulo the number of lanes. Calls: 1.

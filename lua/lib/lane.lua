@@ -22,9 +22,6 @@ end
 local SCHEMA = 1
 local QUEUE_DEFAULT = 'default'
 local QUEUES_MAX = 16 -- of an organization, and in a claim
-local LANE_QUEUES_MAX = 64
-local ORGS_PATTERN = '^[a-z0-9][a-z0-9_-]*$'
-local NAME_BYTES_MAX = 63
 local TYPE_BYTES_MAX = 64
 local JOB_PATTERN = '^[A-Za-z0-9._:@-]+$'
 local JOB_BYTES_MAX = 64
@@ -48,19 +45,25 @@ local function to_int(value, name, low, high)
   return number
 end
 
-local function check_name(value, what)
+local check_name, check_org, check_limit, check_job_id, check_cursor, check_session
+do
+
+local ORGS_PATTERN = '^[a-z0-9][a-z0-9_-]*$'
+local NAME_BYTES_MAX = 63
+
+function check_name(value, what)
   if not value or #value > NAME_BYTES_MAX or not find(value, ORGS_PATTERN) then
     refuse('INVALID', format('%s "%s" must match [a-z0-9][a-z0-9_-]{0,62}', what, sub(tostring(value), 1, 80)))
   end
   return value
 end
 
-local function check_org(value)
+function check_org(value)
   return check_name(value, 'organization')
 end
 
 -- The name of a limit: NAME, or NAME:KEY. Returns it, and where its key begins behind the colon, nil if it has none.
-local function check_limit(value)
+function check_limit(value)
   local text = value or ''
   local colon = find(text, ':', 1, true)
   local name, key = sub(text, 1, (colon or 0) - 1), colon and sub(text, colon + 1)
@@ -74,7 +77,7 @@ local function is_job_id(value)
   return value and #value <= JOB_BYTES_MAX and find(value, JOB_PATTERN) ~= nil
 end
 
-local function check_job_id(value)
+function check_job_id(value)
   if not is_job_id(value) then
     refuse('INVALID', format('job id "%s" must match [A-Za-z0-9._:@-]{1,64}', sub(tostring(value), 1, 80)))
   end
@@ -82,18 +85,20 @@ local function check_job_id(value)
 end
 
 -- A cursor of SCAN's family.
-local function check_cursor(value)
+function check_cursor(value)
   if not value or #value > 19 or not find(value, '^%d+$') then
     refuse('INVALID', format('cursor "%s" is not one that this function has answered', sub(tostring(value), 1, 40)))
   end
   return value
 end
 
-local function check_session(value)
+function check_session(value)
   if not value or #value > 64 or not find(value, '^[a-z0-9]+$') then
     refuse('INVALID', format('session "%s" must match [a-z0-9]{1,64}', sub(tostring(value), 1, 80)))
   end
   return value
+end
+
 end
 
 local function check_schema(name, schema)

@@ -13,13 +13,14 @@
   rota:{k}:limits             zset NAME -> ms of the last change: those that are defined
   rota:{k}:limited:<limit>    zset org/job -> ms of its claim: what runs under it
   rota:{k}:line:<limit>       zset org -> turn: who waits for it; the lowest is next
-  rota:{k}:lines              zset <limit> -> ms: when to look at its line again. The lowest is `lines_ms` in the clock
+  rota:{k}:lines              zset <limit> -> ms: when to look at its line again. The lowest is `lines_ms` in the clock. NAME::FROM:TO
+                              in it is no limit: the lines of NAME's keys whose time is after FROM, up to TO, are to be looked at now
   ...:org:<org>:waiting       zset job -> order: jobs that wait for a limit; notes in its state say for which
   ...:org:<org>:waiting:<name>  zset job -> order: those of them that wait for that one (NAME or NAME:KEY) ]]
 
 local LEASE_LIMITS = 8
 local find_limit, limits_of, full_limit, enter_limits, leave_limits, wait_for, join_lines, leave_waiting, serve_lines, serve_line
-local limit_room, limit_level, rate_period_us, save_limit
+local limit_room, limit_level, rate_period_us, save_limit, serve_keys
 do
 
 local UNIT_US = { s = 1000000, m = 60000000, h = 3600000000 }
@@ -30,6 +31,7 @@ local KEPT_S = 60 -- beyond the time that the state of a key matters
 local VISITS_MAX = 16 -- of organizations in lines, in one call
 local LINES_MAX = 8 -- looked at in one call because it is time
 local RELEASE_MAX = 32 -- jobs let go in one visit
+local KEYS_PAGE = 500 -- lines among which those of a limit's keys are looked for in one call
 
 -- The time for one token of a rate, as '5/s', in µs; nil if it is none.
 function rate_period_us(rate)
@@ -285,6 +287,38 @@ local function limit_of_line(lane, full)
   return find_limit(lane, org or '', name or full)
 end
 
+-- The lines of the keys of limit `name` are to be looked at now: those among the next KEYS_PAGE lines in time. The others are, when it is
+-- time for the entry that stands for them. Calls: <= 2.
+local function hasten_keys(lane, name, from_ms, to_ms)
+  local lines, hastened, beginning = lane.prefix .. 'lines', {}, name .. ':'
+  local flat = call('ZRANGEBYSCORE', lines, '(' .. int_text(from_ms), int_text(to_ms), 'WITHSCORES', 'LIMIT', '0', KEYS_PAGE)
+  for i = 1, #flat, 2 do
+    if sub(flat[i], 1, #beginning) == beginning then hastened[#hastened + 1], hastened[#hastened + 2] = lane.now_text, flat[i] end
+  end
+  if #flat == 2 * KEYS_PAGE then
+    local last_ms = tonumber(flat[#flat]) -- perhaps not all of this ms
+    hastened[#hastened + 1] = lane.now_text
+    hastened[#hastened + 1] = format('%s::%s:%s', name, int_text(max(last_ms - 1, min(from_ms + 1, last_ms))), int_text(to_ms))
+  end
+  if not hastened[1] then return end
+  call('ZADD', lines, unpack(hastened))
+  lane.lines_changed = true
+end
+
+-- Looks at a line because it is time. Calls: those of serve_line.
+local function serve_in_time(lane, full)
+  local name, from_ms, to_ms = string.match(full, '^([^:]+)::(%d+):(%d+)$')
+  if not name then return serve_line(lane, limit_of_line(lane, full)) end
+  call('ZREM', lane.prefix .. 'lines', full)
+  lane.lines_changed = true
+  hasten_keys(lane, name, tonumber(from_ms), tonumber(to_ms))
+end
+
+-- Looks at lines whose time is `until_ms` or before. Calls: 1, and those of serve_line for each of at most 8.
+local function serve_due(lane, until_ms)
+  for _, full in ipairs(call('ZRANGEBYSCORE', lane.prefix .. 'lines', '-inf', until_ms, 'LIMIT', '0', LINES_MAX)) do serve_in_time(lane, full) end
+end
+
 -- Looks at the lines of limits that leases have left in this call, and at those whose time has come. Calls: <= 2, 2 for each limit left,
 -- 6 for each line looked at, and those of at most 16 visits.
 function serve_lines(lane)
@@ -297,10 +331,18 @@ function serve_lines(lane)
   local set_back = lane.lines_ms and lane.lines_ms > lane.now_ms + LOOK_MS_MAX and lane.lines_ms > lane.now_ms + look_ms_max(lane) -- the clock was
   if lane.lines_ms and (lane.lines_ms <= lane.now_ms or set_back) and not lane.lines_looked then
     lane.lines_looked = true
-    for _, full in ipairs(call('ZRANGEBYSCORE', lane.prefix .. 'lines', '-inf', set_back and '+inf' or lane.now_text, 'LIMIT', '0', LINES_MAX)) do
-      serve_line(lane, limit_of_line(lane, full))
-    end
+    serve_due(lane, set_back and '+inf' or lane.now_text)
   end
+end
+
+-- What holds for all keys of a limit has changed: looks at their lines. Those that are more than one call may are due then: the scheduler
+-- comes for them, if no claim does. Calls: <= 4, and those of serve_line for each of at most 8.
+function serve_keys(lane, name)
+  if not lane.lines_ms then return end -- nobody waits for any limit
+  hasten_keys(lane, name, lane.now_ms, lane.now_ms + look_ms_max(lane))
+  if not lane.lines_changed then return end
+  serve_due(lane, lane.now_text)
+  call('ZADD', lane.prefix .. 'wake_due', '0', '0')
 end
 
 -- Writes fields of a limit's state. That of a key is kept until it says nothing any more. Calls: <= 2.

@@ -184,13 +184,13 @@ static void limits_stay_in_bounds(void **state)
     lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
     assert_calls(f, "finish of jobs with limits", 25 + 11 + 7 + 16 * 41 + jobs * 3 + 2 * jobs * 11 + 30 * 16);
     lane_call(f, "limit_set", "me user 5 %s %s", "", "");
-    assert_calls(f, "limit_set", 25 + 30 * 16);
+    assert_calls(f, "limit_set", 30 + 10 * 8 + 30 * 16);
     lane_call(f, "limit_pause", "me user %s 5000", "");
-    assert_calls(f, "limit_pause", 25 + 30 * 16);
+    assert_calls(f, "limit_pause", 30 + 10 * 8 + 30 * 16);
     lane_call(f, "limits", "%s 100", "");
     assert_calls(f, "limits", 3 + 2 * 22);
     lane_call(f, "limit_clear", "me user");
-    assert_calls(f, "limit_clear", 25 + 30 * 16);
+    assert_calls(f, "limit_clear", 30 + 10 * 8 + 30 * 16);
     clock_advance_ms(f, 20000);
     lane_call(f, "promote", "10");
     assert_calls(f, "promote that looks at lines", 6 + 8 * 10 + 30 * 16);

@@ -347,6 +347,67 @@ static void a_resumed_limit_lets_jobs_go_at_once(void **state)
     assert_reply(reply_element(lane_call(f, "limit_pause", "me nothing %s 30000", ""), 0), "unknown");
 }
 
+/* Of each of `keys` keys one job runs, and another one waits. */
+static void wait_for_keys(struct fixture *f, const char *name, int keys)
+{
+    f->check_each = false;
+    define(f, name, "1", "", "");
+    for (int i = 0; i < keys; i++)
+        for (int n = 0; n < 2; n++)
+            enqueue(f, "acme", fixture_text(f, "%s%d-%d", name, i, n), fixture_text(f, "%s:%d", name, i));
+    while (lane_count(f, "org:acme:ready:default") > 0) {
+        claim(f, 32);
+        clock_advance_ms(f, 1);
+    }
+}
+
+static void what_changes_a_limit_lets_jobs_of_its_keys_go_at_once(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 3600000);
+    wait_for_keys(f, "user", 3);
+    wait_for_keys(f, "other", 2);
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 5);
+
+    lane_call(f, "limit_set", "me user 2 %s %s", "", "");
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 2);
+    assert_int_equal(claim(f, 8).jobs, 3);
+
+    lane_call(f, "limit_pause", "me other %s 60000", "");
+    for (int i = 2; i < 5; i++)
+        enqueue(f, "acme", fixture_text(f, "paused%d", i), fixture_text(f, "other:%d", i));
+    while (lane_count(f, "org:acme:ready:default") > 0)
+        claim(f, 8);
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 5);
+    lane_call(f, "limit_pause", "me other %s 0", "");
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 2);
+
+    lane_call(f, "limit_clear", "me other");
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 0);
+    assert_int_equal(lane_count(f, "lines"), 0);
+}
+
+static void so_it_does_with_very_many_keys_in_steps(void **state)
+{
+    struct fixture *f = *state;
+    lane_open(f, "w1", 3600000);
+    wait_for_keys(f, "user", 700);
+    wait_for_keys(f, "other", 700);
+    lane_redis(f, "DEL %s", lane_key(f, "wake_due"));
+
+    lane_call(f, "limit_clear", "me user");
+    assert_in_range(lane_calls(f), 10, 30 + 8 * 10 + 16 * 30);
+    assert_int_equal(lane_count(f, "wake_due"), 1); /* the scheduler goes on */
+    for (int i = 0; i < 100; i++) {
+        const redisReply *reply = lane_call(f, "promote", "10");
+        if (lane_count(f, "org:acme:waiting") > 700)
+            assert_in_range(reply_number(reply_element(reply, 1)), clock_ms(f), clock_ms(f) + 100);
+    }
+
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 700);
+    assert_int_equal(lane_count(f, "lines"), 700);
+}
+
 /* ---- waiting jobs and their organizations ---- */
 
 static void a_waiting_job_is_cancelled_deleted_and_rescheduled_like_a_ready_one(void **state)
@@ -604,6 +665,8 @@ int main(void)
         cmocka_unit_test(a_lowered_limit_waits_for_those_that_run),
         cmocka_unit_test(a_paused_limit_lets_nothing_start_until_it_is_over),
         cmocka_unit_test(a_resumed_limit_lets_jobs_go_at_once),
+        cmocka_unit_test(what_changes_a_limit_lets_jobs_of_its_keys_go_at_once),
+        cmocka_unit_test(so_it_does_with_very_many_keys_in_steps),
         cmocka_unit_test(a_waiting_job_is_cancelled_deleted_and_rescheduled_like_a_ready_one),
         cmocka_unit_test(a_waiting_job_counts_as_queued_and_is_purged),
         cmocka_unit_test(organizations_in_a_line_take_turns),
