@@ -73,10 +73,13 @@ register('audit', audit, { 'allow-oom' }, {
                                                   waits, in scheduled rather than in ready
           'unheld'   running, but no session holds it   mended: back to its queue, as a crash of its worker
           'line'     waits for a limit, and is not where its line is served from    mended: back to its queue
+          'place'    waits for a limit, under which one has a place that does not run (one of the 16 that had theirs first)
+                     mended: the place is free
           'limit'    runs under a limit that does not count it    mended: it does
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
   Calls <= 12 + 18 and its organization's queues for each job, 53 more for each that is unheld; mending as reindex, and 2; with
-        limits 2 more for each that is defined, and those of claim for lines ]]
+        limits 34 more for each that jobs wait for, 2 for each that is defined, and those of claim for lines ]]
+local PLACES_LOOK = 16 -- under a limit, looked at
 local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled', 'waiting' }
 
 -- The limit that its state says it waits for, or nil.
@@ -112,6 +115,18 @@ local function mend_nowhere(lane, org, job)
   write_moves(lane, moves)
 end
 
+-- A job that does not wait for a limit leaves the lines where it may stand: that of the limit that its state notes, and of its own.
+-- Calls: <= 9.
+local function end_waiting(lane, org, job)
+  local noted = limit_waited_for(job)
+  if noted then
+    set_note(job.state, 'limit', nil)
+    call('HSET', org_key(org, 'state'), job.id, pack_state(job.state))
+    leave_waiting(lane, org, noted, { job.id })
+  end
+  if job.options.limit and job.options.limit ~= noted then leave_waiting(lane, org, job.options.limit, { job.id }) end
+end
+
 local function mend_twice(lane, org, job, places)
   local home, keep = home_of(lane, org, job), nil
   for _, place in ipairs(places) do
@@ -119,6 +134,7 @@ local function mend_twice(lane, org, job, places)
     if place == home or (waits and not home and not keep) then keep = place end
   end
   keep = keep or places[1]
+  if keep ~= 'waiting' then end_waiting(lane, org, job) end
   for _, place in ipairs(places) do
     if place ~= keep then call('ZREM', org_key(org, place), job.id) end
   end
@@ -131,7 +147,6 @@ local function mend_unheld(lane, org, job)
   limits[#limits + 1] = job.options.limit and find_limit(lane, org.name, job.options.limit).full or nil
   if limits[1] then leave_limits(lane, org, table.concat(limits, ' '), batch.ids) end
   end_leases(lane, org, { batch })
-  serve_lines(lane)
 end
 
 -- True if a job that waits is not where the line of its limit is served from. Calls: <= 2.
@@ -139,6 +154,28 @@ local function is_out_of_line(lane, org, job)
   local name = limit_waited_for(job)
   return not name or not call('ZSCORE', org_key(org, 'waiting:' .. name), job.id) or
          not call('ZSCORE', lane.prefix .. 'line:' .. (find(name, ':', 1, true) and name .. '@' .. org.name or name), org.name)
+end
+
+-- True if a place under the limit that the job waits for is taken by one that does not run: looked for among those that have had one
+-- longest, once for each limit. Calls: <= 17, mending <= 17.
+local function check_places(lane, org, job, mend)
+  local limit, groups, orgs, wrong = find_limit(lane, org.name, limit_waited_for(job)), {}, {}, false
+  if limit.places_checked then return false end
+  limit.places_checked = true
+  for _, name in ipairs(call('ZRANGE', limit.running_key, '0', PLACES_LOOK - 1)) do
+    local of, id = split_name(name)
+    if not groups[of] then groups[of], orgs[#orgs + 1] = {}, of end
+    table.insert(groups[of], id)
+  end
+  for _, of in ipairs(orgs) do
+    local gone = {}
+    for i, score in ipairs(call('ZMSCORE', lane.prefix .. 'org:' .. of .. ':running', unpack(groups[of]))) do
+      if not score then gone[#gone + 1] = groups[of][i] end
+    end
+    wrong = wrong or gone[1] ~= nil
+    if gone[1] and mend then leave_limits(lane, { name = of }, limit.full, gone) end
+  end
+  return wrong
 end
 
 -- Back to its queue: the next claim sees whether the limit has room.
@@ -182,6 +219,7 @@ local function audit_job(lane, org, id, mend)
       if mend then mend_line(lane, org, job) end
       return 'line'
     end
+    if check_places(lane, org, job, mend) then return 'place' end
   elseif places[1] == 'running' then
     local _, _, lease = find_lease(lane, org, job)
     if not lease then
@@ -207,6 +245,7 @@ local function audit_jobs(keys, args)
     local what = audit_job(lane, org, page[2][i], mend)
     if what then wrong[#wrong + 1], wrong[#wrong + 2] = what, page[2][i] end
   end
+  if lane.freed then serve_lines(lane) end
   if #wrong > 0 and mend then reindex(lane, org) end
   save_lane(lane)
   if #wrong > 0 and mend then

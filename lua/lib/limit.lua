@@ -221,23 +221,30 @@ local function is_held_up(lane, org, queue)
 end
 
 -- The first `count` jobs of an organization that wait for a limit go back to their queues, where they had been. None does if nothing of
--- it could start there: those behind it in the line must not wait for it. Returns jobs let go, and jobs left. Calls: <= 13, 12 for each queue.
+-- it could start there: those behind it in the line must not wait for it. Returns jobs let go, and jobs left. Calls: <= 14, 12 for each queue.
 local function let_go(lane, org, limit, count)
   local ids = call('ZRANGE', org_key(org, 'waiting:' .. limit.name), '0', int_text(count - 1))
   if not ids[1] then
     call('ZREM', limit.line_key, org.name)
     return 0, 0
   end
-  local states, moves = call('HMGET', org_key(org, 'state'), unpack(ids)), new_moves(org)
+  local states, moves, back, others = call('HMGET', org_key(org, 'state'), unpack(ids)), new_moves(org), {}, {}
   for i, id in ipairs(ids) do
-    local state = states[i] and cmsgpack.unpack(states[i]) or new_state(lane.now_ms, NONE)
-    if i == 1 and is_held_up(lane, org, state[QUEUE] or QUEUE_DEFAULT) then return 0, 1 end
-    move_to_ready(moves, id, state)
+    local state = states[i] and cmsgpack.unpack(states[i])
+    if state and state[NOTES] and state[NOTES].limit == limit.name then
+      if not back[1] and is_held_up(lane, org, state[QUEUE] or QUEUE_DEFAULT) then return 0, 1 end
+      move_to_ready(moves, id, state)
+      back[#back + 1] = id
+    else
+      others[#others + 1] = id -- it does not wait: it stays where it is
+    end
   end
+  if others[1] then call('ZREM', org_key(org, 'waiting:' .. limit.name), unpack(others)) end
+  if not back[1] then return 0, 1 end
   write_moves(lane, moves)
-  local left = leave_waiting(lane, org, limit.name, ids)
+  local left = leave_waiting(lane, org, limit.name, back)
   place_after(lane, org, moves.queues, 0)
-  return #ids, left
+  return #back, left
 end
 
 -- When to look again after `given` jobs were let go, all that there was room for: at the next token; or soon, for nobody may take them.

@@ -287,6 +287,79 @@ static void a_session_that_no_index_knows_is_given_to_recovery(void **state)
     lane_call(f, "beat", "w1"); /* it lives: all is well again */
 }
 
+/* Jobs under a limit of one for a key: "dead" died under it, "runs" runs, "waits" waits. */
+static void make_line(struct fixture *f)
+{
+    static const struct lane_record limited = {.limit = "user:1"};
+
+    lane_call(f, "limit_set", "me user 1 %s %s", "", "");
+    lane_open(f, "w1", 60000);
+    lane_enqueue(f, "acme", "dead", &limited);
+    struct lane_lease lease = lane_claim_one(f, "w1");
+    lane_end(f, &lease, "dead");
+    lane_enqueue(f, "acme", "runs", &limited);
+    lane_claim_one(f, "w1");
+    clock_advance_ms(f, 1);
+    lane_enqueue(f, "acme", "waits", &limited);
+    assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1"}).jobs, 0);
+    assert_string_equal(lane_place(f, "acme", "waits"), "waiting");
+    f->check_each = false;
+}
+
+static void a_dead_job_that_stands_in_a_line_does_not_run_again(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int mended = 0; mended < 2; mended++) {
+        fixture_reset(f);
+        make_line(f);
+        lane_redis(f, "ZADD %s 1 dead", lane_key(f, "org:acme:waiting:user:1"));
+        lane_redis(f, "ZADD %s 1 dead", lane_key(f, "org:acme:waiting"));
+        if (mended) {
+            assert_string_equal(audit_jobs(f, "acme", true), "twice dead");
+            assert_string_equal(audit_jobs(f, "acme", true), "");
+            lane_check(f);
+        }
+
+        lane_call(f, "cancel", "me acme runs");
+        lane_call(f, "close", "w1 64"); /* the line's turn */
+
+        assert_string_equal(lane_place(f, "acme", "waits"), "ready:default");
+        audit_jobs(f, "acme", true);
+        assert_string_equal(lane_place(f, "acme", "dead"), "dead");
+    }
+}
+
+static void a_job_that_runs_does_not_wait_for_a_limit(void **state)
+{
+    struct fixture *f = *state;
+    make_line(f);
+    lane_redis(f, "ZADD %s 1 runs", lane_key(f, "org:acme:waiting:user:1"));
+    lane_redis(f, "ZADD %s 1 runs", lane_key(f, "org:acme:waiting"));
+
+    assert_string_equal(audit_jobs(f, "acme", true), "twice runs");
+
+    assert_string_equal(lane_place(f, "acme", "runs"), "running");
+    lane_check(f);
+}
+
+static void a_place_under_a_limit_that_nobody_has_is_free_again(void **state)
+{
+    struct fixture *f = *state;
+    make_line(f);
+    lane_redis(f, "ZADD %s 5 acme/ghost", lane_key(f, "limited:user:1@acme"));
+    lane_call(f, "limit_set", "me user 2 %s %s", "", "");
+    assert_string_equal(lane_place(f, "acme", "waits"), "waiting");
+    assert_string_equal(audit_jobs(f, "acme", false), "place waits");
+
+    assert_string_equal(audit_jobs(f, "acme", true), "place waits");
+
+    assert_string_equal(lane_place(f, "acme", "waits"), "ready:default");
+    assert_true(lane_has(f, "limited:user:1@acme", "acme/runs"));
+    assert_string_equal(audit_jobs(f, "acme", true), "");
+    lane_check(f);
+}
+
 static void nothing_is_lost_whatever_is_removed(void **state)
 {
     struct fixture *f = *state;
@@ -351,6 +424,9 @@ int main(void)
         cmocka_unit_test(a_running_job_that_nobody_holds_is_ready_again),
         cmocka_unit_test(a_job_that_is_unheld_again_and_again_dies_with_its_key),
         cmocka_unit_test(a_session_that_no_index_knows_is_given_to_recovery),
+        cmocka_unit_test(a_dead_job_that_stands_in_a_line_does_not_run_again),
+        cmocka_unit_test(a_job_that_runs_does_not_wait_for_a_limit),
+        cmocka_unit_test(a_place_under_a_limit_that_nobody_has_is_free_again),
         cmocka_unit_test(nothing_is_lost_whatever_is_removed),
         cmocka_unit_test(a_walk_of_many_organizations_sees_each),
         cmocka_unit_test(arguments_out_of_range_are_refused),
