@@ -83,7 +83,7 @@ typedef void child_cb(const struct child_result *result, void *ctx);
 struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const struct child_options *options, child_cb *cb,
                           void *ctx);
 
-/* Its process, 0 if it could not be started or has ended already. */
+/* Its process, if keepers_look has found it or it lives on; else 0. */
 pid_t child_pid(const struct child *child);
 
 /* It may run for `ms` from now on (deadline_put_off). Returns false if nothing has changed, as when it was told to end already.

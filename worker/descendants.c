@@ -168,18 +168,22 @@ unsigned descendants_signal(int number, pid_t spared_group, const pid_t *spared,
     return found;
 }
 
-pid_t descendants_eldest(pid_t parent)
+void descendants_eldest(const pid_t *parents, pid_t *ret_children, size_t count)
 {
     struct table table = {0};
-    struct entry eldest = {0};
+    struct entry *eldest = memory_new(sizeof *eldest * count);
 
     list_pids(&table);
     for (size_t i = 0; i < table.count; i++) {
         struct entry entry;
-        if (read_entry(&entry, table.entries[i].pid) && entry.parent == parent && !has_ended(&entry) &&
-            (eldest.pid == 0 || entry.started <= eldest.started))
-            eldest = entry;
+        if (!read_entry(&entry, table.entries[i].pid) || has_ended(&entry))
+            continue;
+        for (size_t j = 0; j < count; j++)
+            if (entry.parent == parents[j] && (eldest[j].pid == 0 || entry.started <= eldest[j].started))
+                eldest[j] = entry;
     }
+    for (size_t j = 0; j < count; j++)
+        ret_children[j] = eldest[j].pid;
+    free(eldest);
     free(table.entries);
-    return eldest.pid;
 }

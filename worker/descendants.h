@@ -13,5 +13,6 @@
  * be missed: call it until nobody is left. */
 unsigned descendants_signal(int number, pid_t spared_group, const pid_t *spared, size_t count);
 
-/* The child of another process that was started first, or 0. For people to read: it may have ended when this returns. */
-pid_t descendants_eldest(pid_t parent);
+/* Of each of the `count` other processes `parents` the child that was started first, or 0. For people to read: it may have ended
+ * when this returns. */
+void descendants_eldest(const pid_t *parents, pid_t *ret_children, size_t count);

@@ -24,7 +24,7 @@ static void describe(char error[JOB_ERROR_BYTES_MAX], const struct judge_facts *
     else if (ending->runaway)
         snprintf(error, JOB_ERROR_BYTES_MAX, "runaway-log: wrote more than %lld bytes",
                  (long long)facts->handler->log_bytes_hard_max);
-    else if (ending->crashed)
+    else if (ending->crashed || (ending->exit < 0 && ending->signal < 0)) /* a handler that lives on tells why */
         snprintf(error, JOB_ERROR_BYTES_MAX, "%s", said);
     else if (ending->signal >= 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, said);

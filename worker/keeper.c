@@ -37,6 +37,7 @@ struct keeper {
     bool ending;                 /* its last words are read: it takes no order, whatever they say */
     bool lost;                   /* it died while it ran something; what is left of that is being killed */
     int status;
+    pid_t handler_pid;   /* as keepers_look has found it */
     unsigned generation; /* of the scratch directory's name */
     char *scratch;
 };
@@ -379,9 +380,27 @@ bool keeper_is_free(const struct keeper *keeper)
     return !keeper->busy;
 }
 
+void keepers_look(struct keepers *keepers)
+{
+    pid_t *pids = memory_new(sizeof *pids * keepers->count), *found = memory_new(sizeof *found * keepers->count);
+    size_t count = 0;
+
+    for (unsigned i = 0; i < keepers->count; i++)
+        if (keepers->items[i].running && keepers->items[i].pid > 0)
+            pids[count++] = keepers->items[i].pid;
+    descendants_eldest(pids, found, count);
+    count = 0;
+    for (unsigned i = 0; i < keepers->count; i++) {
+        struct keeper *keeper = &keepers->items[i];
+        keeper->handler_pid = keeper->running && keeper->pid > 0 ? found[count++] : 0;
+    }
+    free(pids);
+    free(found);
+}
+
 pid_t keeper_handler_pid(const struct keeper *keeper)
 {
-    return keeper->running && keeper->pid > 0 ? descendants_eldest(keeper->pid) : 0;
+    return keeper->running ? keeper->handler_pid : 0;
 }
 
 /* ---- orders ---- */
@@ -444,6 +463,7 @@ int keeper_run(struct keeper *keeper, const struct order *order, const int fds[K
         return code;
     keeper->client = *client;
     keeper->running = keeper->busy = true;
+    keeper->handler_pid = 0;
     return 0;
 }
 

@@ -45,7 +45,8 @@ const char *keeper_scratch(const struct keeper *keeper);
 /* True if it can take an order. */
 bool keeper_is_free(const struct keeper *keeper);
 
-/* The process of the handler that it runs, or 0: looked for at this moment. */
+/* Looks once for the processes that run below all of them; and the one that it has found below one, or 0. */
+void keepers_look(struct keepers *keepers);
 pid_t keeper_handler_pid(const struct keeper *keeper);
 
 /* Runs a handler; the keeper must be free. `order.scratch` is filled in here. `fds` stay the caller's. The client's struct must

@@ -249,6 +249,27 @@ char *log_text_error(const struct log_text *log)
     return memory_copy(from ? from + partial : "", length - partial);
 }
 
+void log_text_renew(struct log_text *log)
+{
+    struct log_text fresh = {.on_line = log->on_line, .ctx = log->ctx};
+    size_t bytes;
+    int64_t omitted_bytes;
+    char *text, *line;
+
+    if (log->bytes == 0)
+        return;
+    text = log_text_give(log, &bytes, &omitted_bytes); /* lines are shorter than its tail: it has the last one */
+    line = memrchr(text, '\n', bytes);
+    line = line ? line + 1 : text;
+    buffer_add(&fresh.head, line, (size_t)(text + bytes - line));
+    fresh.line_bytes = log->line_bytes;
+    memcpy(fresh.partial, log->partial, sizeof fresh.partial);
+    fresh.partial_bytes = log->partial_bytes;
+    free(text);
+    log_text_clear(log);
+    *log = fresh;
+}
+
 void log_text_clear(struct log_text *log)
 {
     buffer_clear(&log->head);

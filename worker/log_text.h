@@ -48,4 +48,7 @@ char *log_text_give(struct log_text *log, size_t *ret_bytes, int64_t *ret_omitte
  * end. Lines are not cut here. After log_text_end. Gives. */
 char *log_text_error(const struct log_text *log);
 
+/* Forgets what is kept, but for the line under way: a new head begins with it. */
+void log_text_renew(struct log_text *log);
+
 void log_text_clear(struct log_text *log);

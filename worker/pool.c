@@ -99,31 +99,50 @@ static struct pool_child *find_place(struct pools *pools)
     return NULL;
 }
 
-/* Makes room: one that does nothing is told to end. */
-static void end_idle_child(struct pools *pools)
+/* Places that become free soon are counted as free: only for what is missing beyond them are others told to end, of those that do
+ * nothing the eldest first. */
+static void make_room(struct pools *pools, unsigned missing)
 {
-    struct pool_child *idle = NULL;
+    unsigned going = 0;
 
-    for (unsigned i = 0; i < pools->count; i++) {
-        struct pool_child *child = &pools->children[i];
-        if (child->state == POOL_CHILD_ENDING)
-            return; /* a place becomes free soon */
-        if (child->state == POOL_CHILD_READY && child->jobs.count == 0 &&
-            (!idle || child->started_mono_ms < idle->started_mono_ms))
-            idle = child;
-    }
-    if (idle)
+    for (unsigned i = 0; i < pools->count; i++)
+        going += pools->children[i].state == POOL_CHILD_ENDING ||
+                 (pools->children[i].state == POOL_CHILD_NONE && !pool_child_is_free(&pools->children[i]));
+    for (; going < missing; going++) {
+        struct pool_child *idle = NULL;
+        for (unsigned i = 0; i < pools->count; i++) {
+            struct pool_child *child = &pools->children[i];
+            if (child->state == POOL_CHILD_READY && child->jobs.count == 0 &&
+                (!idle || child->started_mono_ms < idle->started_mono_ms))
+                idle = child;
+        }
+        if (!idle)
+            return;
         pool_child_drain(idle);
+    }
 }
 
-/* How many jobs like this one children are being started for: what a child takes at once is known from others of its handler; as
- * long as it is not, one child is tried. */
-static bool needs_child(struct pools *pools, const struct pool_job *job)
+/* True if the same children can take both. */
+static bool is_alike(const struct pool_job *job, const struct pool_job *other)
 {
-    unsigned starting = 0, known = 0, waiting = 0;
-    const struct pool_job *other;
     char org[NAME_BYTES_MAX + 1], other_org[NAME_BYTES_MAX + 1];
 
+    return job->handler == other->handler && strcmp(pool_job_org(job, org), pool_job_org(other, other_org)) == 0;
+}
+
+/* How many more children jobs like this one, which is the first of them to wait, need beside those that are being started: what
+ * a child takes at once is known from others of its handler; as long as it is not, one child is tried. */
+static unsigned children_needed(const struct pools *pools, const struct pool_job *job)
+{
+    unsigned starting = 0, known = 0, waiting = 0, needed;
+    const struct pool_job *other;
+    char org[NAME_BYTES_MAX + 1];
+
+    TAILQ_FOREACH(other, &pools->waiting.head, entry)
+    {
+        if (!other->culprit && is_alike(job, other) && waiting++ == 0 && other != job)
+            return 0;
+    }
     pool_job_org(job, org);
     for (unsigned i = 0; i < pools->count; i++) {
         const struct pool_child *child = &pools->children[i];
@@ -134,30 +153,26 @@ static bool needs_child(struct pools *pools, const struct pool_job *job)
         if (child->state == POOL_CHILD_STARTING && pool_child_serves(child, job->handler, org))
             starting++;
     }
-    if (known == 0)
-        return starting == 0;
-    TAILQ_FOREACH(other, &pools->waiting.head, entry)
-    waiting += other->handler == job->handler && strcmp(pool_job_org(other, other_org), org) == 0;
-    return starting * known < waiting;
+    needed = known == 0 ? 1 : (waiting + known - 1) / known;
+    return needed > starting ? needed - starting : 0;
 }
 
-static void find_help(struct pools *pools, struct pool_job *job)
+/* Starts children for jobs like this one. Returns how many there is no place for. */
+static unsigned find_help(struct pools *pools, struct pool_job *job)
 {
-    struct pool_child *place;
-    int code;
-
-    if (!needs_child(pools, job))
-        return;
-    place = find_place(pools);
-    if (!place) {
-        end_idle_child(pools);
-        return;
+    for (unsigned needed = children_needed(pools, job); needed > 0; needed--) {
+        struct pool_child *place = find_place(pools);
+        int code = place ? pool_child_start(place, job) : 0;
+        if (!place)
+            return needed;
+        if (code > 0) {
+            pool_job_lose(job, POOL_BROKEN, code, strerror(code));
+            return 0;
+        }
+        if (!ev_is_active(&pools->sweep))
+            ev_timer_again(pools->owner.loop, &pools->sweep);
     }
-    code = pool_child_start(place, job);
-    if (code > 0)
-        pool_job_lose(job, POOL_BROKEN, code, strerror(code));
-    else if (!ev_is_active(&pools->sweep))
-        ev_timer_again(pools->owner.loop, &pools->sweep);
+    return 0;
 }
 
 /* True if a job that waits will be its own. */
@@ -183,6 +198,7 @@ static void drain_idle(struct pools *pools)
 static void dispatch(struct pools *pools)
 {
     struct pool_job *job, *next;
+    unsigned missing = 0;
 
     if (pools->dispatching)
         return;
@@ -197,8 +213,10 @@ static void dispatch(struct pools *pools)
         if (code > 0)
             pool_job_lose(job, POOL_BROKEN, code, strerror(code));
         else if (!child)
-            find_help(pools, job);
+            missing += find_help(pools, job);
     }
+    if (missing > 0)
+        make_room(pools, missing);
     if (pools->draining)
         drain_idle(pools);
     pools->dispatching = false;

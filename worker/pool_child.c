@@ -188,7 +188,7 @@ static bool is_worn(const struct pool_child *child, bool sweep)
 
 void pool_child_sweep(struct pool_child *child)
 {
-    log_text_clear(&child->log);
+    log_text_renew(&child->log);
     if (child->state == POOL_CHILD_READY && is_worn(child, true))
         pool_child_drain(child);
 }
@@ -204,6 +204,23 @@ static void on_own_line(const char *line, size_t bytes, void *ctx)
     free(text);
 }
 
+/* Nobody's output has a ceiling, too: what one attempt may write it may write from the end of one job to that of the next. No
+ * job is known to be the cause. */
+static void check_own_output(struct pool_child *child)
+{
+    int64_t bytes_max = child->handler->log_bytes_hard_max;
+    char *why;
+
+    if (child->own_bytes <= bytes_max || child->killed)
+        return;
+    log_warn("a long-lived handler writes too much, and is killed", "type=%s pid=%d bytes_max=%lld", child->handler->type,
+             (int)child->pid, (long long)bytes_max);
+    why = memory_format("runaway-log: wrote more than %lld bytes", (long long)bytes_max);
+    child->has_culprit = true; /* and it is none of its jobs */
+    pool_child_kill(child, why, NULL);
+    free(why);
+}
+
 /* Of its job, if there is only one at a time; else it goes to the log, 16 KiB a second at most. */
 static void on_output(const char *bytes, size_t length, void *ctx)
 {
@@ -217,6 +234,8 @@ static void on_output(const char *bytes, size_t length, void *ctx)
     child->log.on_line = on_own_line;
     child->log.ctx = child;
     log_text_add(&child->log, bytes, length);
+    child->own_bytes += (int64_t)length;
+    check_own_output(child);
 }
 
 static struct pool_job *find_job(const struct pool_child *child, const char *name)
@@ -234,6 +253,7 @@ static void finish_job(struct pool_child *child, struct pool_job *job, const str
     if (child->max_inflight == 1)
         pool_wire_drain_output(&child->wire);
     pool_job_done(job, frame);
+    child->own_bytes = 0;
     if (child->state == POOL_CHILD_READY && is_worn(child, false))
         pool_child_drain(child);
     else if (child->state == POOL_CHILD_DRAINING && child->jobs.count == 0)
@@ -322,7 +342,7 @@ int pool_child_start(struct pool_child *child, const struct pool_job *job)
     child->user = order.user;
     child->pid = 0;
     child->max_inflight = 0;
-    child->begun_jobs = 0;
+    child->begun_jobs = child->own_bytes = 0;
     child->has_culprit = child->spoke_nonsense = child->killed = child->dismissed = false;
     child->started_mono_ms = clock_mono_ms();
     pool_job_org(job, child->org);

@@ -47,6 +47,7 @@ struct pool_child {
     int64_t begun_jobs, payload_files;
     struct order_user user;
     struct log_text log; /* of what belongs to no job, a second's worth */
+    int64_t own_bytes;   /* the same, in bytes, since a job of it has ended */
     ev_timer timer;      /* hello; at the end TERM, then KILL */
     bool terminated;     /* TERM was sent */
     bool killed;         /* KILL was sent */
@@ -86,5 +87,5 @@ void pool_child_drain(struct pool_child *child);
  * hangs in the kernel, is left to its keeper after POOL_GIVE_UP_AFTER_MS. */
 void pool_child_kill(struct pool_child *child, const char *why, struct pool_job *culprit);
 
-/* To be called each second: what it prints, how old and large it has become. */
+/* To be called each second: it may print so much again, and is looked at, how old and how large it has become. */
 void pool_child_sweep(struct pool_child *child);

@@ -471,6 +471,7 @@ bool slots_are_quiet(const struct slots *slots)
 
 void slots_look(const struct slots *slots, void (*look)(const struct slot_view *view, void *ctx), void *ctx)
 {
+    keepers_look(slots->keepers);
     for (unsigned i = 0; i < slots->count; i++) {
         const struct slot *slot = &slots->items[i];
         if (slot->child)

@@ -406,6 +406,12 @@ static pid_t parent_of(pid_t pid)
     return parent;
 }
 
+static pid_t handler_of(struct ground *ground)
+{
+    keepers_look(ground->keepers);
+    return keeper_handler_pid(keepers_at(ground->keepers, 0));
+}
+
 static void a_killed_keeper_costs_one_job(void **state)
 {
     struct ground *ground = *state;
@@ -416,7 +422,7 @@ static void a_killed_keeper_costs_one_job(void **state)
           "touch left; setsid sleep 600 & setsid sh -c 'setsid sleep 600 & sleep 600' & echo ready >&3; sleep 600", plain);
     while (outcome.line_count == 0)
         ev_run(ground->loop, EVRUN_ONCE);
-    WAIT_UNTIL((handler = keeper_handler_pid(keepers_at(ground->keepers, 0))) > 0 && ours(ground) >= 5);
+    WAIT_UNTIL((handler = handler_of(ground)) > 0 && ours(ground) >= 5);
     pid_t keeper = parent_of(handler);
     assert_int_equal(parent_of(keeper), getpid());
 
@@ -532,7 +538,7 @@ static void a_keeper_that_was_left_leaves_the_folder(void **state)
     begin(ground, &outcome, "echo ready >&3; sleep 600", plain);
     while (outcome.line_count == 0)
         ev_run(ground->loop, EVRUN_ONCE);
-    pid_t keeper = parent_of(keeper_handler_pid(keepers_at(ground->keepers, 0)));
+    pid_t keeper = parent_of(handler_of(ground));
 
     kill(keeper, SIGSTOP);
     keeper_leave(keepers_at(ground->keepers, 0));

@@ -26,6 +26,7 @@ static const char script[] =
     "  dead) end '\"dead\",\"error\":\"no use\"' ;;\n"
     "  discard) end '\"discard\"' ;;\n"
     "  nonsense) echo nonsense >&3; echo '{\"op\":1}' >&3; end '\"maybe\"'; end '\"ok\",\"result\":\"fine\"' ;;\n"
+    "  flood) end '\"ok\"'; (exec yes >&2) & ;;\n"
     "  clean) then='sleep 0.3; echo clean > $HOME/clean'; end '\"ok\"' ;;\n"
     "  trap) trap 'echo term > $HOME/term; exit' TERM; then='while :; do sleep 0.05; done'; end '\"ok\"' ;;\n"
     "  stay) trap '' TERM; then='while :; do sleep 0.05; done'; end '\"ok\"' ;;\n"
@@ -347,6 +348,67 @@ static void a_stop_at_once_kills_them(void **state)
     assert_int_equal(process_wait(worker, PROCESS_MS_MAX), 0);
 }
 
+/* Each has a process of its own for its organization, and ends only by KILL, in a minute: two new ones need two places. */
+static void those_that_wait_for_a_place_do_not_wait_for_each_other(void **state)
+{
+    static const char *const orgs[] = {"a", "b", "c", "d"};
+    struct pool *pool = *state;
+    const char *path = pool_path(pool, "rota.yaml"), *code = pool_path(pool, "script");
+    write_file(code, script);
+    write_file(path, pool_text(pool,
+                               "handlers:\n  t: {mode: pool, command: [/bin/sh, %s, \"1\"], kill_after: 60s, "
+                               "pool: {per_org: true}}\n",
+                               code));
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--slots", "2", "--config", path, NULL);
+    for (int i = 0; i < 4; i++) {
+        pool_push(pool, orgs[i], "x", "t", "stay");
+        pool_wait_place(pool, orgs[i], "x", "done");
+    }
+
+    pool_push(pool, "e", "x", "t", "pid");
+    pool_push(pool, "f", "x", "t", "pid");
+
+    const char *first;
+    WAIT_UNTIL((first = strstr(pool_file(pool, "frames"), "\"drain\"")) && strstr(first + 1, "\"drain\""));
+}
+
+/* ---- what it prints ---- */
+
+/* It belongs to no job, and yet it has an end. The other job goes back and uses no attempt. */
+static void what_it_prints_has_a_ceiling_beside_its_jobs_too(void **state)
+{
+    struct pool *pool = *state;
+    struct process *worker = start_worker(pool, 2, ", log_hard_max: 1MiB");
+    int pid = ask_pid(pool, "acme");
+    pool_push(pool, "acme", "other", "t", "hang");
+    WAIT_UNTIL(strstr(pool_file(pool, "frames"), "acme/other"));
+
+    pool_push(pool, "zeta", "flood", "t", "flood");
+
+    WAIT_UNTIL(!pid_runs(pid));
+    process_wait_for(worker, "a long-lived handler writes too much, and is killed");
+    const struct job *job = wait_ended(pool, "acme", "other");
+    assert_int_equal(job->state.attempt, 0);
+    assert_int_equal(job->state.crashes, 0);
+    const char *error = job->state.attempts[0].report.error;
+    assert_non_null(strstr(error, "its long-lived handler was killed by signal 9: runaway-log: wrote more than 1048576 bytes"));
+    assert_null(strstr(error, "exit -1"));
+}
+
+static void what_it_prints_between_jobs_has_the_same_ceiling(void **state)
+{
+    struct pool *pool = *state;
+    struct process *worker = start_worker(pool, 1, ", log_hard_max: 1MiB");
+    int pid = ask_pid(pool, "acme");
+
+    assert_string_equal(run_job(pool, "flood")->place, "done");
+
+    WAIT_UNTIL(!pid_runs(pid));
+    process_wait_for(worker, "a long-lived handler writes too much, and is killed");
+    assert_int_not_equal(ask_pid(pool, "acme"), pid);
+}
+
 /* ---- the examples ---- */
 
 static void the_examples_do_their_jobs(void **state)
@@ -415,6 +477,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(nothing_of_it_survives_its_worker, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_stop_lets_idle_ones_clean_up, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_stop_at_once_kills_them, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(those_that_wait_for_a_place_do_not_wait_for_each_other, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(what_it_prints_has_a_ceiling_beside_its_jobs_too, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(what_it_prints_between_jobs_has_the_same_ceiling, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(the_examples_do_their_jobs, pool_setup, pool_teardown),
         cmocka_unit_test(the_docs_show_the_example),
     };

@@ -35,6 +35,47 @@ static void assert_kept(const char *bytes, size_t length, const char *expected)
     }
 }
 
+static void take_line(const char *line, size_t bytes, void *ctx)
+{
+    buffer_add(ctx, line, bytes);
+    buffer_add(ctx, "|", 1);
+}
+
+/* In the middle of a line, of a character, behind a full head, behind a line that is cut. */
+static void it_is_renewed_without_losing_the_line_under_way(void **state)
+{
+    static char many[LOG_TEXT_HEAD_BYTES + LOG_TEXT_TAIL_BYTES], wide[LOG_TEXT_LINE_BYTES_MAX + 100];
+    struct buffer lines = {0};
+    struct log_text log = {.on_line = take_line, .ctx = &lines};
+
+    (void)state;
+    log_text_add(&log, "one\ntw", 6);
+    log_text_renew(&log);
+    log_text_add(&log, "o\ngr\xc3", 5);
+    log_text_renew(&log);
+    log_text_add(&log, "\xbcn\n", 3);
+    assert_string_equal(lines.data, "one|two|grün|");
+    buffer_reset(&lines);
+    memset(many, '\n', sizeof many);
+    log_text_add(&log, many, sizeof many);
+    log_text_add(&log, "beg", 3);
+    buffer_reset(&lines);
+    log_text_renew(&log);
+    log_text_add(&log, "in\n", 3);
+    assert_int_equal(lines.length, 6);
+    assert_memory_equal(lines.data, "begin|", 6);
+    buffer_reset(&lines);
+    memset(wide, 'x', sizeof wide);
+    log_text_add(&log, wide, sizeof wide);
+    log_text_renew(&log);
+    log_text_renew(&log);
+    log_text_add(&log, "yy\nz\n", 5);
+    assert_int_equal(lines.length, LOG_TEXT_LINE_BYTES_MAX + 3);
+    assert_memory_equal(lines.data + LOG_TEXT_LINE_BYTES_MAX - 1, "x|z|", 4);
+    log_text_clear(&log);
+    buffer_clear(&lines);
+}
+
 static void text_stays_as_it_is(void **state)
 {
     (void)state;
@@ -189,6 +230,7 @@ static void the_error_is_its_last_bytes(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_is_renewed_without_losing_the_line_under_way),
         cmocka_unit_test(text_stays_as_it_is),
         cmocka_unit_test(control_bytes_become_pictures),
         cmocka_unit_test(what_is_no_utf8_is_replaced),
