@@ -211,7 +211,8 @@ static int dead_purge(struct cli *cli, struct error *err)
     return change_dead(cli, "delete", "delete", "deleted", &(struct pace){0}, err);
 }
 
-static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_LISTING, SETTINGS_FIND, {0}};
+static const struct config_setting list_settings[] = {SETTINGS_CLI,   SETTING_TYPE,  SETTINGS_PAGING("50"),
+                                                      SETTING_NEWEST, SETTINGS_FIND, {0}};
 static const struct config_setting redrive_settings[] = {
     SETTINGS_CLI,
     SETTING_YES,

@@ -216,8 +216,7 @@ static int dead_groups(struct cli *cli, struct error *err)
 }
 
 static const struct config_setting group_settings[] = {
-    SETTINGS_CLI, FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"), SETTINGS_FIND, SETTINGS_PAGING("50"),
-    {0},
+    SETTINGS_CLI, SETTING_TYPE, SETTINGS_FIND, SETTINGS_PAGING("50"), {0},
 };
 
 const struct command dead_group_commands[] = {

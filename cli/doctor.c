@@ -286,13 +286,7 @@ static int doctor(struct cli *cli, struct error *err)
 
 static const struct config_setting doctor_settings[] = {
     SETTINGS_CLI,
-    {.key = "worker.drain",
-     .kind = CONFIG_DURATION,
-     .fallback = "25s",
-     .low = 0,
-     .high = 24 * 60 * 60 * 1000,
-     .argument = "DURATION",
-     .help = "how long the workers' stop waits for running jobs, if that is not in this file"},
+    SETTING_WORKER_DRAIN("how long the workers' stop waits for running jobs, if that is not in this file"),
     {0},
 };
 

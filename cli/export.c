@@ -64,9 +64,9 @@ static int export_command(struct cli *cli, struct error *err)
 static const struct config_setting export_settings[] = {
     SETTINGS_CLI,
     SETTING_STATES("ready, scheduled, dead, cancelled, running or done; may be repeated (default: the first four)"),
-    FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
-    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"),
-    FLAG_BOOL("cli.job.", "newest", 0, "from the end of each state on"),
+    SETTING_QUEUE,
+    SETTING_TYPE,
+    SETTING_NEWEST,
     FLAG_BOOL("cli.export.", "new-ids", 0, "without the ids, so that new ones are drawn"),
     SETTINGS_PAGING("0"),
     {0},

@@ -170,12 +170,10 @@ static int job_result_command(struct cli *cli, struct error *err)
 }
 
 static const struct config_setting list_settings[] = {
-    SETTINGS_CLI,
-    SETTING_STATES("running, ready, scheduled, dead, cancelled or done; may be repeated"),
-    FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue"),
-    SETTINGS_LISTING,
-    SETTINGS_FIND,
-    {0},
+    SETTINGS_CLI,          SETTING_STATES("running, ready, scheduled, dead, cancelled or done; may be repeated"),
+    SETTING_QUEUE,         SETTING_TYPE,
+    SETTINGS_PAGING("50"), SETTING_NEWEST,
+    SETTINGS_FIND,         {0},
 };
 
 static const struct config_setting show_settings[] = {

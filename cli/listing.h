@@ -11,9 +11,10 @@
 /* "running", "ready", ...: in the order in which they are listed. */
 extern const char *const listing_states[LISTING_STATES];
 
-#define SETTINGS_LISTING                                                                              \
-    FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type"), SETTINGS_PAGING("50"), \
-        FLAG_BOOL("cli.job.", "newest", 0, "from the end of each state on")
+/* Which jobs, of those that there are. */
+#define SETTING_QUEUE  FLAG_TEXT("cli.job.", "queue", "QUEUE", NAME_BYTES_MAX, "jobs of one queue")
+#define SETTING_TYPE   FLAG_TEXT("cli.job.", "type", "TYPE", TYPE_BYTES_MAX, "jobs of one type")
+#define SETTING_NEWEST FLAG_BOOL("cli.job.", "newest", 0, "from the end of each state on")
 
 /* What Redis looks for. Keys of their own: --payload of `job show` is another thing. */
 #define SETTINGS_FIND                                                                                                       \

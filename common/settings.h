@@ -81,6 +81,16 @@
          .argument = "DURATION",                                           \
          .help = "between two beats; a third of the time-out at most"}
 
+/* Of workers, which rota doctor wants to know, too. */
+#define SETTING_WORKER_DRAIN(text) \
+    {.key = "worker.drain",        \
+     .kind = CONFIG_DURATION,      \
+     .fallback = "25s",            \
+     .low = 0,                     \
+     .high = 24 * 60 * 60 * 1000,  \
+     .argument = "DURATION",       \
+     .help = text}
+
 /* The tables of the programs, and the keys of the file that each of them passes over, for settings_begin and config_new. */
 extern const struct config_setting settings_worker[], settings_scheduler[];
 extern const char *const settings_worker_elsewhere[], *const settings_scheduler_elsewhere[];

@@ -222,16 +222,15 @@ static void a_try_that_fails_opens_it_for_longer_and_hup_tries_at_once(void **st
 
 int main(int argc, char **argv)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, pool_setup, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_job_that_asks_for_more_time_outlives_its_time_out),
-        TEST(nobody_gets_more_than_max_timeout),
-        TEST(a_handler_that_falls_silent_is_ended_and_one_that_beats_lives),
-        TEST(on_exit_says_what_an_exit_status_means),
-        TEST(a_runaway_log_is_ended_and_its_ends_are_kept),
-        TEST(the_payload_of_one_organization_stops_the_type_for_nobody),
-        TEST(three_in_a_row_open_the_breaker_and_one_job_that_ends_well_closes_it),
-        TEST(a_try_that_fails_opens_it_for_longer_and_hup_tries_at_once),
+        POOL_TEST(a_job_that_asks_for_more_time_outlives_its_time_out),
+        POOL_TEST(nobody_gets_more_than_max_timeout),
+        POOL_TEST(a_handler_that_falls_silent_is_ended_and_one_that_beats_lives),
+        POOL_TEST(on_exit_says_what_an_exit_status_means),
+        POOL_TEST(a_runaway_log_is_ended_and_its_ends_are_kept),
+        POOL_TEST(the_payload_of_one_organization_stops_the_type_for_nobody),
+        POOL_TEST(three_in_a_row_open_the_breaker_and_one_job_that_ends_well_closes_it),
+        POOL_TEST(a_try_that_fails_opens_it_for_longer_and_hup_tries_at_once),
     };
 
     if (argc > 1)

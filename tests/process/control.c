@@ -124,11 +124,11 @@ static void a_handler_that_cannot_be_started_is_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_it_says_counts_at_its_end, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(further_jobs_come_with_its_end_or_the_attempt_fails, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(the_command_line_writes_lines_and_shows_logs, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_handler_that_cannot_be_started_is_left_alone, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_checkpoint_outlives_the_worker, pool_setup, pool_teardown),
+        POOL_TEST(what_it_says_counts_at_its_end),
+        POOL_TEST(further_jobs_come_with_its_end_or_the_attempt_fails),
+        POOL_TEST(the_command_line_writes_lines_and_shows_logs),
+        POOL_TEST(a_handler_that_cannot_be_started_is_left_alone),
+        POOL_TEST(a_checkpoint_outlives_the_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -445,19 +445,19 @@ static void nothing_of_a_handler_survives_its_worker(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_exit_code_is_the_verdict, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_killed_handler_is_reported_within_a_second, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_missing_executable_uses_no_attempt, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(what_runs_too_long_is_stopped, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(what_finishes_after_a_term_is_done, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(the_payload_is_its_standard_input, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(its_environment_is_built_from_nothing, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(it_has_four_descriptors_and_default_signals, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(closing_stdout_early_does_no_harm, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_flood_of_output_is_bounded, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(who_writes_without_end_is_ended, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_grandchild_that_holds_the_pipe_is_not_waited_for, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(nothing_of_a_handler_survives_its_worker, pool_setup, pool_teardown),
+        POOL_TEST(the_exit_code_is_the_verdict),
+        POOL_TEST(a_killed_handler_is_reported_within_a_second),
+        POOL_TEST(a_missing_executable_uses_no_attempt),
+        POOL_TEST(what_runs_too_long_is_stopped),
+        POOL_TEST(what_finishes_after_a_term_is_done),
+        POOL_TEST(the_payload_is_its_standard_input),
+        POOL_TEST(its_environment_is_built_from_nothing),
+        POOL_TEST(it_has_four_descriptors_and_default_signals),
+        POOL_TEST(closing_stdout_early_does_no_harm),
+        POOL_TEST(a_flood_of_output_is_bounded),
+        POOL_TEST(who_writes_without_end_is_ended),
+        POOL_TEST(a_grandchild_that_holds_the_pipe_is_not_waited_for),
+        POOL_TEST(nothing_of_a_handler_survives_its_worker),
     };
 
     if (argc > 1)

@@ -189,14 +189,14 @@ static void a_handler_pauses_the_limit_it_runs_under(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_rate_holds_for_all_workers_and_organizations, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_rate_holds_for_all_workers_and_organizations, pool_setup_lanes, pool_teardown),
-        cmocka_unit_test_setup_teardown(no_two_run_at_a_time_though_a_worker_is_killed, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(no_two_run_at_a_time_though_a_worker_is_killed, pool_setup_lanes, pool_teardown),
-        cmocka_unit_test_setup_teardown(one_slot_goes_to_the_lane_where_somebody_waits, pool_setup_lanes, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_handlers_limit_holds_for_its_type, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_handler_pauses_the_limit_it_runs_under, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_handler_pauses_the_limit_it_runs_under, pool_setup_lanes, pool_teardown),
+        POOL_TEST(a_rate_holds_for_all_workers_and_organizations),
+        POOL_TEST_LANES(a_rate_holds_for_all_workers_and_organizations),
+        POOL_TEST(no_two_run_at_a_time_though_a_worker_is_killed),
+        POOL_TEST_LANES(no_two_run_at_a_time_though_a_worker_is_killed),
+        POOL_TEST_LANES(one_slot_goes_to_the_lane_where_somebody_waits),
+        POOL_TEST(a_handlers_limit_holds_for_its_type),
+        POOL_TEST(a_handler_pauses_the_limit_it_runs_under),
+        POOL_TEST_LANES(a_handler_pauses_the_limit_it_runs_under),
     };
 
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

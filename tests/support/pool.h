@@ -53,10 +53,12 @@ struct pool *pool_new(uint32_t lanes, const char *const *arguments);
  * later, or if the invariants do not hold. */
 void pool_free(struct pool *pool);
 
-/* The same for cmocka: a pool of one lane, or of eight. */
+/* The same for cmocka: a pool of one lane, or of eight; and a test that has one. */
 int pool_setup(void **state);
 int pool_setup_lanes(void **state);
 int pool_teardown(void **state);
+#define POOL_TEST(name)       cmocka_unit_test_setup_teardown(name, pool_setup, pool_teardown)
+#define POOL_TEST_LANES(name) cmocka_unit_test_setup_teardown(name, pool_setup_lanes, pool_teardown)
 
 /* Starts a program with --redis and what follows up to NULL. */
 struct process *pool_start(struct pool *pool, const char *program, ...) __attribute__((sentinel));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/request.h"
 #include "common/base64.h"
 #include "common/memory.h"
 
@@ -41,45 +42,19 @@ char *producers_bytes(const json_t *value, size_t *ret_bytes)
     return bytes;
 }
 
-static json_t *bytes_to_json(const char *bytes, size_t length)
-{
-    json_t *text = memchr(bytes, '\0', length) ? NULL : json_stringn(bytes, length);
-    char *base64;
-
-    if (text)
-        return text;
-    base64 = base64_encode(bytes, length);
-    text = json_pack("{s:s}", "base64", base64);
-    free(base64);
-    return text;
-}
-
-static void add_number(json_t *job, const char *name, int64_t number)
-{
-    if (number != 0)
-        json_object_set_new(job, name, json_integer(number));
-}
-
 json_t *producers_job(const struct job_record *record)
 {
-    json_t *job = json_pack("{s:s}", "type", record->type), *headers;
+    struct error err;
+    json_t *job = request_to_json(&(struct request){.record = *record}, &err), *base64;
 
-    if (record->queue[0] && strcmp(record->queue, "default") != 0)
-        json_object_set_new(job, "queue", json_string(record->queue));
-    if (record->key)
-        json_object_set_new(job, "key", json_string(record->key));
-    add_number(job, "priority", record->priority);
-    add_number(job, "delay_ms", record->delay_ms);
-    add_number(job, "due_ms", record->due_ms);
-    add_number(job, "expires_ms", record->expires_ms);
-    add_number(job, "timeout_ms", record->timeout_ms);
-    add_number(job, "max_attempts", record->max_attempts);
-    json_object_set_new(job, "payload", bytes_to_json(record->payload, record->payload_bytes));
-    if (record->header_count == 0)
-        return job;
-    headers = json_object();
-    for (size_t i = 0; i < record->header_count; i++)
-        json_object_set_new(headers, record->headers[i].name, json_string(record->headers[i].value));
-    json_object_set_new(job, "headers", headers);
+    if (!job)
+        give_up("job", err.message);
+    json_object_del(job, "org");
+    if (strcmp(record->queue, "default") == 0)
+        json_object_del(job, "queue");
+    base64 = json_object_get(job, "payload_b64");
+    if (base64)
+        json_object_set_new(job, "payload", json_pack("{s:O}", "base64", base64));
+    json_object_del(job, "payload_b64");
     return job;
 }
