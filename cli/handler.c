@@ -77,7 +77,17 @@ static void check_limit(struct buffer *out, const char *name, int resource, int6
         add_problem(out, "rlimits.%s of %lld is above the hard limit of %lld", name, (long long)value, (long long)limit.rlim_max);
 }
 
-static void check_handler(struct buffer *out, const struct handler *handler)
+/* `auto` is that of the worker, not ours. */
+static void check_group(struct buffer *out, const char *where)
+{
+    char *processes = memory_format("%s/cgroup.procs", where);
+
+    if (strcmp(where, "auto") != 0 && access(processes, W_OK) < 0)
+        add_problem(out, "worker.cgroup %.200s: %s", where, errno == ENOENT ? "is no control group" : strerror(errno));
+    free(processes);
+}
+
+static void check_handler(struct buffer *out, const struct handler *handler, const char *cgroup)
 {
     if (handler->argv)
         check_program(out, handler);
@@ -87,6 +97,8 @@ static void check_handler(struct buffer *out, const struct handler *handler)
         check_folder(out, handler->cwd);
     if (handler->nice < 0 && geteuid() != 0)
         add_problem(out, "nice %lld: only root may go before others", (long long)handler->nice);
+    if (handler_wants_group(handler))
+        check_group(out, cgroup);
     check_limit(out, "nofile", RLIMIT_NOFILE, handler->rlimits.nofile);
     check_limit(out, "nproc", RLIMIT_NPROC, handler->rlimits.nproc);
     check_limit(out, "as", RLIMIT_AS, handler->rlimits.as_bytes);
@@ -115,7 +127,7 @@ static struct config *worker_config(const struct cli *cli, struct error *err)
     return config;
 }
 
-static void list_handlers(struct cli *cli, const struct handlers *handlers, size_t *ret_bad)
+static void list_handlers(struct cli *cli, const struct handlers *handlers, const char *cgroup, size_t *ret_bad)
 {
     static const struct column columns[] = {{"HANDLER", "type", COLUMN_TEXT},
                                             {"MODE", "mode", COLUMN_TEXT},
@@ -127,7 +139,7 @@ static void list_handlers(struct cli *cli, const struct handlers *handlers, size
     for (size_t i = 0; i < handlers->count; i++) {
         const struct handler *handler = handlers->items[i];
         struct buffer problem = {0}, command = {0}, mode = {0};
-        check_handler(&problem, handler);
+        check_handler(&problem, handler, cgroup);
         handler_format(&command, handler, handler_key_find("command"), false);
         handler_format(&mode, handler, handler_key_find("mode"), false);
         *ret_bad += problem.length > 0;
@@ -150,7 +162,7 @@ static int check_command(struct cli *cli, struct error *err)
     if (rc == 0 && handlers.count == 0)
         rc = error_set(err, ERR_INVALID, "there are no handlers: name them in the file, or as in --on wc='wc -w'");
     if (rc == 0)
-        list_handlers(cli, &handlers, &bad);
+        list_handlers(cli, &handlers, config_string(config, "worker.cgroup"), &bad);
     if (bad > 0)
         rc = error_set(err, ERR_INVALID, "%zu of %zu handlers cannot work here", bad, handlers.count);
     handlers_clear(&handlers);

@@ -81,6 +81,9 @@ struct handler {
     struct {
         int64_t cpu_ms, as_bytes, nofile, nproc, fsize_bytes;
     } rlimits;
+    struct {
+        int64_t memory_max_bytes, pids_max;
+    } cgroup;
     int64_t result_bytes_max, log_bytes_hard_max;
     struct {
         int64_t max_jobs, max_age_ms, max_rss_bytes; /* 0: no bound */
@@ -100,6 +103,9 @@ void handler_release(struct handler *handler); /* NULL is fine */
 
 /* Its command becomes a copy of the NULL-terminated `argv`; NULL for the built-in noop. */
 void handler_set_command(struct handler *handler, const char *const *argv);
+
+/* True if its runs want control groups of their own: it has limits that only these can set. */
+bool handler_wants_group(const struct handler *handler);
 
 /* True if all that is said of both is the same. */
 bool handler_equals(const struct handler *a, const struct handler *b);

@@ -273,10 +273,29 @@ int handlers_read(struct handlers *handlers, const struct tree *section, struct 
     return 0;
 }
 
+/* A limit that nothing could set is no limit. */
+static int check_groups(const struct handlers *handlers, const struct config *config, struct error *err)
+{
+    const char *where = config_string(config, "worker.cgroup");
+
+    if (where[0] && where[0] != '/' && strcmp(where, "auto") != 0)
+        return error_set(err, ERR_INVALID, "worker.cgroup (%s): \"%.80s\" is neither an absolute path nor auto",
+                         config_origin(config, "worker.cgroup"), where);
+    for (size_t i = 0; i < handlers->count && !where[0]; i++) {
+        const struct handler *handler = handlers->items[i];
+        if (handler_wants_group(handler))
+            return error_set(err, ERR_INVALID, "%s: handler %s: cgroup: wants a control group, and worker.cgroup names none",
+                             tree_place(tree_find(config_section(config, "handlers"), handler->type)), handler->type);
+    }
+    return 0;
+}
+
 int handlers_read_config(struct handlers *handlers, const struct config *config, struct error *err)
 {
     for (size_t i = 0; i < config_list_count(config, "worker.on"); i++)
         if (handlers_add_shell(handlers, config_list_at(config, "worker.on", i), err) < 0)
             return error_wrap(err, "worker.on (%s)", config_origin(config, "worker.on"));
-    return handlers_read(handlers, config_section(config, "handlers"), err);
+    if (handlers_read(handlers, config_section(config, "handlers"), err) < 0)
+        return err->code;
+    return check_groups(handlers, config, err);
 }

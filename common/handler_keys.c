@@ -14,6 +14,7 @@
 #define MINUTE_MS   60000LL
 #define DAY_MS      (24 * 60 * MINUTE_MS)
 #define COUNT_MAX   1000000000
+#define PIDS_MAX    4194304 /* of the kernel */
 #define BYTES_MAX   (1024 * 1024 * GIB)
 #define RESULT_MAX  (127 * KIB) /* with the rest of its report 128 KiB, which the functions take */
 #define TEXT_MAX    4096
@@ -77,6 +78,10 @@ const struct handler_key handler_keys[] = {
      .help = "processes of its user"},
     {"rlimits.fsize", HANDLER_BYTES, AT(rlimits.fsize_bytes), 1, BYTES_MAX, .argument = "BYTES", .example = "1GiB",
      .help = "size of a file that it writes"},
+    {"cgroup.memory_max", HANDLER_BYTES, AT(cgroup.memory_max_bytes), 1024 * KIB, BYTES_MAX, .argument = "BYTES",
+     .example = "512MiB", .help = "memory of a run with all that it starts; wants worker.cgroup"},
+    {"cgroup.pids_max", HANDLER_INTEGER, AT(cgroup.pids_max), 1, PIDS_MAX, .argument = "N", .example = "100",
+     .help = "processes and threads of a run; wants worker.cgroup"},
     {"result_max", HANDLER_BYTES, AT(result_bytes_max), 0, RESULT_MAX, "64KiB", .argument = "BYTES",
      .help = "so much of its result is kept"},
     {"log_hard_max", HANDLER_BYTES, AT(log_bytes_hard_max), 64 * KIB, 1024 * GIB, "64MiB", .argument = "BYTES",
@@ -328,6 +333,11 @@ bool handler_same_value(const struct handler *a, const struct handler *b, const 
     buffer_clear(&left);
     buffer_clear(&right);
     return same;
+}
+
+bool handler_wants_group(const struct handler *handler)
+{
+    return handler->cgroup.memory_max_bytes > 0 || handler->cgroup.pids_max > 0;
 }
 
 bool handler_equals(const struct handler *a, const struct handler *b)

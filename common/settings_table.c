@@ -35,6 +35,11 @@ const struct config_setting settings_worker[] = {
      .high = 1024,
      .argument = "PATH",
      .help = "where each run of a handler gets a folder of its own; $TMPDIR, else /tmp, if not set"},
+    {.key = "worker.cgroup",
+     .kind = CONFIG_STRING,
+     .high = 1024,
+     .argument = "PATH",
+     .help = "a control group (v2) that is delegated to the worker, for handlers with cgroup.*; auto: the worker's own"},
     {0},
 };
 

@@ -48,7 +48,7 @@ struct child {
     struct deadline deadline;
     char *command, *error; /* error: why it could not be started, or of its keeper */
     size_t result_max, result_dropped;
-    int64_t output_max, output_bytes, kill_after_ms;
+    int64_t output_max, output_bytes, memory_max, kill_after_ms;
     void (*on_line)(const char *line, size_t bytes, void *ctx);
     void (*on_begin)(const char *frame, size_t bytes, void *ctx);
     int64_t started_us, run_us; /* started_us: 0 while it waits for a process; run_us: once it has ended */
@@ -288,6 +288,7 @@ static void on_ended(const struct keeper_report *report, void *ctx)
         child->ending.exit = WEXITSTATUS(report->status);
     else
         child->ending.signal = WTERMSIG(report->status);
+    child->ending.out_of_memory_bytes = report->out_of_memory ? child->memory_max : 0;
     child->user_us = report->user_us;
     child->system_us = report->system_us;
     child->rss_max_bytes = report->rss_max_bytes;
@@ -311,6 +312,7 @@ static void on_failed(enum keeper_step step, int code, void *ctx)
                                         [STEP_FORK] = "new process: ",
                                         [STEP_ORDER] = "order: ",
                                         [STEP_SCRATCH] = "scratch directory: ",
+                                        [STEP_CGROUP] = "control group: ",
                                         [STEP_LIMITS] = "rlimits: ",
                                         [STEP_USER] = "user: ",
                                         [STEP_CWD] = "working directory: ",
@@ -540,6 +542,7 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
                             .command = memory_string(options->argv[0]),
                             .result_max = options->result_bytes_max,
                             .output_max = options->output_bytes_max,
+                            .memory_max = (int64_t)options->limits.group_memory_bytes,
                             .kill_after_ms = options->kill_after_ms,
                             .on_line = options->on_line,
                             .deadline = {.timeout_ms = options->timeout_ms,

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/units.h"
+
 /* A success that would lose a job is none. */
 static enum verdict verdict_with_jobs(enum verdict verdict, const struct told *told)
 {
@@ -16,6 +18,7 @@ static void describe(char error[JOB_ERROR_BYTES_MAX], const struct judge_facts *
     const struct child_result *ended = facts->ended;
     const struct ending *ending = &ended->ending;
     const char *said = facts->told->failure[0] ? facts->told->failure : ended->error, *colon = said[0] ? ": " : "";
+    char limit[32];
 
     if (ending->start_errno > 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "%s", ended->error);
@@ -26,6 +29,9 @@ static void describe(char error[JOB_ERROR_BYTES_MAX], const struct judge_facts *
                  (long long)facts->handler->log_bytes_hard_max);
     else if (ending->crashed || (ending->exit < 0 && ending->signal < 0)) /* a handler that lives on tells why */
         snprintf(error, JOB_ERROR_BYTES_MAX, "%s", said);
+    else if (ending->signal >= 0 && ending->out_of_memory_bytes > 0)
+        snprintf(error, JOB_ERROR_BYTES_MAX, "out of memory: limit %s%s%s", units_exact_bytes(limit, ending->out_of_memory_bytes),
+                 colon, said);
     else if (ending->signal >= 0)
         snprintf(error, JOB_ERROR_BYTES_MAX, "killed by signal %d%s%s", ending->signal, colon, said);
     else if (facts->told->failure[0])

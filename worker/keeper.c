@@ -37,16 +37,16 @@ struct keeper {
     bool ending;                 /* its last words are read: it takes no order, whatever they say */
     bool lost;                   /* it died while it ran something; what is left of that is being killed */
     int status;
-    pid_t handler_pid;   /* as keepers_look has found it */
-    unsigned generation; /* of the scratch directory's name */
-    char *scratch;
+    pid_t handler_pid;      /* as keepers_look has found it */
+    unsigned generation;    /* of the scratch directory's name */
+    char *scratch, *cgroup; /* cgroup: NULL if there are none */
 };
 
 struct keepers {
     struct ev_loop *loop;
     struct keeper *items;
     unsigned count;
-    char *folder;
+    char *folder, *cgroup;
     bool folder_is_made;
     pid_t *left; /* keepers that we let go */
     size_t left_count;
@@ -59,12 +59,17 @@ struct keepers {
 
 /* ---- the process ---- */
 
-static void name_scratch(struct keeper *keeper)
+static void name_places(struct keeper *keeper)
 {
+    const struct keepers *all = keeper->all;
+    char *name = keeper->generation == 0 ? memory_format("%u", keeper->number)
+                                         : memory_format("%u.%u", keeper->number, keeper->generation);
+
     free(keeper->scratch);
-    keeper->scratch = keeper->generation == 0
-                          ? memory_format("%s/%u", keeper->all->folder, keeper->number)
-                          : memory_format("%s/%u.%u", keeper->all->folder, keeper->number, keeper->generation);
+    free(keeper->cgroup);
+    keeper->scratch = memory_format("%s/%s", all->folder, name);
+    keeper->cgroup = all->cgroup ? memory_format("%s/%s", all->cgroup, name) : NULL;
+    free(name);
 }
 
 /* In the child. */
@@ -171,7 +176,7 @@ static void settle(struct keeper *keeper, const struct keeper_report *report)
             log_warn("a scratch directory stays: it cannot be removed", "path=%s err=%s", keeper->scratch,
                      strerror(report->scratch_errno));
             keeper->generation++;
-            name_scratch(keeper);
+            name_places(keeper);
         }
         if (!keeper->ending)
             keeper->all->on_free(keeper->number, keeper->all->ctx);
@@ -298,8 +303,8 @@ static void on_child_ended(struct ev_loop *loop, ev_signal *watcher, int events)
 
 /* ---- all of them ---- */
 
-struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *base, void (*on_free)(unsigned number, void *ctx),
-                            void *ctx, struct error *err)
+struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *base, const char *cgroup,
+                            void (*on_free)(unsigned number, void *ctx), void *ctx, struct error *err)
 {
     struct keepers *all;
     char *folder = memory_format("%s/rota-%016llx", base, (unsigned long long)random_below(UINT64_MAX));
@@ -318,11 +323,16 @@ struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *ba
     if (access("/proc/self/stat", R_OK) < 0)
         log_warn("without /proc: what handlers leave behind is not found", "err=%s", strerror(errno));
     all = memory_new(sizeof *all);
-    *all = (struct keepers){.loop = loop, .count = count, .folder = folder, .on_free = on_free, .ctx = ctx};
+    *all = (struct keepers){.loop = loop,
+                            .count = count,
+                            .folder = folder,
+                            .cgroup = cgroup ? memory_string(cgroup) : NULL,
+                            .on_free = on_free,
+                            .ctx = ctx};
     all->items = memory_new(sizeof *all->items * count);
     for (unsigned i = 0; i < count; i++) {
         all->items[i] = (struct keeper){.all = all, .number = i, .fd = -1};
-        name_scratch(&all->items[i]);
+        name_places(&all->items[i]);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     ev_init(&all->bury, on_bury);
@@ -357,11 +367,14 @@ void keepers_free(struct keepers *keepers)
     }
     if (wait_for_all() && keepers->folder_is_made)
         scratch_remove(keepers->folder); /* a keeper that was killed has left its own there */
-    for (unsigned i = 0; i < keepers->count; i++)
+    for (unsigned i = 0; i < keepers->count; i++) {
         free(keepers->items[i].scratch);
+        free(keepers->items[i].cgroup);
+    }
     free(keepers->items);
     free(keepers->left);
     free(keepers->folder);
+    free(keepers->cgroup);
     free(keepers);
 }
 
@@ -443,9 +456,13 @@ int keeper_run(struct keeper *keeper, const struct order *order, const int fds[K
     struct order complete = *order;
     struct buffer message = {0};
     struct error err;
+    bool wants_group = order->limits.group_memory_bytes > 0 || order->limits.group_processes > 0;
     int code = 0;
 
+    if (wants_group && !keeper->cgroup)
+        return EOPNOTSUPP;
     complete.scratch = keeper->scratch;
+    complete.cgroup = wants_group ? keeper->cgroup : NULL;
     if (order_encode(&message, &complete, &err) < 0)
         code = E2BIG;
     if (code == 0 && keeper->pid > 0) {
@@ -481,5 +498,5 @@ void keeper_leave(struct keeper *keeper)
     let_go(keeper);
     keeper->running = keeper->busy = keeper->lost = false;
     keeper->generation++;
-    name_scratch(keeper);
+    name_places(keeper);
 }

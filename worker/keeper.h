@@ -29,11 +29,12 @@ struct keeper_client {
     void *ctx;
 };
 
-/* Keepers for `count` slots; their scratch directories are in a new directory in `base` (copied). `on_free` is told that a keeper
+/* Keepers for `count` slots; their scratch directories are in a new directory in `base`, their control groups in `cgroup` (NULL:
+ * there are none); both are copied. `on_free` is told that a keeper
  * can take an order again, always after the callback of its run, from within which it may be called. NULL and `err` (ERR_IO) if
  * none can be made there. One at a time in a process: SIGCHLD is its own. */
-struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *base, void (*on_free)(unsigned number, void *ctx),
-                            void *ctx, struct error *err);
+struct keepers *keepers_new(struct ev_loop *loop, unsigned count, const char *base, const char *cgroup,
+                            void (*on_free)(unsigned number, void *ctx), void *ctx, struct error *err);
 
 /* Ends all keepers and what runs below them, and waits for that, but not for ever. Calls nobody. NULL is fine. */
 void keepers_free(struct keepers *keepers);
@@ -49,8 +50,9 @@ bool keeper_is_free(const struct keeper *keeper);
 void keepers_look(struct keepers *keepers);
 pid_t keeper_handler_pid(const struct keeper *keeper);
 
-/* Runs a handler; the keeper must be free. `order.scratch` is filled in here. `fds` stay the caller's. The client's struct must
- * live until its callback. Returns 0, or an errno, and then there will be no callback. */
+/* Runs a handler; the keeper must be free. `order.scratch` and `order.cgroup` are filled in here. `fds` stay the caller's. The
+ * client's struct must live until its callback. Returns 0, or an errno, and then there will be no callback; EOPNOTSUPP if it
+ * wants a control group and there are none. */
 int keeper_run(struct keeper *keeper, const struct order *order, const int fds[KEEPER_FDS], const struct keeper_client *client);
 
 /* Tells it to stop (TERM) or to kill what it runs. */

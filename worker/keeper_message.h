@@ -28,7 +28,7 @@ enum keeper_command { KEEPER_STOP, KEEPER_KILL, KEEPER_LEAVE };
 enum keeper_word { KEEPER_FAILED, KEEPER_STARTED, KEEPER_ENDED, KEEPER_FREE };
 
 /* What could not be done. */
-enum keeper_step { STEP_EXEC, STEP_FORK, STEP_ORDER, STEP_SCRATCH, STEP_LIMITS, STEP_USER, STEP_CWD, STEP_FDS };
+enum keeper_step { STEP_EXEC, STEP_FORK, STEP_ORDER, STEP_SCRATCH, STEP_CGROUP, STEP_LIMITS, STEP_USER, STEP_CWD, STEP_FDS };
 
 struct keeper_report {
     enum keeper_word word;
@@ -41,6 +41,7 @@ struct keeper_report {
     /* KEEPER_ENDED */
     int status; /* as of wait() */
     int64_t user_us, system_us, rss_max_bytes;
+    bool out_of_memory; /* its control group had reached its limit, and was killed */
     /* KEEPER_FREE */
     int scratch_errno; /* > 0: the directory could not be removed */
 };

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/cgroup.h"
 #include "worker/descendants.h"
 #include "worker/keeper_message.h"
 #include "worker/launch.h"
@@ -30,9 +31,9 @@ struct run {
 };
 
 struct keeper {
-    bool orphaned; /* the connection is over: the worker is gone, or .. */
-    bool left;     /* .. it has another keeper for our slot */
-    char scratch[4096];
+    bool orphaned;                    /* the connection is over: the worker is gone, or .. */
+    bool left;                        /* .. it has another keeper for our slot */
+    char scratch[4096], cgroup[4096]; /* cgroup: "" if its run has none */
     struct run run;
 };
 
@@ -113,10 +114,12 @@ static void stop(const struct run *run)
     descendants_signal(SIGTERM, run->pid, NULL, 0);
 }
 
-static void kill_all(const struct run *run)
+static void kill_all(const struct keeper *keeper)
 {
-    if (run->pid > 0)
-        kill(-run->pid, SIGKILL);
+    if (keeper->cgroup[0])
+        cgroup_kill(keeper->cgroup);
+    if (keeper->run.pid > 0)
+        kill(-keeper->run.pid, SIGKILL);
     descendants_signal(SIGKILL, 0, NULL, 0);
 }
 
@@ -139,20 +142,32 @@ static void obey(struct keeper *keeper)
     if (is_leave(&command, got))
         keeper->left = true; /* the end follows */
     else if (got <= 0 || command == KEEPER_KILL)
-        kill_all(&keeper->run);
+        kill_all(keeper);
     else
         stop(&keeper->run);
 }
 
 /* Until nobody is left. Who forks on all the while is met again and again; within the limit of its processes it loses. */
-static void bury_the_rest(struct run *run)
+static void bury_the_rest(struct keeper *keeper)
 {
-    for (int wait_ms = 1; reap(run); wait_ms = wait_ms < KILL_AGAIN_MS_MAX ? 2 * wait_ms : KILL_AGAIN_MS_MAX) {
+    if (keeper->cgroup[0])
+        cgroup_kill(keeper->cgroup);
+    for (int wait_ms = 1; reap(&keeper->run); wait_ms = wait_ms < KILL_AGAIN_MS_MAX ? 2 * wait_ms : KILL_AGAIN_MS_MAX) {
         static const struct keeper nobody = {.orphaned = true};
         if (descendants_signal(SIGKILL, 0, NULL, 0) > 0)
             wait_ms = 1;
         sleep_ms(&nobody, wait_ms);
     }
+}
+
+/* True if it had too much memory. */
+static bool end_group(const struct keeper *keeper)
+{
+    bool out_of_memory = keeper->cgroup[0] && cgroup_is_out_of_memory(keeper->cgroup);
+
+    if (keeper->cgroup[0])
+        cgroup_remove(keeper->cgroup); /* what stays is in the way of the next run, which says so */
+    return out_of_memory;
 }
 
 static int64_t us(const struct timeval *time)
@@ -163,19 +178,21 @@ static int64_t us(const struct timeval *time)
 static void watch(struct keeper *keeper)
 {
     struct run *run = &keeper->run;
-    bool is_free;
+    bool is_free, out_of_memory;
 
     while (reap(run), run->pid > 0)
         if (sleep_ms(keeper, -1))
             obey(keeper);
-    bury_the_rest(run);
+    bury_the_rest(keeper);
+    out_of_memory = end_group(keeper);
     is_free = scratch_remove_empty(keeper->scratch);
     report(keeper, &(struct keeper_report){.word = KEEPER_ENDED,
                                            .free = is_free,
                                            .status = run->status,
                                            .user_us = us(&run->usage.ru_utime),
                                            .system_us = us(&run->usage.ru_stime),
-                                           .rss_max_bytes = (int64_t)run->usage.ru_maxrss * 1024});
+                                           .rss_max_bytes = (int64_t)run->usage.ru_maxrss * 1024,
+                                           .out_of_memory = out_of_memory});
     if (!is_free)
         report(keeper,
                &(struct keeper_report){.word = KEEPER_FREE, .free = true, .scratch_errno = scratch_remove(keeper->scratch)});
@@ -194,7 +211,8 @@ static void start(struct keeper *keeper, char *message, size_t bytes, const int 
     int code;
 
     keeper->run = (struct run){0};
-    if (order_decode(&received, message, bytes) < 0 || strlen(order->scratch) >= sizeof keeper->scratch) {
+    if (order_decode(&received, message, bytes) < 0 || strlen(order->scratch) >= sizeof keeper->scratch ||
+        (order->cgroup && strlen(order->cgroup) >= sizeof keeper->cgroup)) {
         fail(keeper, STEP_ORDER, EBADMSG);
         return;
     }
@@ -204,9 +222,17 @@ static void start(struct keeper *keeper, char *message, size_t bytes, const int 
         fail(keeper, STEP_SCRATCH, code);
         return;
     }
+    snprintf(keeper->cgroup, sizeof keeper->cgroup, "%s", order->cgroup ? order->cgroup : "");
+    code = order->cgroup ? cgroup_make(order->cgroup, order->limits.group_memory_bytes, order->limits.group_processes) : 0;
+    if (code > 0) {
+        scratch_remove_empty(order->scratch);
+        fail(keeper, STEP_CGROUP, code);
+        return;
+    }
     keeper->run.pid = launch(order, fds, &failure);
     if (keeper->run.pid < 0) {
         keeper->run.pid = 0;
+        end_group(keeper);
         scratch_remove_empty(order->scratch);
         fail(keeper, failure.step, failure.code);
     } else if (order->tell_start) {
@@ -261,14 +287,12 @@ static bool was_left(const struct keeper *keeper)
     return left;
 }
 
-/* The folder that holds those of all slots goes with the last of us; but a worker that lives needs it. */
-static void remove_parent(const struct keeper *keeper)
+/* What holds those of all slots goes with the last of us. */
+static void remove_parent(char *path)
 {
-    char path[sizeof keeper->scratch], *slash;
+    char *slash = strrchr(path, '/');
 
-    memcpy(path, keeper->scratch, sizeof path);
-    slash = strrchr(path, '/');
-    if (!slash || slash == path || was_left(keeper))
+    if (!slash || slash == path)
         return;
     *slash = '\0';
     rmdir(path);
@@ -282,6 +306,9 @@ int keeper_process(void)
     while (!keeper.orphaned)
         serve(&keeper);
     scratch_remove(keeper.scratch);
-    remove_parent(&keeper);
+    if (!was_left(&keeper)) { /* a worker that lives needs them */
+        remove_parent(keeper.scratch);
+        remove_parent(keeper.cgroup);
+    }
     _exit(0);
 }

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "worker/cgroup.h"
+
 #define STACK_BYTES (64 * 1024)
 
 /* As posix_spawn does it: child and parent share memory, and the parent waits, until exec; only the stack is another one. What
@@ -86,6 +88,8 @@ static int run_handler(void *ctx)
     sigset_t none;
 
     setsid();
+    if (order->cgroup && (errno = cgroup_enter(order->cgroup)) > 0)
+        return fail(attempt, STEP_CGROUP);
     if (set_limits(order) < 0)
         return fail(attempt, STEP_LIMITS);
     if (set_user(&order->user) < 0)

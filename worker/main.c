@@ -12,6 +12,7 @@
 #include "common/secrets.h"
 #include "common/session.h"
 #include "common/settings.h"
+#include "worker/cgroup.h"
 #include "worker/keeper_process.h"
 #include "worker/trial.h"
 #include "worker/worker.h"
@@ -30,6 +31,7 @@ struct worker_program {
     struct worker *worker;
     bool draining;
     struct capsule_plans capsules;
+    struct cgroup cgroup;
 };
 
 /* ---- signals ---- */
@@ -76,6 +78,8 @@ static int take_over(struct worker_program *self, const struct config *now, stru
     if (rc == 0)
         rc = handlers_read_config(&fresh, now, err);
     if (rc == 0)
+        rc = cgroup_check(&self->cgroup, &fresh, err);
+    if (rc == 0)
         rc = worker_set_handlers(self->worker, &fresh, err);
     handlers_clear(&fresh);
     if (rc == 0 && !capsule_plans_same(&capsules, &self->capsules))
@@ -106,6 +110,20 @@ static const char *scratch_base(const struct config *config)
     return set && set[0] ? set : usual && usual[0] ? usual : "/tmp";
 }
 
+/* `type`: the only one that is to run, or NULL. Who tries out a handler without such limits needs no group, and may have none. */
+static int open_cgroup(struct worker_program *self, const struct config *config, const struct handlers *handlers,
+                       const char *type, struct error *err)
+{
+    const char *where = config_string(config, "worker.cgroup");
+    const struct handler *handler = type ? handlers_find(handlers, type) : NULL;
+
+    if (type && (!handler || !handler_wants_group(handler)))
+        return 0;
+    if (where[0] && cgroup_open(&self->cgroup, where, err) < 0)
+        return error_wrap(err, "worker.cgroup (%s)", config_origin(config, "worker.cgroup"));
+    return cgroup_check(&self->cgroup, handlers, err);
+}
+
 static int run(struct worker_program *self, const struct config *config, struct handlers *handlers, struct error *err)
 {
     struct worker_options options = {
@@ -118,6 +136,7 @@ static int run(struct worker_program *self, const struct config *config, struct 
         .beat_ms = config_integer(config, "session.beat"),
         .drain_ms = config_integer(config, "worker.drain"),
         .scratch = scratch_base(config),
+        .cgroup = self->cgroup.path,
         .on_stopped = program_stopped,
         .ctx = &self->program,
     };
@@ -126,6 +145,9 @@ static int run(struct worker_program *self, const struct config *config, struct 
     if (session_check(options.timeout_ms, options.beat_ms, err) < 0 || settings_deployment(config, &options.deployment, err) < 0)
         return err->code;
     self->config = config;
+    if (self->cgroup.path)
+        log_info("control groups for handlers", "path=%s memory=%s processes=%s", self->cgroup.path,
+                 self->cgroup.has_memory ? "yes" : "no", self->cgroup.has_processes ? "yes" : "no");
     program_begin(&self->program, &hooks, self);
     options.notify = self->program.notify;
     self->worker = worker_new(self->program.loop, &options, err);
@@ -139,12 +161,12 @@ static int run(struct worker_program *self, const struct config *config, struct 
 }
 
 /* `rota-worker --try TYPE`, which `rota handler test` runs: no Redis, one run, exit 0 if the job would be done, else 1. */
-static int try_out(const char *type, const struct config *config, const struct handlers *handlers)
+static int try_out(const char *type, const struct config *config, const struct handlers *handlers, const char *cgroup)
 {
     struct error err;
     bool done;
 
-    if (trial_run(handlers, type, scratch_base(config), &done, &err) == 0)
+    if (trial_run(handlers, type, scratch_base(config), cgroup, &done, &err) == 0)
         return done ? 0 : 1;
     fprintf(stderr, "rota-worker: %s\n", err.message);
     return err.code == ERR_LIMIT ? EX_DATAERR : EX_CONFIG;
@@ -172,12 +194,15 @@ int main(int argc, char **argv)
     if (!config)
         return status;
     rc = handlers_read_config(&handlers, config, &err);
+    if (rc == 0)
+        rc = open_cgroup(&self, config, &handlers, type, &err);
     if (rc == 0 && type)
-        self.program.status = try_out(type, config, &handlers);
+        self.program.status = try_out(type, config, &handlers, self.cgroup.path);
     else if (rc < 0 || capsule_plans_read(&self.capsules, config, &err) < 0 || run(&self, config, &handlers, &err) < 0) {
         fprintf(stderr, "rota-worker: %s\n", err.message);
         self.program.status = EX_CONFIG;
     }
+    cgroup_close(&self.cgroup);
     handlers_clear(&handlers);
     config_free(config);
     return self.program.status;

@@ -4,10 +4,10 @@
 
 #define VARIABLE "TMPDIR="
 
-/* What a message begins with. Behind it: scratch (as "TMPDIR=..."), cwd, arguments, variables, each with its NUL. */
+/* What a message begins with. Behind it: scratch (as "TMPDIR=..."), cwd, cgroup, arguments, variables, each with its NUL. */
 struct head {
     uint32_t arguments, variables;
-    bool has_cwd, tell_start;
+    bool has_cwd, has_cgroup, tell_start;
     int nice;
     struct order_user user;
     struct order_limits limits;
@@ -29,6 +29,7 @@ int order_encode(struct buffer *buffer, const struct order *order, struct error 
 
     memset(&head, 0, sizeof head);
     head.has_cwd = order->cwd != NULL;
+    head.has_cgroup = order->cgroup != NULL;
     head.nice = order->nice;
     head.tell_start = order->tell_start;
     head.user = order->user;
@@ -38,6 +39,8 @@ int order_encode(struct buffer *buffer, const struct order *order, struct error 
     buffer_add(buffer, order->scratch, strlen(order->scratch) + 1);
     if (order->cwd)
         buffer_add(buffer, order->cwd, strlen(order->cwd) + 1);
+    if (order->cgroup)
+        buffer_add(buffer, order->cgroup, strlen(order->cgroup) + 1);
     head.arguments = add_all(buffer, order->argv);
     head.variables = add_all(buffer, order->environment);
     bytes = buffer->length - start;
@@ -61,7 +64,7 @@ static char *take_string(char **at, const char *end)
 
 int order_decode(struct order_received *ret_received, char *message, size_t bytes)
 {
-    char *at = message + sizeof(struct head), *end = message + bytes, *variable, *cwd = NULL;
+    char *at = message + sizeof(struct head), *end = message + bytes, *variable, *cwd = NULL, *cgroup = NULL;
     char **words = ret_received->words;
     struct head head;
 
@@ -74,7 +77,9 @@ int order_decode(struct order_received *ret_received, char *message, size_t byte
     variable = take_string(&at, end);
     if (head.has_cwd)
         cwd = take_string(&at, end);
-    if (!variable || strlen(variable) < strlen(VARIABLE) || (head.has_cwd && !cwd))
+    if (head.has_cgroup)
+        cgroup = take_string(&at, end);
+    if (!variable || strlen(variable) < strlen(VARIABLE) || (head.has_cwd && !cwd) || (head.has_cgroup && !cgroup))
         return -1;
     for (uint32_t i = 0; i < head.arguments + head.variables; i++)
         if (!(words[i < head.arguments ? i : i + 1] = take_string(&at, end)))
@@ -86,6 +91,7 @@ int order_decode(struct order_received *ret_received, char *message, size_t byte
                                          .environment = words + head.arguments + 1,
                                          .scratch = variable + strlen(VARIABLE),
                                          .cwd = cwd,
+                                         .cgroup = cgroup,
                                          .user = head.user,
                                          .limits = head.limits,
                                          .nice = head.nice,

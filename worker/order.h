@@ -26,12 +26,14 @@ struct order_user {
 /* 0: as the worker has it. */
 struct order_limits {
     uint64_t cpu_s, memory_bytes, files, processes, file_bytes;
+    uint64_t group_memory_bytes, group_processes; /* of all its processes together: these want a control group */
 };
 
 struct order {
     char *const *argv, *const *environment; /* NULL-terminated */
     const char *scratch;                    /* path of a directory to make and to remove; its $TMPDIR */
     const char *cwd;                        /* NULL: the scratch directory */
+    const char *cgroup;                     /* path of a control group to make and to remove; NULL for none */
     struct order_user user;
     struct order_limits limits;
     int nice;        /* added to the worker's */

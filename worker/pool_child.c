@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/units.h"
 #include "worker/environment.h"
 
 #define TERM_AFTER_MS 1000 /* between the end of the stream and TERM */
@@ -107,12 +108,15 @@ static bool was_told_to_end(int status)
 static void on_ended(const struct keeper_report *report, void *ctx)
 {
     struct pool_child *child = ctx;
-    char how[64];
+    char how[64], limit[32];
 
     child->state = POOL_CHILD_ENDING;
     pool_wire_drain_output(&child->wire);
     pool_wire_drain_frames(&child->wire); /* its last words may be that it is done */
-    if (WIFSIGNALED(report->status))
+    if (report->out_of_memory)
+        snprintf(how, sizeof how, "ran out of memory: limit %s",
+                 units_exact_bytes(limit, child->handler->cgroup.memory_max_bytes));
+    else if (WIFSIGNALED(report->status))
         snprintf(how, sizeof how, "was killed by signal %d", WTERMSIG(report->status));
     else
         snprintf(how, sizeof how, "has ended with exit %d", WEXITSTATUS(report->status));

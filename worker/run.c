@@ -20,7 +20,9 @@ struct child_options run_options(const struct handler *handler, const struct job
                    .memory_bytes = (uint64_t)handler->rlimits.as_bytes,
                    .files = (uint64_t)handler->rlimits.nofile,
                    .processes = (uint64_t)handler->rlimits.nproc,
-                   .file_bytes = (uint64_t)handler->rlimits.fsize_bytes},
+                   .file_bytes = (uint64_t)handler->rlimits.fsize_bytes,
+                   .group_memory_bytes = (uint64_t)handler->cgroup.memory_max_bytes,
+                   .group_processes = (uint64_t)handler->cgroup.pids_max},
     };
 }
 

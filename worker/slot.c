@@ -87,7 +87,7 @@ static void on_pool_end(const struct pool_end *end, void *ctx)
 }
 
 struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, const char *scratch,
-                        void (*on_free)(void *ctx), void *ctx, struct error *err)
+                        const char *cgroup, void (*on_free)(void *ctx), void *ctx, struct error *err)
 {
     struct slots *slots = memory_new(sizeof *slots);
 
@@ -95,7 +95,7 @@ struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handl
     slots->items = memory_new(sizeof *slots->items * count);
     for (unsigned i = 0; i < count; i++)
         slots->items[i] = (struct slot){.slots = slots, .number = i};
-    slots->keepers = keepers_new(loop, 3 * count, scratch, on_keeper_free, slots, err);
+    slots->keepers = keepers_new(loop, 3 * count, scratch, cgroup, on_keeper_free, slots, err);
     if (!slots->keepers) {
         slots_free(slots);
         return NULL;

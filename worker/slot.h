@@ -16,7 +16,7 @@ struct slots;
  * slots_run. NULL and `err` if there can be no
  * scratch directories. */
 struct slots *slots_new(struct ev_loop *loop, unsigned count, const struct handlers *handlers, const char *scratch,
-                        void (*on_free)(void *ctx), void *ctx, struct error *err);
+                        const char *cgroup, void (*on_free)(void *ctx), void *ctx, struct error *err);
 
 /* Kills what runs and waits for its end, reports nothing, frees. NULL is fine. */
 void slots_free(struct slots *slots);

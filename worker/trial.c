@@ -219,7 +219,8 @@ static void on_keeper_free(unsigned number, void *ctx)
     (void)number, (void)ctx;
 }
 
-int trial_run(const struct handlers *handlers, const char *type, const char *scratch, bool *ret_done, struct error *err)
+int trial_run(const struct handlers *handlers, const char *type, const char *scratch, const char *cgroup, bool *ret_done,
+              struct error *err)
 {
     struct trial trial = {.handler = handlers_find(handlers, type), .told = TOLD_NOTHING};
     struct buffer payload = {0};
@@ -238,7 +239,7 @@ int trial_run(const struct handlers *handlers, const char *type, const char *scr
     if (rc == 0) {
         make_job(&trial.job, type, &payload);
         trial.loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
-        keepers = keepers_new(trial.loop, 1, scratch, on_keeper_free, NULL, err);
+        keepers = keepers_new(trial.loop, 1, scratch, cgroup, on_keeper_free, NULL, err);
         rc = keepers ? 0 : err->code;
         if (keepers) {
             start(&trial, keepers);

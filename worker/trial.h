@@ -11,5 +11,5 @@
 
 /* Runs the handler of `type` on what standard input holds (at most a job's size), prints what happens to standard output, and
  * waits for its end. Its scratch directory is made in `scratch`. *ret_done: the job would be done. */
-int trial_run(const struct handlers *handlers, const char *type, const char *scratch, bool *ret_done,
+int trial_run(const struct handlers *handlers, const char *type, const char *scratch, const char *cgroup, bool *ret_done,
               struct error *err) MUST_CHECK;

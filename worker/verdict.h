@@ -23,14 +23,15 @@ enum verdict {
 
 /* How a handler ended. */
 struct ending {
-    int exit;        /* its exit code, or -1 */
-    int signal;      /* the signal that killed it, or -1 */
-    int start_errno; /* > 0: it could not be started at all */
-    bool timed_out;  /* told to end by us: it ran too long */
-    bool crashed;    /* a handler that lives on ended while it ran this */
-    bool runaway;    /* killed by us: it wrote too much */
-    bool stopped;    /* told to end by us: shutdown, lost session or cancel */
-    bool draining;   /* the worker was told to stop: a TERM or INT was meant for both */
+    int exit;                    /* its exit code, or -1 */
+    int signal;                  /* the signal that killed it, or -1 */
+    int start_errno;             /* > 0: it could not be started at all */
+    int64_t out_of_memory_bytes; /* > 0: it was killed because its control group had reached this limit */
+    bool timed_out;              /* told to end by us: it ran too long */
+    bool crashed;                /* a handler that lives on ended while it ran this */
+    bool runaway;                /* killed by us: it wrote too much */
+    bool stopped;                /* told to end by us: shutdown, lost session or cancel */
+    bool draining;               /* the worker was told to stop: a TERM or INT was meant for both */
 };
 
 /* `handler` may be NULL: it says nothing. */

@@ -404,7 +404,8 @@ struct worker *worker_new(struct ev_loop *loop, const struct worker_options *opt
     worker->options.deployment.timeout_ms = options->timeout_ms;
     worker->options.deployment.beat_ms = options->beat_ms;
     session_draw(worker->session);
-    worker->slots = slots_new(loop, options->capsules->slots, options->handlers, options->scratch, on_news, worker, err);
+    worker->slots =
+        slots_new(loop, options->capsules->slots, options->handlers, options->scratch, options->cgroup, on_news, worker, err);
     if (!worker->slots) {
         worker_free(worker);
         return NULL;

@@ -22,6 +22,7 @@ struct worker_options {
     struct handlers *handlers;            /* borrowed; changed by worker_set_handlers alone */
     int64_t timeout_ms, beat_ms;          /* of the session */
     const char *scratch;                  /* where the scratch directories of handlers are; an absolute path */
+    const char *cgroup;                   /* where their control groups are (cgroup.h); NULL: there are none */
     int64_t drain_ms;                     /* how long a drain waits for running jobs */
     struct deployment_options deployment; /* the session's times are added */
     int64_t check_every_ms;               /* > 0: between two checks of the deployment */

@@ -25,7 +25,7 @@ rota config show | grep -q '^worker.slots  *4$' || fail "show without a file"
 rota config example >rota.yaml
 rota config check >/dev/null
 [ "$(rota config show --json | grep -c '"origin":"rota.yaml:')" -gt 30 ] || fail "the example gives little"
-sed -E 's/^( *)#([a-z_.]+:)/\1\2/; s/^  (slots|queues):/  #&/; s/^    backoff: .*//' rota.yaml >full.yaml
+sed -E 's/^( *)#([a-z_.]+:)/\1\2/; s/^  (slots|queues):/  #&/; s/^    backoff: .*//; s/^  cgroup:$/& auto/' rota.yaml >full.yaml
 [[ "$(rota config check --config full.yaml)" == *"2 handlers; 2 capsules with 5 slots" ]] || fail "the whole example"
 
 # it has all that the page has
@@ -75,6 +75,8 @@ refused 'log: {level: loud}\n' 'log level "loud" (rota.yaml:1) must be debug, in
 refused 'redis: {durability: none}\n' 'rota.yaml:1'
 refused 'handlers:\n  wc: {command: wc, timeot: 3s}\n' 'rota.yaml:2: handler wc: unknown key "timeot", did you mean "timeout"?'
 refused 'handlers:\n  wc: {command: wc, timeout: 0}\n' 'rota.yaml:2: handler wc: timeout: "0" is below 1ms'
+refused 'handlers:\n  wc: {command: wc, cgroup: {pids_max: 9}}\n' 'rota.yaml:2: handler wc: cgroup: wants a control group, and worker.cgroup names none'
+refused 'worker: {cgroup: here}\n' 'worker.cgroup (rota.yaml:1): "here" is neither an absolute path nor auto'
 refused 'handlers: {wc: wc}\nworker: {on: [wc=wc]}\n' 'type wc has two handlers'
 refused 'capsules: {}\n' 'rota.yaml:1: capsules must be a map of at least one'
 refused 'capsules:\n  a: {slot: 1}\n' 'rota.yaml:2: capsule a: unknown key "slot", did you mean "slots"?'

@@ -62,5 +62,9 @@ said=$(rota handler check --json 2>/dev/null) && fail "three broken ones pass"
 for part in 'has no slash' 'cwd /nowhere: No such file' 'there is no user no-such-user'; do
   grep -q "$part" <<<"$said" || fail "check: $part: $said"
 done
+printf 'worker: {cgroup: /nowhere}\nhandlers: {a: {command: x, cgroup: {pids_max: 9}}, b: {command: x}}\n' >rota.yaml
+said=$(rota handler check --json 2>&1) && fail "a group that is not there passes"
+grep -q 'worker.cgroup /nowhere: is no control group' <<<"$said" || fail "check: $said"
+grep -q '1 of 2 handlers cannot work here' <<<"$said" || fail "check: $said"
 rota handler check --config /dev/null --on 'wc=wc -w' >/dev/null || fail "a good one is refused"
 verdict "handlers are checked and tried out"

@@ -63,7 +63,7 @@ static int setup(void **state)
     ground->folder = folder;
     ground->mark = memory_format(MARK "=%s", folder);
     ground->loop = ev_loop_new(EVFLAG_AUTO);
-    ground->keepers = keepers_new(ground->loop, 2, folder, on_free, ground, &err);
+    ground->keepers = keepers_new(ground->loop, 2, folder, NULL, on_free, ground, &err);
     if (!ground->keepers)
         fail_msg("%s", err.message);
     *state = ground;

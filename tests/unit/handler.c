@@ -99,6 +99,7 @@ static void each_key_says_what_it_means(void **state)
                                               "    user: nobody\n"
                                               "    nice: -5\n"
                                               "    rlimits: {cpu: 1m, as: 1GiB, nofile: 64, nproc: 10, fsize: 1MiB}\n"
+                                              "    cgroup: {memory_max: 512MiB, pids_max: 64}\n"
                                               "    result_max: 1KiB\n"
                                               "    log_hard_max: 1MiB\n"
                                               "    pool: {max_jobs: 100, max_age: 1h, max_rss: 64MiB, per_org: true}\n");
@@ -134,6 +135,9 @@ static void each_key_says_what_it_means(void **state)
     assert_int_equal(handler->rlimits.nofile, 64);
     assert_int_equal(handler->rlimits.nproc, 10);
     assert_int_equal(handler->rlimits.fsize_bytes, 1 << 20);
+    assert_int_equal(handler->cgroup.memory_max_bytes, 512 << 20);
+    assert_int_equal(handler->cgroup.pids_max, 64);
+    assert_true(handler_wants_group(handler));
     assert_int_equal(handler->result_bytes_max, 1024);
     assert_int_equal(handler->log_bytes_hard_max, 1 << 20);
     assert_int_equal(handler->pool.max_jobs, 100);
@@ -273,6 +277,11 @@ static void each_bad_value_is_named_with_its_place_and_limit(void **state)
         {"rlimits: {cpu: 10ms}", "rlimits.cpu: \"10ms\" is below 1s"},
         {"rlimits: {nofile: 2}", "rlimits.nofile: \"2\" is below 8"},
         {"rlimits: {as: 1K}", "rlimits.as: \"1K\" is below 1MiB"},
+        {"cgroup: 512MiB", "cgroup: must be a map"},
+        {"cgroup: {memory: 512MiB}", "unknown key \"cgroup.memory\", did you mean \"cgroup.memory_max\"?"},
+        {"cgroup: {memory_max: 1K}", "cgroup.memory_max: \"1K\" is below 1MiB"},
+        {"cgroup: {pids_max: 0}", "cgroup.pids_max: \"0\" is below 1"},
+        {"cgroup: {pids_max: 5000000}", "cgroup.pids_max: \"5000000\" is above 4194304"},
         {"result_max: 1MiB", "result_max: \"1MiB\" is above 127KiB"},
         {"log_hard_max: 1", "log_hard_max: \"1\" is below 64KiB"},
         {"pool: {per_org: perhaps}", "pool.per_org: \"perhaps\" is neither true nor false"},

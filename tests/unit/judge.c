@@ -110,6 +110,9 @@ static void what_it_says_of_its_failure_is_the_error(void **state)
     scene.ended.ending = (struct ending){.exit = -1, .signal = SIGSEGV};
     assert_string_equal(judge_scene(&scene)->error, "killed by signal 11: ValidationError: no address");
     assert_memory_equal(scene.judged.words, "crash ", 6);
+    scene.ended.ending = (struct ending){.exit = -1, .signal = SIGKILL, .out_of_memory_bytes = 512 << 20};
+    assert_string_equal(judge_scene(&scene)->error, "out of memory: limit 512MiB: ValidationError: no address");
+    assert_memory_equal(scene.judged.words, "crash ", 6);
     scene.ended.ending = (struct ending){.exit = -1, .signal = SIGKILL, .runaway = true};
     assert_string_equal(judge_scene(&scene)->error, "runaway-log: wrote more than 67108864 bytes");
     clear(&scene);
