@@ -9,33 +9,12 @@
 #include "common/library.h"
 #include "tests/support/rota.h"
 
-#define LANES 4
-
-static int set_up(void **state)
-{
-    struct pool *pool = pool_new(LANES, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup", "--lanes", "4");
-    return 0;
-}
-
-/* The object of a list in JSON whose `member` is `text`. Borrowed from `list`. */
-static json_t *find(json_t *list, const char *member, const char *text)
-{
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (strcmp(json_text(json_array_get(list, i), member), text) == 0)
-            return json_array_get(list, i);
-    fail_msg("nothing has %s %s", member, text);
-    return NULL;
-}
-
 static void assert_org_state(struct pool *pool, const char *org, const char *expected)
 {
     struct ran ran = ROTA_MUST(pool, 0, "org", "list", "--json");
     json_t *list = ran_json(&ran);
 
-    assert_string_equal(json_text(find(list, "org", org), "state"), expected);
+    assert_string_equal(json_text(json_find(list, "org", org), "state"), expected);
     json_decref(list);
 }
 
@@ -53,7 +32,7 @@ static void organizations_of_all_lanes_are_listed(void **state)
     ROTA_MUST(pool, 0, "push", "org3", "t", "--in", "1h", "--id", "j3");
     ran = ROTA_MUST(pool, 0, "org", "list", "--json");
     list = ran_json(&ran);
-    org = find(list, "org", "org3");
+    org = json_find(list, "org", "org3");
 
     assert_int_equal(json_array_size(list), 9);
     assert_string_equal(json_text(json_array_get(list, 0), "org"), "org0");
@@ -201,7 +180,7 @@ static void limits_are_set_listed_and_cleared(void **state)
     ran = ROTA_MUST(pool, 0, "limit", "list", "--json");
     list = ran_json(&ran);
     assert_int_equal(json_array_size(list), 2);
-    assert_int_equal(json_number(find(list, "limit", "mail"), "concurrency"), 2);
+    assert_int_equal(json_number(json_find(list, "limit", "mail"), "concurrency"), 2);
     json_decref(list);
     ran = ROTA_MUST(pool, 0, "limit", "list", "--limit", "1");
     assert_has(ran.err, "--cursor mail");
@@ -260,10 +239,10 @@ static void queues_are_listed_and_paused(void **state)
     ran = ROTA_MUST(pool, 0, "queue", "list", "--json");
     list = ran_json(&ran);
     assert_int_equal(json_array_size(list), 2);
-    assert_string_equal(json_text(find(list, "queue", "mail"), "state"), "paused");
-    assert_has(json_text(find(list, "queue", "mail"), "paused_by"), "@");
-    assert_int_equal(json_number(find(list, "queue", "mail"), "active_orgs"), 1);
-    assert_string_equal(json_text(find(list, "queue", "default"), "state"), "running");
+    assert_string_equal(json_text(json_find(list, "queue", "mail"), "state"), "paused");
+    assert_has(json_text(json_find(list, "queue", "mail"), "paused_by"), "@");
+    assert_int_equal(json_number(json_find(list, "queue", "mail"), "active_orgs"), 1);
+    assert_string_equal(json_text(json_find(list, "queue", "default"), "state"), "running");
     json_decref(list);
     assert_has(ROTA_MUST(pool, 0, "queue", "resume", "mail").err, "resumed queue mail (was paused)");
     assert_has(ROTA_MUST(pool, EX_NOINPUT, "queue", "pause", "nothing").err, "there is no queue nothing");
@@ -277,13 +256,13 @@ static void everything_is_paused_in_all_lanes(void **state)
 
     assert_has(ran.err, "paused everything (was running)");
     assert_has(ran.err, "Undo: rota resume\n");
-    for (uint32_t lane = 0; lane < LANES; lane++)
+    for (uint32_t lane = 0; lane < ROTA_LANES; lane++)
         assert_int_equal(pool_number(pool, "HEXISTS rota:{%u}:clock paused", lane), 1);
     ran = ROTA_MUST(pool, 0, "queue", "list");
     assert_has(ran.out, "all paused");
     assert_has(ran.err, "everything is paused by ");
     assert_has(ROTA_MUST(pool, 0, "resume").err, "resumed everything (was paused)");
-    for (uint32_t lane = 0; lane < LANES; lane++)
+    for (uint32_t lane = 0; lane < ROTA_LANES; lane++)
         assert_int_equal(pool_number(pool, "HEXISTS rota:{%u}:clock paused", lane), 0);
 }
 
@@ -304,7 +283,7 @@ static void workers_are_listed_with_what_they_do(void **state)
     pool_wait_place(pool, "acme", "j1", "running");
     ran = ROTA_MUST(pool, 0, "worker", "list", "--json");
     list = ran_json(&ran);
-    object = find(list, "worker", session);
+    object = json_find(list, "worker", session);
     assert_int_equal(json_array_size(list), 2);
     assert_string_equal(json_text(object, "state"), "running");
     assert_string_equal(json_text(object, "types"), "slow");
@@ -397,7 +376,7 @@ static void an_audit_finds_and_mends(void **state)
 {
     struct pool *pool = *state;
     struct ran ran;
-    uint32_t lane = lane_of("acme", LANES);
+    uint32_t lane = lane_of("acme", ROTA_LANES);
 
     pool_push(pool, "acme", "j1", "t", "");
     pool_push(pool, "globex", "j1", "t", "");
@@ -420,7 +399,7 @@ static void an_audit_names_what_is_damaged_and_goes_on(void **state)
 {
     struct pool *pool = *state;
     struct ran ran;
-    uint32_t lane = lane_of("org3", LANES);
+    uint32_t lane = lane_of("org3", ROTA_LANES);
 
     for (int i = 0; i < 9; i++)
         pool_push(pool, pool_text(pool, "org%d", i), "j1", "t", "");
@@ -450,7 +429,7 @@ static void setting_up_twice_changes_nothing(void **state)
     struct ran ran = ROTA_MUST(pool, 0, "setup", "--json");
     json_t *object = ran_json(&ran);
 
-    assert_int_equal(json_number(object, "lanes"), LANES);
+    assert_int_equal(json_number(object, "lanes"), ROTA_LANES);
     assert_string_equal(json_text(object, "durability"), "disk");
     assert_string_equal(json_text(object, "level"), "disk");
     assert_string_equal(json_text(object, "library"), library_name());
@@ -599,36 +578,35 @@ static void a_signal_ends_a_wait(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(organizations_of_all_lanes_are_listed),
-        TEST(the_oldest_wait_is_a_time_not_an_order),
-        TEST(the_state_of_an_organization_says_why),
-        TEST(settings_are_changed_and_told),
-        TEST(settings_that_make_no_sense_are_refused),
-        TEST(an_organization_is_paused_by_somebody),
-        TEST(an_organization_is_purged_with_all_it_has),
-        TEST(limits_are_set_listed_and_cleared),
-        TEST(a_limit_is_paused_and_resumed),
-        TEST(a_wrong_limit_is_refused),
-        TEST(queues_are_listed_and_paused),
-        TEST(everything_is_paused_in_all_lanes),
-        TEST(workers_are_listed_with_what_they_do),
-        TEST(a_worker_that_is_gone_is_still_known),
-        TEST(a_worker_is_shown_by_the_beginning_of_its_id),
-        TEST(a_card_lives_as_long_as_its_process),
-        TEST(an_audit_finds_and_mends),
-        TEST(an_audit_names_what_is_damaged_and_goes_on),
-        TEST(setting_up_twice_changes_nothing),
-        TEST(a_redis_that_is_not_set_up_says_what_to_do),
-        TEST(a_command_knows_the_library_by_its_sum),
-        TEST(the_version_needs_no_redis),
-        TEST(misuse_is_told_with_what_was_meant),
-        TEST(a_bad_configuration_is_told_apart_from_misuse),
-        TEST(who_may_not_is_told_so),
-        TEST(a_weak_server_takes_no_jobs_but_can_be_looked_at),
-        TEST(quiet_says_nothing_but_errors),
-        TEST(a_signal_ends_a_wait),
+        ROTA_TEST_LANES(organizations_of_all_lanes_are_listed),
+        ROTA_TEST_LANES(the_oldest_wait_is_a_time_not_an_order),
+        ROTA_TEST_LANES(the_state_of_an_organization_says_why),
+        ROTA_TEST_LANES(settings_are_changed_and_told),
+        ROTA_TEST_LANES(settings_that_make_no_sense_are_refused),
+        ROTA_TEST_LANES(an_organization_is_paused_by_somebody),
+        ROTA_TEST_LANES(an_organization_is_purged_with_all_it_has),
+        ROTA_TEST_LANES(limits_are_set_listed_and_cleared),
+        ROTA_TEST_LANES(a_limit_is_paused_and_resumed),
+        ROTA_TEST_LANES(a_wrong_limit_is_refused),
+        ROTA_TEST_LANES(queues_are_listed_and_paused),
+        ROTA_TEST_LANES(everything_is_paused_in_all_lanes),
+        ROTA_TEST_LANES(workers_are_listed_with_what_they_do),
+        ROTA_TEST_LANES(a_worker_that_is_gone_is_still_known),
+        ROTA_TEST_LANES(a_worker_is_shown_by_the_beginning_of_its_id),
+        ROTA_TEST_LANES(a_card_lives_as_long_as_its_process),
+        ROTA_TEST_LANES(an_audit_finds_and_mends),
+        ROTA_TEST_LANES(an_audit_names_what_is_damaged_and_goes_on),
+        ROTA_TEST_LANES(setting_up_twice_changes_nothing),
+        ROTA_TEST_LANES(a_redis_that_is_not_set_up_says_what_to_do),
+        ROTA_TEST_LANES(a_command_knows_the_library_by_its_sum),
+        ROTA_TEST_LANES(the_version_needs_no_redis),
+        ROTA_TEST_LANES(misuse_is_told_with_what_was_meant),
+        ROTA_TEST_LANES(a_bad_configuration_is_told_apart_from_misuse),
+        ROTA_TEST_LANES(who_may_not_is_told_so),
+        ROTA_TEST_LANES(a_weak_server_takes_no_jobs_but_can_be_looked_at),
+        ROTA_TEST_LANES(quiet_says_nothing_but_errors),
+        ROTA_TEST_LANES(a_signal_ends_a_wait),
     };
     return cmocka_run_group_tests_name("cli_admin", tests, NULL, NULL);
 }

@@ -7,15 +7,6 @@
 #include "common/memory.h"
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    struct pool *pool = pool_new(1, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup");
-    return 0;
-}
-
 /* ---- export ---- */
 
 /* Jobs with all that a producer can say, and payloads of any bytes. */
@@ -254,19 +245,17 @@ static void a_job_in_any_state_can_be_edited(void **state)
     assert_string_equal(pool_place(pool, "acme", new_id(pool, &ran)), "scheduled");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_exported_can_be_pushed_again),
-        TEST(an_export_goes_on_at_its_cursor),
-        TEST(jobs_are_chosen_by_state_queue_and_type),
-        TEST(what_has_no_payload_any_more_is_left_out),
-        TEST(an_edited_job_is_a_new_one),
-        TEST(without_a_flag_an_editor_opens_the_payload),
-        TEST(nothing_different_is_nothing_pushed),
-        TEST(a_job_in_any_state_can_be_edited),
+        ROTA_TEST(what_is_exported_can_be_pushed_again),
+        ROTA_TEST(an_export_goes_on_at_its_cursor),
+        ROTA_TEST(jobs_are_chosen_by_state_queue_and_type),
+        ROTA_TEST(what_has_no_payload_any_more_is_left_out),
+        ROTA_TEST(an_edited_job_is_a_new_one),
+        ROTA_TEST(without_a_flag_an_editor_opens_the_payload),
+        ROTA_TEST(nothing_different_is_nothing_pushed),
+        ROTA_TEST(a_job_in_any_state_can_be_edited),
     };
     return cmocka_run_group_tests_name("cli_again", tests, NULL, NULL);
 }

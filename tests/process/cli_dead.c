@@ -6,13 +6,6 @@
 
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    *state = pool_new(1, NULL);
-    ROTA_MUST(*state, 0, "setup");
-    return 0;
-}
-
 /* `count` jobs <prefix>0000.. of `org` that die with the error that stands in their payload. */
 static void make_dead(struct pool *pool, const char *org, const char *prefix, unsigned count, const char *type, const char *error)
 {
@@ -126,11 +119,10 @@ static void a_paced_redrive_takes_its_time_and_can_be_interrupted(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(errors_that_differ_in_numbers_are_one_group),
-        TEST(groups_are_found_in_bounded_walks),
-        TEST(a_paced_redrive_takes_its_time_and_can_be_interrupted),
+        ROTA_TEST(errors_that_differ_in_numbers_are_one_group),
+        ROTA_TEST(groups_are_found_in_bounded_walks),
+        ROTA_TEST(a_paced_redrive_takes_its_time_and_can_be_interrupted),
     };
     return cmocka_run_group_tests_name("cli_dead", tests, NULL, NULL);
 }

@@ -5,13 +5,6 @@
 
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    *state = pool_new(4, NULL);
-    ROTA_MUST(*state, 0, "setup", "--lanes", "4");
-    return 0;
-}
-
 /* "ok", "warn" or "fail" for what was found of `check`; "" if nothing was. */
 static const char *found(struct pool *pool, const struct ran *ran, const char *check)
 {
@@ -106,12 +99,11 @@ static void what_cannot_be_reached_fails(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_deployment_that_works_is_well),
-        TEST(work_that_nobody_serves_is_found),
-        TEST(a_weak_server_fails),
-        TEST(what_cannot_be_reached_fails),
+        ROTA_TEST_LANES(a_deployment_that_works_is_well),
+        ROTA_TEST_LANES(work_that_nobody_serves_is_found),
+        ROTA_TEST_LANES(a_weak_server_fails),
+        ROTA_TEST_LANES(what_cannot_be_reached_fails),
     };
     return cmocka_run_group_tests_name("cli_doctor", tests, NULL, NULL);
 }

@@ -6,13 +6,6 @@
 
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    *state = pool_new(4, NULL);
-    ROTA_MUST(*state, 0, "setup", "--lanes", "4");
-    return 0;
-}
-
 /* The members `name` of a list in JSON lines, with spaces between. */
 static const char *members(struct pool *pool, const char *lines, const char *name)
 {
@@ -175,12 +168,11 @@ static void what_happens_to_workers_and_jobs_is_told(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(the_newest_of_all_lanes_comes_first),    TEST(a_cursor_goes_on_where_the_list_ended),
-        TEST(equal_ids_of_two_lanes_are_both_listed), TEST(since_leaves_out_what_is_older),
-        TEST(long_lists_are_read_in_pages),           TEST(a_tail_follows_all_lanes_until_interrupted),
-        TEST(a_tail_begins_where_it_is_told),         TEST(what_happens_to_workers_and_jobs_is_told),
+        ROTA_TEST_LANES(the_newest_of_all_lanes_comes_first),    ROTA_TEST_LANES(a_cursor_goes_on_where_the_list_ended),
+        ROTA_TEST_LANES(equal_ids_of_two_lanes_are_both_listed), ROTA_TEST_LANES(since_leaves_out_what_is_older),
+        ROTA_TEST_LANES(long_lists_are_read_in_pages),           ROTA_TEST_LANES(a_tail_follows_all_lanes_until_interrupted),
+        ROTA_TEST_LANES(a_tail_begins_where_it_is_told),         ROTA_TEST_LANES(what_happens_to_workers_and_jobs_is_told),
     };
     return cmocka_run_group_tests_name("cli_events", tests, NULL, NULL);
 }

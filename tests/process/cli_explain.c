@@ -5,13 +5,6 @@
 
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    *state = pool_new(1, NULL);
-    ROTA_MUST(*state, 0, "setup");
-    return 0;
-}
-
 /* The codes of all reasons, with spaces between. */
 static const char *codes(struct pool *pool, const char *job)
 {
@@ -229,18 +222,17 @@ static void a_redis_that_does_not_answer_is_the_reason(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(workers_are_missing_or_do_not_fit),
-        TEST(pauses_are_told_with_their_authors),
-        TEST(others_come_first),
-        TEST(an_organization_is_at_its_cap_or_without_a_token),
-        TEST(a_redis_that_refuses_writes_comes_first),
-        TEST(a_scheduled_job_says_for_what_it_waits),
-        TEST(a_job_of_a_worker_that_is_gone_is_about_to_be_recovered),
-        TEST(an_ended_job_says_so),
-        TEST(what_is_no_job_yet_is_found_in_the_inbox),
-        TEST(a_redis_that_does_not_answer_is_the_reason),
+        ROTA_TEST(workers_are_missing_or_do_not_fit),
+        ROTA_TEST(pauses_are_told_with_their_authors),
+        ROTA_TEST(others_come_first),
+        ROTA_TEST(an_organization_is_at_its_cap_or_without_a_token),
+        ROTA_TEST(a_redis_that_refuses_writes_comes_first),
+        ROTA_TEST(a_scheduled_job_says_for_what_it_waits),
+        ROTA_TEST(a_job_of_a_worker_that_is_gone_is_about_to_be_recovered),
+        ROTA_TEST(an_ended_job_says_so),
+        ROTA_TEST(what_is_no_job_yet_is_found_in_the_inbox),
+        ROTA_TEST(a_redis_that_does_not_answer_is_the_reason),
     };
     return cmocka_run_group_tests_name("cli_explain", tests, NULL, NULL);
 }

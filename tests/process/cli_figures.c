@@ -5,24 +5,6 @@
 
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    struct pool *pool = pool_new(2, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup", "--lanes", "2");
-    return 0;
-}
-
-/* The object of a list in JSON whose `member` is `text`; NULL if there is none. Borrowed. */
-static json_t *find(json_t *list, const char *member, const char *text)
-{
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (strcmp(json_text(json_array_get(list, i), member), text) == 0)
-            return json_array_get(list, i);
-    return NULL;
-}
-
 /* Two types that end well and badly, in two organizations. */
 static void work(struct pool *pool)
 {
@@ -45,18 +27,18 @@ static void attempts_are_counted_by_type_organization_and_worker(void **state)
     ran = ROTA_MUST(pool, 0, "stats", "--json");
     list = ran_json(&ran);
     assert_int_equal(json_array_size(list), 2);
-    row = find(list, "name", "ok");
+    row = json_find(list, "name", "ok");
     assert_int_equal(json_number(row, "done"), 9);
     assert_int_equal(json_number(row, "failed"), 0);
     assert_true(json_number(row, "p50_ms") <= json_number(row, "p95_ms"));
     assert_true(json_number(row, "p95_ms") <= json_number(row, "max_ms"));
-    assert_int_equal(json_number(find(list, "name", "bad"), "failed"), 2);
+    assert_int_equal(json_number(json_find(list, "name", "bad"), "failed"), 2);
     json_decref(list);
     assert_has(ran.err, "{\"sample\":{\"attempts\":11,\"jobs\":11,\"orgs\":2,\"of_orgs\":2,\"per_state\":500,\"cut\":false}}");
 
     ran = ROTA_MUST(pool, 0, "stats", "--by", "org", "--json");
     list = ran_json(&ran);
-    assert_int_equal(json_number(find(list, "name", "acme"), "done"), 6);
+    assert_int_equal(json_number(json_find(list, "name", "acme"), "done"), 6);
     json_decref(list);
     ran = ROTA_MUST(pool, 0, "stats", "--by", "worker", "beta", "--json");
     list = ran_json(&ran);
@@ -94,7 +76,7 @@ static void usage_tells_jobs_memory_and_shares(void **state)
     ROTA_MUST(pool, 0, "push", "acme", "unknown", "x", "--in", "1h");
     ran = ROTA_MUST(pool, 0, "org", "usage", "--json");
     list = ran_json(&ran);
-    org = find(list, "org", "acme");
+    org = json_find(list, "org", "acme");
     assert_int_equal(json_number(org, "done"), 6);
     assert_int_equal(json_number(org, "dead"), 2);
     assert_int_equal(json_number(org, "scheduled"), 1);
@@ -112,14 +94,12 @@ static void usage_tells_jobs_memory_and_shares(void **state)
     ROTA_MUST(pool, EX_NOINPUT, "org", "usage", "nobody");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(attempts_are_counted_by_type_organization_and_worker),
-        TEST(a_sample_says_that_it_is_one),
-        TEST(usage_tells_jobs_memory_and_shares),
+        ROTA_TEST_LANES(attempts_are_counted_by_type_organization_and_worker),
+        ROTA_TEST_LANES(a_sample_says_that_it_is_one),
+        ROTA_TEST_LANES(usage_tells_jobs_memory_and_shares),
     };
     return cmocka_run_group_tests_name("cli_figures", tests, NULL, NULL);
 }

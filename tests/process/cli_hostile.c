@@ -24,11 +24,8 @@ static const char *digest(struct pool *pool)
 
 static int set_up(void **state)
 {
-    struct pool *pool = pool_new(1, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup");
-    pool_push(pool, "acme", "j1", "t", "payload");
+    rota_setup(state);
+    pool_push(*state, "acme", "j1", "t", "payload");
     return 0;
 }
 

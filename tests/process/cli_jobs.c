@@ -13,15 +13,6 @@
 
 #define LATER_MS 2051222400000 /* 2035-01-01T00:00:00Z */
 
-static int set_up(void **state)
-{
-    struct pool *pool = pool_new(2, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup", "--lanes", "2");
-    return 0;
-}
-
 static void push_later(struct pool *pool, const char *id)
 {
     pool_push_record(pool, "acme", id, &(struct job_record){.type = "t", .due_ms = LATER_MS, .payload = "p", .payload_bytes = 1});
@@ -486,28 +477,27 @@ static void dead_letters_are_purged(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(jobs_are_listed_by_state),
-        TEST(jobs_of_one_queue_are_listed_in_any_state),
-        TEST(long_lists_come_in_pages),
-        TEST(an_empty_list_is_a_list),
-        TEST(a_job_is_shown_with_its_attempts),
-        TEST(a_long_error_stays_text),
-        TEST(bytes_that_are_no_text_are_shown_escaped),
-        TEST(results_come_out_as_they_are),
-        TEST(who_waits_learns_how_it_ended),
-        TEST(waiting_survives_a_restart_of_redis),
-        TEST(jobs_are_cancelled_whatever_they_do),
-        TEST(jobs_are_tried_again_where_that_makes_sense),
-        TEST(due_times_are_moved),
-        TEST(nothing_is_deleted_without_a_yes),
-        TEST(on_a_terminal_one_is_asked),
-        TEST(a_dry_run_changes_nothing),
-        TEST(a_bad_name_among_several_changes_nothing),
-        TEST(dead_letters_are_listed_with_their_reason),
-        TEST(dead_letters_are_redriven),
-        TEST(dead_letters_are_purged),
+        ROTA_TEST_LANES(jobs_are_listed_by_state),
+        ROTA_TEST_LANES(jobs_of_one_queue_are_listed_in_any_state),
+        ROTA_TEST_LANES(long_lists_come_in_pages),
+        ROTA_TEST_LANES(an_empty_list_is_a_list),
+        ROTA_TEST_LANES(a_job_is_shown_with_its_attempts),
+        ROTA_TEST_LANES(a_long_error_stays_text),
+        ROTA_TEST_LANES(bytes_that_are_no_text_are_shown_escaped),
+        ROTA_TEST_LANES(results_come_out_as_they_are),
+        ROTA_TEST_LANES(who_waits_learns_how_it_ended),
+        ROTA_TEST_LANES(waiting_survives_a_restart_of_redis),
+        ROTA_TEST_LANES(jobs_are_cancelled_whatever_they_do),
+        ROTA_TEST_LANES(jobs_are_tried_again_where_that_makes_sense),
+        ROTA_TEST_LANES(due_times_are_moved),
+        ROTA_TEST_LANES(nothing_is_deleted_without_a_yes),
+        ROTA_TEST_LANES(on_a_terminal_one_is_asked),
+        ROTA_TEST_LANES(a_dry_run_changes_nothing),
+        ROTA_TEST_LANES(a_bad_name_among_several_changes_nothing),
+        ROTA_TEST_LANES(dead_letters_are_listed_with_their_reason),
+        ROTA_TEST_LANES(dead_letters_are_redriven),
+        ROTA_TEST_LANES(dead_letters_are_purged),
     };
     return cmocka_run_group_tests_name("cli_jobs", tests, NULL, NULL);
 }

@@ -4,17 +4,7 @@
 
 #include "tests/support/rota.h"
 
-#define LANES           4
 #define ARGUMENTS_EXTRA 8
-
-static int set_up(void **state)
-{
-    struct pool *pool = pool_new(LANES, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup", "--lanes", "4");
-    return 0;
-}
 
 /* Runs a list from `cursor` on, `limit` at most. */
 static struct ran run_list(struct pool *pool, const char *const *words, const char *limit, const char *cursor)
@@ -224,16 +214,18 @@ static void a_cursor_of_something_else_is_refused(void **state)
     assert_has(ROTA_MUST(pool, EX_USAGE, "worker", "list", "--cursor", "w1").err, "cursor");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_pages_of_jobs_are_the_list),           TEST(a_page_tells_how_many_there_are),
-        TEST(the_pages_of_what_was_found_are_the_list), TEST(a_search_is_bounded_and_goes_on),
-        TEST(a_list_goes_on_where_the_job_has_gone),    TEST(the_pages_of_organizations_and_queues_are_the_list),
-        TEST(the_pages_of_workers_are_the_list),        TEST(a_table_is_told_how_to_look),
-        TEST(a_cursor_of_something_else_is_refused),
+        ROTA_TEST_LANES(the_pages_of_jobs_are_the_list),
+        ROTA_TEST_LANES(a_page_tells_how_many_there_are),
+        ROTA_TEST_LANES(the_pages_of_what_was_found_are_the_list),
+        ROTA_TEST_LANES(a_search_is_bounded_and_goes_on),
+        ROTA_TEST_LANES(a_list_goes_on_where_the_job_has_gone),
+        ROTA_TEST_LANES(the_pages_of_organizations_and_queues_are_the_list),
+        ROTA_TEST_LANES(the_pages_of_workers_are_the_list),
+        ROTA_TEST_LANES(a_table_is_told_how_to_look),
+        ROTA_TEST_LANES(a_cursor_of_something_else_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,15 +12,6 @@
 #include "tests/support/proxy.h"
 #include "tests/support/rota.h"
 
-static int set_up(void **state)
-{
-    struct pool *pool = pool_new(4, NULL);
-
-    *state = pool;
-    ROTA_MUST(pool, 0, "setup", "--lanes", "4");
-    return 0;
-}
-
 /* The id in "acme/<id>\n". */
 static const char *printed_id(struct pool *pool, const struct ran *ran)
 {
@@ -507,31 +498,30 @@ static void a_job_that_nothing_is_kept_of_is_told_as_gone(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_pushed_job_is_named_and_stands_as_it_was_said),
-        TEST(a_payload_comes_from_stdin_or_is_empty),
-        TEST(a_job_may_be_due_later_and_expire),
-        TEST(json_names_the_job_and_the_answer),
-        TEST(a_job_with_the_same_key_stands_for_the_new_one),
-        TEST(what_is_refused_is_told_with_its_reason),
-        TEST(a_deployment_that_takes_no_jobs_says_so),
-        TEST(what_is_typed_wrong_is_misuse),
-        TEST(a_batch_is_pushed_in_its_order),
-        TEST(a_batch_takes_the_rest_from_the_command_line),
-        TEST(a_large_batch_arrives_whole),
-        TEST(large_payloads_are_spread_over_calls),
-        TEST(a_file_with_a_bad_line_pushes_nothing),
-        TEST(a_pipe_with_a_bad_line_pushes_what_is_before_it),
-        TEST(refused_lines_are_told_and_the_others_pushed),
-        TEST(many_refusals_name_the_limit),
-        TEST(one_job_that_a_call_chokes_on_does_not_take_others_along),
-        TEST(no_job_is_pushed_twice_or_lost),
-        TEST(an_unknown_outcome_is_not_told_as_a_failure),
-        TEST(a_failed_repetition_does_not_make_it_certain),
-        TEST(a_redis_that_is_not_there_is_named),
-        TEST(a_push_may_wait_for_the_result),
-        TEST(a_job_that_nothing_is_kept_of_is_told_as_gone),
+        ROTA_TEST_LANES(a_pushed_job_is_named_and_stands_as_it_was_said),
+        ROTA_TEST_LANES(a_payload_comes_from_stdin_or_is_empty),
+        ROTA_TEST_LANES(a_job_may_be_due_later_and_expire),
+        ROTA_TEST_LANES(json_names_the_job_and_the_answer),
+        ROTA_TEST_LANES(a_job_with_the_same_key_stands_for_the_new_one),
+        ROTA_TEST_LANES(what_is_refused_is_told_with_its_reason),
+        ROTA_TEST_LANES(a_deployment_that_takes_no_jobs_says_so),
+        ROTA_TEST_LANES(what_is_typed_wrong_is_misuse),
+        ROTA_TEST_LANES(a_batch_is_pushed_in_its_order),
+        ROTA_TEST_LANES(a_batch_takes_the_rest_from_the_command_line),
+        ROTA_TEST_LANES(a_large_batch_arrives_whole),
+        ROTA_TEST_LANES(large_payloads_are_spread_over_calls),
+        ROTA_TEST_LANES(a_file_with_a_bad_line_pushes_nothing),
+        ROTA_TEST_LANES(a_pipe_with_a_bad_line_pushes_what_is_before_it),
+        ROTA_TEST_LANES(refused_lines_are_told_and_the_others_pushed),
+        ROTA_TEST_LANES(many_refusals_name_the_limit),
+        ROTA_TEST_LANES(one_job_that_a_call_chokes_on_does_not_take_others_along),
+        ROTA_TEST_LANES(no_job_is_pushed_twice_or_lost),
+        ROTA_TEST_LANES(an_unknown_outcome_is_not_told_as_a_failure),
+        ROTA_TEST_LANES(a_failed_repetition_does_not_make_it_certain),
+        ROTA_TEST_LANES(a_redis_that_is_not_there_is_named),
+        ROTA_TEST_LANES(a_push_may_wait_for_the_result),
+        ROTA_TEST_LANES(a_job_that_nothing_is_kept_of_is_told_as_gone),
     };
     return cmocka_run_group_tests_name("cli_push", tests, NULL, NULL);
 }

@@ -90,6 +90,25 @@ struct ran rota_must(struct pool *pool, int status, const char *const *arguments
     return ran;
 }
 
+static int set_up(void **state, unsigned lanes)
+{
+    struct pool *pool = pool_new(lanes, NULL);
+
+    *state = pool;
+    ROTA_MUST(pool, 0, "setup", "--lanes", pool_text(pool, "%u", lanes));
+    return 0;
+}
+
+int rota_setup(void **state)
+{
+    return set_up(state, 1);
+}
+
+int rota_setup_lanes(void **state)
+{
+    return set_up(state, ROTA_LANES);
+}
+
 json_t *ran_json(const struct ran *ran)
 {
     json_error_t err;
@@ -116,6 +135,14 @@ json_int_t json_number(const json_t *object, const char *name)
     if (!json_is_integer(value))
         fail_msg("\"%s\" is no number", name);
     return json_integer_value(value);
+}
+
+json_t *json_find(json_t *list, const char *name, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (strcmp(json_text(json_array_get(list, i), name), text) == 0)
+            return json_array_get(list, i);
+    return NULL;
 }
 
 void assert_has(const char *text, const char *part)
