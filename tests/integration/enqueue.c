@@ -1,4 +1,4 @@
-/* enqueue - each of its answers, and where an accepted job goes. Bad records and limits of a batch: records.c. */
+/* enqueue - each of its answers, and where an accepted job goes. Bad records: records.c; names and limits of a batch: batches.c. */
 #include <stdio.h>
 #include <string.h>
 
