@@ -1,4 +1,5 @@
-/* enqueue - each of its answers, and where an accepted job goes. Bad records: records.c; names and limits of a batch: batches.c. */
+/* enqueue - each of its answers, and where an accepted job goes. Bad records: records.c; names and limits of a batch: batches.c.
+ */
 #include <stdio.h>
 #include <string.h>
 
