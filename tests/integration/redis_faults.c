@@ -1,10 +1,6 @@
 /* redis_faults - a connection to a server that misbehaves: every call ends once and honestly, whatever happens to it. */
 #include "common/redis.h"
 
-#include <dlfcn.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/client.h"
@@ -15,54 +11,11 @@
 #define CALLS       3
 #define CALL_BYTES  (sizeof "*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n" - 1)
 
-#define TWO_ADDRESSES "two-addresses.invalid"
-
-/* In the place of libc's: TWO_ADDRESSES has one address where nobody listens, and one where the fake server does. */
-int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **ret)
-{
-    typedef int function(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-    union {
-        void *symbol;
-        function *call;
-    } real = {.symbol = dlsym(RTLD_NEXT, "getaddrinfo")};
-
-    if (strcmp(host, TWO_ADDRESSES) != 0)
-        return real.call(host, port, hints, ret);
-    if (real.call("127.0.0.2", port, hints, ret) != 0)
-        return EAI_FAIL;
-    return real.call("127.0.0.1", port, hints, &(*ret)->ai_next);
-}
-
-struct fixture {
-    struct client *client;
-    struct fake *fake;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    f->client = client_new();
-    f->fake = fake_new(f->client->loop);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    fake_free(f->fake);
-    client_free(f->client);
-    free(f);
-    return 0;
-}
-
 /* ---- the greeting ---- */
 
 static void a_server_that_is_loading_is_not_up(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     struct outcome early;
     f->fake->ping = "-LOADING Redis is loading the dataset in memory\r\n";
     client_connect(f->client, f->fake->url, NULL);
@@ -81,7 +34,7 @@ static void a_server_that_is_loading_is_not_up(void **state)
 
 static void a_server_that_says_nothing_is_given_up(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     f->fake->ping = NULL;
 
     int64_t began_ms = clock_mono_ms();
@@ -96,7 +49,7 @@ static void a_server_that_says_nothing_is_given_up(void **state)
 
 static void a_server_that_is_no_redis_is_told_at_once(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     struct error err;
     f->fake->ping = "HTTP/1.1 400 Bad Request\r\n\r\n";
     client_connect(f->client, f->fake->url, NULL);
@@ -110,7 +63,7 @@ static void a_server_that_is_no_redis_is_told_at_once(void **state)
 
 static void a_server_with_too_many_clients_is_tried_again(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     f->fake->ping = "-ERR max number of clients reached\r\n";
     client_connect(f->client, f->fake->url, NULL);
 
@@ -124,7 +77,7 @@ static void a_server_with_too_many_clients_is_tried_again(void **state)
 /* ---- where the connection is cut ---- */
 
 /* Sends CALLS calls and waits until each has ended. */
-static void send_calls(struct fixture *f, struct outcome outcomes[CALLS])
+static void send_calls(struct faked *f, struct outcome outcomes[CALLS])
 {
     for (size_t i = 0; i < CALLS; i++)
         client_send(f->client, &outcomes[i], 1000, "INCR", "k", NULL);
@@ -139,7 +92,7 @@ static void a_request_cut_at_any_byte_is_answered_or_unknown(void **state)
         struct outcome outcomes[CALLS];
         struct client *client = client_new();
         struct fake *fake = fake_new(client->loop);
-        struct fixture one = {.client = client, .fake = fake};
+        struct faked one = {.client = client, .fake = fake};
         fake->read_bytes_max = cut;
         client_connect_up(client, fake->url);
 
@@ -166,7 +119,7 @@ static void an_answer_cut_at_any_byte_is_whole_or_unknown(void **state)
         struct outcome outcomes[CALLS];
         struct client *client = client_new();
         struct fake *fake = fake_new(client->loop);
-        struct fixture one = {.client = client, .fake = fake};
+        struct faked one = {.client = client, .fake = fake};
         fake->answer = ":12345\r\n";
         fake->written_bytes_max = cut;
         client_connect_up(client, fake->url);
@@ -185,7 +138,7 @@ static void an_answer_cut_at_any_byte_is_whole_or_unknown(void **state)
 
 static void what_was_never_written_in_full_is_unavailable(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     struct outcome small, large[32], last;
     client_connect_up(f->client, f->fake->url);
     f->fake->deaf = true;
@@ -211,7 +164,7 @@ static void what_was_never_written_in_full_is_unavailable(void **state)
 
 static void garbage_instead_of_an_answer_ends_the_connection(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     struct outcome outcomes[CALLS];
     f->fake->answer = "what?\r\n";
     client_connect_up(f->client, f->fake->url);
@@ -228,7 +181,7 @@ static void garbage_instead_of_an_answer_ends_the_connection(void **state)
 
 static void an_error_nobody_asked_for_ends_the_connection(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     client_connect_up(f->client, f->fake->url);
 
     fake_say(f->fake, "-ERR the server is tired\r\n");
@@ -242,7 +195,7 @@ static void an_error_nobody_asked_for_ends_the_connection(void **state)
 
 static void output_is_bounded(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     static struct outcome outcomes[200];
     unsigned refused = 0;
     client_connect_up(f->client, f->fake->url);
@@ -264,7 +217,7 @@ static void output_is_bounded(void **state)
 
 static void a_time_out_does_not_wait_for_other_calls(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     struct outcome patient, hasty, late;
     f->fake->answer = NULL;
     client_connect_up(f->client, f->fake->url);
@@ -280,15 +233,9 @@ static void a_time_out_does_not_wait_for_other_calls(void **state)
     assert_int_equal(hasty.code, ERR_UNKNOWN);
 }
 
-static void turn_for_ms(struct client *client, int64_t ms)
-{
-    for (int64_t end_ms = clock_mono_ms() + ms; clock_mono_ms() < end_ms;)
-        client_turn(client);
-}
-
 static void time_outs_that_are_over_leave_nothing_behind(void **state)
 {
-    struct fixture *f = *state;
+    struct faked *f = *state;
     struct outcome outcome;
     client_connect(f->client, f->fake->url, &(struct redis_options){.connect_timeout_ms = 50});
     CLIENT_UNTIL(f->client, f->client->ups == 1);
@@ -297,7 +244,7 @@ static void time_outs_that_are_over_leave_nothing_behind(void **state)
     CLIENT_UNTIL(f->client, outcome.runs == 1);
     f->fake->answer = NULL;
     client_send(f->client, &outcome, 400, "INCR", "k", NULL);
-    turn_for_ms(f->client, 200);
+    client_turn_for_ms(f->client, 200);
 
     assert_int_equal(f->client->downs, 0);
     assert_int_equal(outcome.runs, 0);
@@ -305,235 +252,21 @@ static void time_outs_that_are_over_leave_nothing_behind(void **state)
     assert_non_null(strstr(outcome.message, "no reply for 400 ms"));
 }
 
-/* ---- trying again, and giving up ---- */
-
-static void nobody_there_is_told_for_each_attempt_with_growing_pauses(void **state)
-{
-    struct fixture *f = *state;
-    char url[64];
-    snprintf(url, sizeof url, "redis://127.0.0.1:%d", server_free_port());
-
-    client_connect(f->client, url, NULL);
-    turn_for_ms(f->client, 1500);
-
-    assert_true(f->client->downs >= 2 && f->client->downs < 30); /* without pauses it would be thousands */
-    assert_non_null(strstr(f->client->down.message, "Connection refused"));
-}
-
-static void a_server_that_always_hangs_up_is_not_hammered(void **state)
-{
-    struct fixture *f = *state;
-    f->fake->read_bytes_max = 0;
-    client_connect(f->client, f->fake->url, NULL);
-
-    turn_for_ms(f->client, 1500);
-
-    assert_true(f->fake->connections >= 2 && f->fake->connections < 30);
-}
-
-static void for_the_command_line_one_attempt_is_enough(void **state)
-{
-    struct fixture *f = *state;
-    char url[64];
-    struct error err;
-    snprintf(url, sizeof url, "redis://127.0.0.1:%d", server_free_port());
-    client_connect(f->client, url, &(struct redis_options){.once = true});
-
-    int64_t began_ms = clock_mono_ms();
-    assert_int_equal(redis_wait_up(f->client->redis, CLIENT_MS_MAX, &err), ERR_UNAVAILABLE);
-    struct outcome outcome = client_call(f->client, "PING", NULL);
-    turn_for_ms(f->client, 300);
-
-    assert_true(clock_mono_ms() - began_ms < CLIENT_MS_MAX / 2);
-    assert_int_equal(f->client->downs, 1);
-    assert_int_equal(outcome.code, ERR_UNAVAILABLE);
-    assert_string_equal(outcome.message, err.message);
-}
-
-static void for_the_command_line_a_refusal_keeps_its_reason(void **state)
-{
-    struct fixture *f = *state;
-    f->fake->ping = "-NOAUTH Authentication required.\r\n";
-    client_connect(f->client, f->fake->url, &(struct redis_options){.once = true});
-
-    CLIENT_UNTIL(f->client, f->client->downs == 1);
-    struct outcome outcome = client_call(f->client, "GET", "k", NULL);
-
-    assert_int_equal(outcome.code, ERR_DENIED);
-}
-
-static void a_host_nobody_knows_is_told(void **state)
-{
-    struct fixture *f = *state;
-
-    client_connect(f->client, "redis://no-such-host.invalid", NULL);
-    CLIENT_UNTIL(f->client, f->client->downs == 1);
-
-    assert_int_equal(f->client->down.code, ERR_UNAVAILABLE);
-    assert_non_null(strstr(f->client->down.message, "host \"no-such-host.invalid\""));
-}
-
-static void each_address_of_a_host_is_tried(void **state)
-{
-    struct fixture *f = *state;
-    char url[64];
-    snprintf(url, sizeof url, "redis://" TWO_ADDRESSES "%s", strrchr(f->fake->url, ':'));
-
-    client_connect(f->client, url, &(struct redis_options){.once = true});
-    CLIENT_UNTIL(f->client, f->client->ups == 1);
-
-    assert_int_equal(f->client->downs, 0);
-    assert_string_equal(client_call(f->client, "GET", "k", NULL).text, "OK");
-}
-
-/* ---- freeing, at any time ---- */
-
-static void freeing_ends_the_calls_on_their_way(void **state)
-{
-    struct fixture *f = *state;
-    struct outcome sent, unsent;
-    f->fake->answer = NULL;
-    client_connect_up(f->client, f->fake->url);
-    client_send(f->client, &sent, 1000, "INCR", "k", NULL);
-    client_turn(f->client);
-    client_send(f->client, &unsent, 1000, "INCR", "k", NULL);
-
-    redis_free(f->client->redis);
-    f->client->redis = NULL;
-
-    assert_int_equal(sent.runs, 1);
-    assert_int_equal(sent.code, ERR_UNKNOWN);
-    assert_int_equal(unsent.runs, 1);
-    assert_int_equal(unsent.code, ERR_UNAVAILABLE);
-    assert_int_equal(f->client->downs, 0);
-    CLIENT_UNTIL(f->client, f->fake->commands >= 2); /* the loop goes on without it */
-}
-
-static void freeing_before_anything_happened_is_fine(void **state)
-{
-    struct fixture *f = *state;
-    struct outcome early;
-
-    client_connect(f->client, f->fake->url, NULL);
-    client_send(f->client, &early, 1000, "INCR", "k", NULL);
-    redis_free(f->client->redis);
-    f->client->redis = NULL;
-    assert_int_equal(early.runs, 1);
-    for (int i = 0; i < 5; i++)
-        client_turn(f->client);
-    assert_int_equal(f->fake->connections, 0);
-    redis_free(NULL);
-}
-
-static void freeing_in_each_turn_of_connecting_is_fine(void **state)
-{
-    struct fixture *f = *state;
-    char by_name[64];
-    snprintf(by_name, sizeof by_name, "redis://localhost%s", strrchr(f->fake->url, ':'));
-
-    for (int turns = 0; turns < 12; turns++) {
-        client_connect(f->client, turns % 2 ? by_name : f->fake->url, NULL);
-        for (int i = 0; i < turns; i++)
-            client_turn(f->client);
-        redis_free(f->client->redis);
-        f->client->redis = NULL;
-        f->client->ups = f->client->downs = 0;
-    }
-}
-
-static void free_client(struct client *client)
-{
-    redis_free(client->redis);
-    client->redis = NULL;
-}
-
-static void freeing_inside_on_up_is_fine(void **state)
-{
-    struct fixture *f = *state;
-    f->client->after_up = free_client;
-
-    client_connect(f->client, f->fake->url, NULL);
-    CLIENT_UNTIL(f->client, f->client->ups == 1);
-    for (int i = 0; i < 5; i++)
-        client_turn(f->client);
-
-    assert_null(f->client->redis);
-}
-
-static void freeing_inside_on_down_is_fine(void **state)
-{
-    struct fixture *f = *state;
-    struct outcome sent;
-    f->client->after_down = free_client;
-    f->fake->answer = NULL;
-    client_connect_up(f->client, f->fake->url);
-    client_send(f->client, &sent, 1000, "INCR", "k", NULL);
-    client_turn(f->client);
-
-    fake_hang_up(f->fake);
-    CLIENT_UNTIL(f->client, f->client->downs == 1);
-    for (int i = 0; i < 5; i++)
-        client_turn(f->client);
-
-    assert_null(f->client->redis);
-    assert_int_equal(sent.runs, 1);
-}
-
-static void on_reply_reconnect(const struct reply *reply, const struct error *err, void *ctx)
-{
-    struct client *client = ctx;
-
-    assert_non_null(reply);
-    assert_null(err);
-    redis_reconnect(client->redis);
-}
-
-static void reconnecting_inside_a_callback_is_fine(void **state)
-{
-    struct fixture *f = *state;
-    struct outcome behind;
-    struct call call = {0};
-    client_connect_up(f->client, f->fake->url);
-
-    call_command(&call, "PING");
-    redis_send(f->client->redis, &call, 1000, on_reply_reconnect, f->client);
-    call_clear(&call);
-    client_send(f->client, &behind, 1000, "INCR", "k", NULL);
-    CLIENT_UNTIL(f->client, f->client->ups == 2);
-
-    assert_int_equal(behind.runs, 1);
-    assert_int_equal(behind.code, ERR_UNKNOWN);
-}
-
-#define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAULT_TEST(a_server_that_is_loading_is_not_up),
-        FAULT_TEST(a_server_that_says_nothing_is_given_up),
-        FAULT_TEST(a_server_that_is_no_redis_is_told_at_once),
-        FAULT_TEST(a_server_with_too_many_clients_is_tried_again),
+        FAKED_TEST(a_server_that_is_loading_is_not_up),
+        FAKED_TEST(a_server_that_says_nothing_is_given_up),
+        FAKED_TEST(a_server_that_is_no_redis_is_told_at_once),
+        FAKED_TEST(a_server_with_too_many_clients_is_tried_again),
         cmocka_unit_test(a_request_cut_at_any_byte_is_answered_or_unknown),
         cmocka_unit_test(an_answer_cut_at_any_byte_is_whole_or_unknown),
-        FAULT_TEST(what_was_never_written_in_full_is_unavailable),
-        FAULT_TEST(garbage_instead_of_an_answer_ends_the_connection),
-        FAULT_TEST(an_error_nobody_asked_for_ends_the_connection),
-        FAULT_TEST(output_is_bounded),
-        FAULT_TEST(a_time_out_does_not_wait_for_other_calls),
-        FAULT_TEST(time_outs_that_are_over_leave_nothing_behind),
-        FAULT_TEST(nobody_there_is_told_for_each_attempt_with_growing_pauses),
-        FAULT_TEST(a_server_that_always_hangs_up_is_not_hammered),
-        FAULT_TEST(for_the_command_line_one_attempt_is_enough),
-        FAULT_TEST(for_the_command_line_a_refusal_keeps_its_reason),
-        FAULT_TEST(a_host_nobody_knows_is_told),
-        FAULT_TEST(each_address_of_a_host_is_tried),
-        FAULT_TEST(freeing_ends_the_calls_on_their_way),
-        FAULT_TEST(freeing_before_anything_happened_is_fine),
-        FAULT_TEST(freeing_in_each_turn_of_connecting_is_fine),
-        FAULT_TEST(freeing_inside_on_up_is_fine),
-        FAULT_TEST(freeing_inside_on_down_is_fine),
-        FAULT_TEST(reconnecting_inside_a_callback_is_fine),
+        FAKED_TEST(what_was_never_written_in_full_is_unavailable),
+        FAKED_TEST(garbage_instead_of_an_answer_ends_the_connection),
+        FAKED_TEST(an_error_nobody_asked_for_ends_the_connection),
+        FAKED_TEST(output_is_bounded),
+        FAKED_TEST(a_time_out_does_not_wait_for_other_calls),
+        FAKED_TEST(time_outs_that_are_over_leave_nothing_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,12 @@ void client_turn(struct client *client)
     ev_run(client->loop, EVRUN_ONCE);
 }
 
+void client_turn_for_ms(struct client *client, int64_t ms)
+{
+    for (int64_t end_mono_ms = clock_mono_ms() + ms; clock_mono_ms() < end_mono_ms;)
+        client_turn(client);
+}
+
 void client_on_reply(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct outcome *outcome = ctx;

@@ -49,6 +49,9 @@ void client_free(struct client *client);
 /* One turn of the loop, at most some ms. */
 void client_turn(struct client *client);
 
+/* As many turns as go into `ms`. */
+void client_turn_for_ms(struct client *client, int64_t ms);
+
 /* Turns the loop until `condition` is true, and fails the test if it never is. */
 #define CLIENT_UNTIL(client, condition)                                     \
     do {                                                                    \

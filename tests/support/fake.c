@@ -159,3 +159,23 @@ void fake_say(struct fake *fake, const char *bytes)
 {
     put(fake, bytes);
 }
+
+int faked_setup(void **state)
+{
+    struct faked *f = memory_new(sizeof *f);
+
+    f->client = client_new();
+    f->fake = fake_new(f->client->loop);
+    *state = f;
+    return 0;
+}
+
+int faked_teardown(void **state)
+{
+    struct faked *f = *state;
+
+    fake_free(f->fake);
+    client_free(f->client);
+    free(f);
+    return 0;
+}

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ev_loop;
+#include "tests/support/client.h"
 
 #define FAKE_NO_LIMIT SIZE_MAX
 
@@ -31,3 +31,13 @@ void fake_say(struct fake *fake, const char *bytes);
 
 /* Hangs up. */
 void fake_hang_up(struct fake *fake);
+
+/* A client with such a server, which it is not connected to yet; for cmocka. */
+struct faked {
+    struct client *client;
+    struct fake *fake;
+};
+
+int faked_setup(void **state);
+int faked_teardown(void **state);
+#define FAKED_TEST(name) cmocka_unit_test_setup_teardown(name, faked_setup, faked_teardown)
