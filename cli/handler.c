@@ -214,6 +214,6 @@ const struct command handler_commands[] = {
     {"handler test", "TYPE", "Run the handler of a type once, without Redis, on what standard input holds", handler_settings, 1,
      1, test_command,
      "Prints environment, control lines as they come, log, result, verdict and times. The exit status is 0 if the job would be\n"
-     "done, else 1."},
+     "done, else 1. A handler that lives on is given the one job in a frame, which is printed, too, and is drained after it."},
     {0},
 };

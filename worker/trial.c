@@ -17,18 +17,21 @@
 #include "worker/environment.h"
 #include "worker/judge.h"
 #include "worker/keeper.h"
+#include "worker/pool.h"
 #include "worker/run.h"
 #include "worker/told.h"
 
-#define SESSION "trial"
+#define SESSION         "trial"
+#define FRAME_BYTES_MAX 2000 /* that are printed */
 
 struct trial {
     struct ev_loop *loop;
     struct handler *handler;
     struct job job;
     struct child *child;
+    struct pools *pools; /* of a handler that lives on, else NULL */
     struct told told;
-    int64_t begun_mono_ms;
+    int64_t begun_mono_ms, drained_mono_ms;
     bool done;
 };
 
@@ -104,9 +107,20 @@ static void print_verdict(const struct judged *judged)
     printf("%s%s\n", judged->error[0] ? ": " : "", judged->error);
 }
 
+static long long since_ms(int64_t mono_ms)
+{
+    return (long long)(clock_mono_ms() - mono_ms);
+}
+
+static void print_usage(int64_t user_us, int64_t system_us, int64_t rss_max_bytes)
+{
+    printf(", user %lld ms, system %lld ms, max RSS %lld KiB", (long long)user_us / 1000, (long long)system_us / 1000,
+           (long long)rss_max_bytes / 1024);
+}
+
 static void print_end(const struct trial *trial, const struct child_result *result, const struct judged *judged)
 {
-    long long ran_ms = result->run_us / 1000, all_ms = clock_mono_ms() - trial->begun_mono_ms;
+    long long ran_ms = result->run_us / 1000, all_ms = since_ms(trial->begun_mono_ms);
 
     if (result->log_written_bytes > 0)
         printf("log (%lld bytes, %lld of them left out)\n", (long long)result->log_written_bytes,
@@ -120,9 +134,11 @@ static void print_end(const struct trial *trial, const struct child_result *resu
     if (trial->told.nonsense > 0)
         printf("control lines that make no sense\n  %u\n", trial->told.nonsense);
     print_verdict(judged);
-    printf("times\n  started after %lld ms, ran %lld ms, user %lld ms, system %lld ms, max RSS %lld KiB\n",
-           all_ms > ran_ms ? all_ms - ran_ms : 0, ran_ms, (long long)result->user_us / 1000, (long long)result->system_us / 1000,
-           (long long)result->rss_max_bytes / 1024);
+    printf("times\n  started after %lld ms, ran %lld ms", all_ms > ran_ms ? all_ms - ran_ms : 0, ran_ms);
+    if (!trial->pools)
+        print_usage(result->user_us, result->system_us, result->rss_max_bytes);
+    printf("\n");
+    fflush(stdout);
 }
 
 /* ---- the run ---- */
@@ -134,7 +150,7 @@ static void on_line(const char *line, size_t bytes, void *ctx)
     struct error err;
     bool refused = control_parse(&control, line, bytes, &err) < 0;
 
-    printf("control, after %lld ms\n", (long long)(clock_mono_ms() - trial->begun_mono_ms));
+    printf("control, after %lld ms\n", since_ms(trial->begun_mono_ms));
     print_bytes(line, bytes);
     if (refused)
         printf("  refused: %s\n", err.message);
@@ -143,6 +159,37 @@ static void on_line(const char *line, size_t bytes, void *ctx)
     if (!refused && control.op == CONTROL_EXTEND)
         child_extend(trial->child, control.ms);
     control_clear(&control);
+}
+
+static void on_begin(const char *frame, size_t bytes, void *ctx)
+{
+    const struct trial *trial = ctx;
+
+    printf("frame, after %lld ms\n", since_ms(trial->begun_mono_ms));
+    print_bytes(frame, bytes < FRAME_BYTES_MAX ? bytes : FRAME_BYTES_MAX);
+    if (bytes > FRAME_BYTES_MAX)
+        printf("  and %zu bytes more\n", bytes - FRAME_BYTES_MAX);
+    fflush(stdout);
+}
+
+/* Its job was told of, and nothing lives on. */
+static void stop_if_over(const struct trial *trial)
+{
+    if (!trial->child && (!trial->pools || pools_living(trial->pools) == 0))
+        ev_break(trial->loop, EVBREAK_ALL);
+}
+
+static void on_pool_end(const struct pool_end *end, void *ctx)
+{
+    const struct trial *trial = ctx;
+
+    printf("end\n  %s", end->how);
+    if (trial->drained_mono_ms > 0)
+        printf(", %lld ms after it was drained", since_ms(trial->drained_mono_ms));
+    if (end->report)
+        print_usage(end->report->user_us, end->report->system_us, end->report->rss_max_bytes);
+    printf("\n");
+    stop_if_over(trial);
 }
 
 static void on_ended(const struct child_result *result, void *ctx)
@@ -159,7 +206,11 @@ static void on_ended(const struct child_result *result, void *ctx)
                                          .random = random_below(1 << 16)});
     trial->done = judged.verdict == VERDICT_DONE || judged.verdict == VERDICT_DISCARD;
     print_end(trial, result, &judged);
-    ev_break(trial->loop, EVBREAK_ALL);
+    if (trial->pools && pools_living(trial->pools) > 0) {
+        trial->drained_mono_ms = clock_mono_ms();
+        pools_drain(trial->pools);
+    }
+    stop_if_over(trial);
 }
 
 static void start(struct trial *trial, struct keepers *keepers)
@@ -174,10 +225,22 @@ static void start(struct trial *trial, struct keepers *keepers)
                                                     .max_attempts = run_max_attempts(trial->handler, &trial->job),
                                                     .timeout_ms = run_timeout_ms(trial->handler, &trial->job)});
     struct child_options options = run_options(trial->handler, &trial->job, environment);
+    char name[JOB_NAME_BYTES_MAX + 1];
 
-    print_environment(trial->handler, environment);
+    if (trial->pools) {
+        char **of_all = environment_of_all(environment);
+        print_environment(trial->handler, of_all);
+        free(of_all);
+    } else {
+        print_environment(trial->handler, environment);
+    }
     fflush(stdout);
+    snprintf(name, sizeof name, "%s/%s", trial->job.org, trial->job.id);
     trial->begun_mono_ms = clock_mono_ms();
+    options.pools = trial->pools;
+    options.handler = trial->handler;
+    options.name = name;
+    options.on_begin = on_begin;
     options.on_line = on_line;
     trial->child = child_start(trial->loop, keepers_at(keepers, 0), &options, on_ended, trial);
     environment_free(environment);
@@ -219,12 +282,30 @@ static void on_keeper_free(unsigned number, void *ctx)
     (void)number, (void)ctx;
 }
 
+static int run(struct trial *trial, const struct handlers *handlers, const char *scratch, const char *cgroup, struct error *err)
+{
+    bool lives_on = trial->handler->mode == HANDLER_POOL;
+    struct keepers *keepers;
+
+    trial->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+    keepers = keepers_new(trial->loop, 1, scratch, cgroup, on_keeper_free, NULL, err);
+    if (!keepers)
+        return err->code;
+    if (lives_on)
+        trial->pools = pools_new(&(struct pools_options){
+            .loop = trial->loop, .keepers = keepers, .count = 1, .handlers = handlers, .on_end = on_pool_end, .ctx = trial});
+    start(trial, keepers);
+    ev_run(trial->loop, 0);
+    pools_free(trial->pools);
+    keepers_free(keepers);
+    return 0;
+}
+
 int trial_run(const struct handlers *handlers, const char *type, const char *scratch, const char *cgroup, bool *ret_done,
               struct error *err)
 {
     struct trial trial = {.handler = handlers_find(handlers, type), .told = TOLD_NOTHING};
     struct buffer payload = {0};
-    struct keepers *keepers;
     int rc;
 
     if (type_check(type, err) < 0)
@@ -233,19 +314,10 @@ int trial_run(const struct handlers *handlers, const char *type, const char *scr
         return error_set(err, ERR_INVALID, "there is no handler for type %s", type);
     if (!trial.handler->argv)
         return error_set(err, ERR_INVALID, "the handler of %s is the built-in @noop: there is nothing to run", type);
-    if (trial.handler->mode == HANDLER_POOL)
-        return error_set(err, ERR_INVALID, "the handler of %s has mode pool: only mode exec can be tried out", type);
     rc = read_payload(&payload, err);
     if (rc == 0) {
         make_job(&trial.job, type, &payload);
-        trial.loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
-        keepers = keepers_new(trial.loop, 1, scratch, cgroup, on_keeper_free, NULL, err);
-        rc = keepers ? 0 : err->code;
-        if (keepers) {
-            start(&trial, keepers);
-            ev_run(trial.loop, 0);
-            keepers_free(keepers);
-        }
+        rc = run(&trial, handlers, scratch, cgroup, err);
     }
     told_clear(&trial.told);
     buffer_clear(&payload);
