@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,23 +13,10 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "worker/deadline.h"
+#include "worker/lines.h"
+#include "worker/outlets.h"
 #include "worker/pool.h"
 #include "worker/user.h"
-
-#define READ_BYTES  65536
-#define DRAIN_READS 64 /* more than a pipe holds */
-
-struct child;
-
-/* A pipe from the child, and who takes what comes out of it. */
-struct outlet {
-    struct child *child;
-    ev_io io;
-    int fd;
-    void (*take)(struct child *child, const char *bytes, size_t length);
-};
-
-enum { OUTLET_RESULT, OUTLET_LOG, OUTLET_CONTROL, OUTLETS };
 
 struct child {
     struct ev_loop *loop;
@@ -40,10 +25,9 @@ struct child {
     child_cb *cb;
     void *ctx;
     ev_timer timer; /* the time-out, then KILL after TERM; also tells a failed start, and an end that was held back */
-    struct outlet outlets[OUTLETS];
-    struct buffer result, line;
-    bool line_is_dropped; /* the one under way is too long */
-    unsigned dropped_lines;
+    struct outlets outlets;
+    struct buffer result;
+    struct lines lines; /* of its control channel */
     struct log_text log;
     struct deadline deadline;
     char *command, *error; /* error: why it could not be started, or of its keeper */
@@ -59,46 +43,12 @@ struct child {
     bool ended;
 };
 
-/* The payload as a file that cannot change any more, at its beginning. */
-static int payload_file(const char *payload, size_t bytes)
-{
-    int fd = memfd_create("payload", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return -1;
-    for (size_t done = 0; done < bytes;) {
-        ssize_t wrote = write(fd, payload + done, bytes - done);
-        if (wrote < 0 && errno != EINTR) {
-            close(fd);
-            return -1;
-        }
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    lseek(fd, 0, SEEK_SET);
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
-    return fd;
-}
-
-static void outlet_close(struct outlet *outlet)
-{
-    if (outlet->fd < 0)
-        return;
-    ev_io_stop(outlet->child->loop, &outlet->io);
-    close(outlet->fd);
-    outlet->fd = -1;
-}
-
 static void keep_result(struct child *child, const char *bytes, size_t length)
 {
     size_t room = child->result_max - child->result.length, kept = length < room ? length : room;
 
     buffer_add(&child->result, bytes, kept);
     child->result_dropped += length - kept;
-}
-
-static void keep_log(struct child *child, const char *bytes, size_t length)
-{
-    log_text_add(&child->log, bytes, length);
 }
 
 static bool is_running(const struct child *child)
@@ -143,68 +93,24 @@ static void take_line(struct child *child, const char *line, size_t bytes)
         arm_deadline(child);
 }
 
-static void end_line(struct child *child)
+static void on_control_line(const char *line, size_t bytes, void *ctx)
 {
-    if (child->line_is_dropped)
-        child->dropped_lines++;
-    else
-        take_line(child, child->line.data ? child->line.data : "", child->line.length);
-    child->line_is_dropped = false;
-    buffer_reset(&child->line);
-}
-
-/* Control lines. What comes without an end of line at last is none. */
-static void split_lines(struct child *child, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        const char *end = memchr(bytes, '\n', length);
-        size_t part = end ? (size_t)(end - bytes) : length;
-        if (child->line.length + part > CHILD_LINE_BYTES_MAX)
-            child->line_is_dropped = true;
-        if (child->line_is_dropped)
-            buffer_reset(&child->line);
-        else
-            buffer_add(&child->line, bytes, part);
-        if (end)
-            end_line(child);
-        part += end != NULL;
-        bytes += part;
-        length -= part;
-    }
+    take_line(ctx, line, bytes);
 }
 
 static void check_output(struct child *child);
 
-/* Reads what is there. Returns its bytes, 0 if there is nothing now, -1 when the other end is closed. */
-static ssize_t outlet_read(struct outlet *outlet)
+static void on_outlet(enum outlet which, const char *bytes, size_t length, void *ctx)
 {
-    struct child *child = outlet->child;
-    char bytes[READ_BYTES];
-    ssize_t got = read(outlet->fd, bytes, sizeof bytes);
+    struct child *child = ctx;
 
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    if (got == 0)
-        return -1;
-    child->output_bytes += got;
-    outlet->take(child, bytes, (size_t)got);
+    child->output_bytes += (int64_t)length;
+    switch (which) {
+    case OUTLET_RESULT: keep_result(child, bytes, length); break;
+    case OUTLET_LOG: log_text_add(&child->log, bytes, length); break;
+    default: lines_add(&child->lines, bytes, length); break;
+    }
     check_output(child);
-    return got;
-}
-
-static void on_output(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)loop, (void)events;
-    if (outlet_read(io->data) < 0)
-        outlet_close(io->data);
-}
-
-/* What is still in the pipe when the child has ended. A grandchild that holds the pipe open is not waited for. */
-static void outlet_drain(struct outlet *outlet)
-{
-    for (int reads = 0; outlet->fd >= 0 && reads < DRAIN_READS && outlet_read(outlet) > 0; reads++)
-        ;
-    outlet_close(outlet);
 }
 
 void child_free(struct child *child)
@@ -214,10 +120,9 @@ void child_free(struct child *child)
     if (child->pooled)
         pool_forget(child->pooled);
     ev_timer_stop(child->loop, &child->timer);
-    for (int i = 0; i < OUTLETS; i++)
-        outlet_close(&child->outlets[i]);
+    outlets_close(&child->outlets);
     buffer_clear(&child->result);
-    buffer_clear(&child->line);
+    lines_clear(&child->lines);
     log_text_clear(&child->log);
     free(child->command);
     free(child->error);
@@ -245,7 +150,7 @@ static void tell(struct child *child)
             .result_bytes = child->result.length,
             .result_dropped_bytes = child->result_dropped,
             .output_bytes_max = child->output_max,
-            .control_dropped_lines = child->dropped_lines,
+            .control_dropped_lines = child->lines.dropped,
             .log = log,
             .log_bytes = log_bytes,
             .log_written_bytes = child->log.bytes,
@@ -272,8 +177,7 @@ static void end(struct child *child)
     child->pooled = NULL;
     child->ended = true;
     child->run_us = ran_us(child);
-    for (int i = 0; i < OUTLETS; i++)
-        outlet_drain(&child->outlets[i]);
+    outlets_drain(&child->outlets);
     if (was_told_to_end(child))
         arm_timer(child, CHILD_HOLD_MS);
     else
@@ -350,7 +254,7 @@ static void on_pool_output(const char *bytes, size_t length, void *ctx)
     struct child *child = ctx;
 
     child->output_bytes += (int64_t)length;
-    keep_log(child, bytes, length);
+    log_text_add(&child->log, bytes, length);
     check_output(child);
 }
 
@@ -445,64 +349,28 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- its start ---- */
 
-static void watch_outlet(struct outlet *outlet, int fd)
-{
-    outlet->fd = fd;
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    ev_io_init(&outlet->io, on_output, fd, EV_READ);
-    outlet->io.data = outlet;
-    ev_io_start(outlet->child->loop, &outlet->io);
-}
-
-static int open_pipes(int reading[OUTLETS], int writing[OUTLETS])
-{
-    for (int i = 0; i < OUTLETS; i++) {
-        int ends[2];
-        if (pipe2(ends, O_CLOEXEC) < 0)
-            return -1;
-        reading[i] = ends[0];
-        writing[i] = ends[1];
-    }
-    return 0;
-}
-
-static void close_all(const int *fds, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-}
-
 /* Hands it to its keeper. Returns 0, or an errno. */
 static int start(struct child *child, struct keeper *keeper, const struct child_options *options, const struct order_user *user)
 {
     const struct keeper_client client = {.on_failed = on_failed, .on_ended = on_ended, .on_lost = on_lost, .ctx = child};
-    int in = -1, reading[OUTLETS] = {-1, -1, -1}, writing[OUTLETS] = {-1, -1, -1}, code = 0;
+    int fds[KEEPER_FDS], code = outlets_open(&child->outlets, options->payload, options->payload_bytes, fds);
 
-    in = payload_file(options->payload, options->payload_bytes);
-    if (in < 0 || open_pipes(reading, writing) < 0)
-        code = errno;
+    if (code > 0)
+        return code;
+    code = keeper_run(keeper,
+                      &(struct order){.argv = options->argv,
+                                      .environment = options->environment,
+                                      .cwd = options->cwd,
+                                      .user = *user,
+                                      .limits = options->limits,
+                                      .nice = options->nice},
+                      fds, &client);
+    for (int i = 0; i < KEEPER_FDS; i++)
+        close(fds[i]);
     if (code == 0)
-        code = keeper_run(keeper,
-                          &(struct order){.argv = options->argv,
-                                          .environment = options->environment,
-                                          .cwd = options->cwd,
-                                          .user = *user,
-                                          .limits = options->limits,
-                                          .nice = options->nice},
-                          (const int[KEEPER_FDS]){in, writing[OUTLET_RESULT], writing[OUTLET_LOG], writing[OUTLET_CONTROL]},
-                          &client);
-    if (code == 0) {
         child->keeper = keeper;
-        for (int i = 0; i < OUTLETS; i++) {
-            watch_outlet(&child->outlets[i], reading[i]);
-            reading[i] = -1;
-        }
-    }
-    close_all(reading, OUTLETS);
-    close_all(writing, OUTLETS);
-    if (in >= 0)
-        close(in);
+    else
+        outlets_close(&child->outlets);
     return code;
 }
 
@@ -531,7 +399,6 @@ static void start_pooled(struct child *child, const struct child_options *option
 struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const struct child_options *options, child_cb *cb,
                           void *ctx)
 {
-    static void (*const takers[OUTLETS])(struct child *, const char *, size_t) = {keep_result, keep_log, split_lines};
     struct child *child = memory_new(sizeof *child);
     struct order_user user;
     struct error err;
@@ -550,9 +417,9 @@ struct child *child_start(struct ev_loop *loop, struct keeper *keeper, const str
                                          .heartbeat_ms = options->heartbeat_ms},
                             .log = {.on_line = options->on_log_line, .ctx = ctx},
                             .on_begin = options->on_begin,
+                            .lines = {.bytes_max = CHILD_LINE_BYTES_MAX, .on_line = on_control_line, .ctx = child},
                             .ending = {.exit = -1, .signal = -1}};
-    for (int i = 0; i < OUTLETS; i++)
-        child->outlets[i] = (struct outlet){.child = child, .fd = -1, .take = takers[i]};
+    outlets_init(&child->outlets, loop, on_outlet, child);
     ev_init(&child->timer, on_timer);
     child->timer.data = child;
     if (user_find(&user, options->user, &err) < 0) {
