@@ -102,7 +102,7 @@ register('org_set', org_set, { 'allow-oom' }, {
 --[[ org - what there is to know of an organization. Writes nothing.
   ARGV  1 org
   Returns {{field, value, ...}, {set, jobs, first score, ...}, {queue, start tag or '', parked until ms or 0, ...}}; empty lists if it does not exist.
-          sets: ready:<queue> for each of its queues, scheduled, running, done, dead, cancelled; inbox, if it has a private one
+          sets: ready:<queue> for each of its queues, scheduled, running, done, dead, cancelled, waiting; inbox, if it has a private one
   Calls <= 15 + 4 for each of its queues ]]
 local function org(keys, args)
   local lane = open_lane(keys)
@@ -137,8 +137,8 @@ register('org', org, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'XLEN', 'ZCA
 
 --[[ job - one job, whole. Writes nothing.
   ARGV  1 org, 2 id
-  Returns {place, score, record, state or '', deadline_ms or 0, cancel 0|1} or {} - place is 'ready', 'scheduled', 'running', 'done',
-          'dead', 'cancelled' or 'lost' (in no set: the audit mends it); score is its score there; the last two of a running job
+  Returns {place, score, record, state or '', deadline_ms or 0, cancel 0|1} or {} - place is 'ready', 'waiting', 'scheduled', 'running',
+          'done', 'dead', 'cancelled' or 'lost' (in no set: the audit mends it); score is its score there; the last two of a running job
   Calls <= 12 ]]
 local function job(keys, args)
   local lane = open_lane(keys)
@@ -155,7 +155,7 @@ end
 register('job', job, { 'no-writes' }, { 'HGET', 'HGETALL', 'HMGET', 'TIME', 'ZSCORE' })
 
 --[[ jobs - a page of an organization's jobs in one set, in the set's order, without payloads. Writes nothing.
-  ARGV  1 org, 2 set ('ready:<queue>', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500
+  ARGV  1 org, 2 set ('ready:<queue>', 'waiting', 'scheduled', 'running', 'done', 'dead', 'cancelled'), 3 from int: rank of the first, 4 limit int 1..500
         jobs to look at, 5 '1': from the newest on; then, for only those that match all of them, pairs of
           type     its type
           error    text, 1..256 bytes, that is in the report of one of its attempts

@@ -35,22 +35,24 @@ local function unpark(lane, queue)
   for _, name in ipairs(back) do reindex(lane, load_org(lane, name)) end
 end
 
+-- The first organization of `found`, and its start tag, that is not among those passed; nil if there is none.
+local function first_of(found, passed)
+  for i = 1, #found, 2 do
+    if not passed[found[i]] then return found[i], tonumber(found[i + 1]) end
+  end
+end
+
 -- The next organization of `queue` and its start tag, or nil. Calls: <= 2.
 -- `passed`: those of whom all jobs stayed in this call, and their number under 1.
 local function pick(lane, queue, quiet, passed)
   local state, active = virtual_time(lane, queue), lane.prefix .. 'active:' .. queue
-  local function first(found)
-    for i = 1, #found, 2 do
-      if not passed[found[i]] then return found[i], tonumber(found[i + 1]) end
-    end
-  end
-  if quiet then return first(call('ZRANGE', lane.prefix .. 'quiet:' .. queue, 0, passed[1], 'WITHSCORES')) end
+  if quiet then return first_of(call('ZRANGE', lane.prefix .. 'quiet:' .. queue, 0, passed[1], 'WITHSCORES'), passed) end
   local name, tag
   if (state.picks + 1) % VALVE_PICKS == 0 then
-    name, tag = first(call('ZRANGEBYSCORE', active, '(' .. int_text(state.v), '+inf', 'WITHSCORES', 'LIMIT', 0, passed[1] + 1))
+    name, tag = first_of(call('ZRANGEBYSCORE', active, '(' .. int_text(state.v), '+inf', 'WITHSCORES', 'LIMIT', 0, passed[1] + 1), passed)
   end
   if not name then
-    name, tag = first(call('ZRANGE', active, 0, passed[1], 'WITHSCORES'))
+    name, tag = first_of(call('ZRANGE', active, 0, passed[1], 'WITHSCORES'), passed)
     if not name then return nil end
     state.v = max(state.v, tag)
   end
