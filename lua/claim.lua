@@ -13,8 +13,8 @@
           in any of them (0: none); then the jobs: org/id, record, new state. Records and states together have at most 1 MiB, but for the first job
           {'lost'}: the session is over; nothing was claimed
   Calls <= 25 + 11 per queue + 35 per visit (at most want + 16; 11 more for each further queue of the organization) + 16 for
-        each of at most 8 more looks where the first jobs have no room + 22 for each of at most 32 organizations per queue that come back from parked (10 more for each further queue of it); limits: 14
-        for each job that has some, 10 for each of at most 8 lines, 30 for each of at most 16 organizations that get jobs back
+        each of at most 8 more looks where the first jobs have no room + 23 for each of at most 32 organizations per queue that come back from parked (10 more for each further queue of it); limits: 14
+        for each job that has some, 10 for each of at most 8 lines, 32 for each of at most 16 organizations that get jobs back
         (12 more for each further queue of it); where jobs rest: 1 per queue and visit, 2 for each type set aside (<= 64) or woken
         (<= 4 per queue), 25 for each of at most 8 organizations woken ]]
 

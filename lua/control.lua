@@ -4,7 +4,7 @@
           'cancelling'  it is running: its worker is told at its next beat; unless it is done first, it ends in cancelled
           'ended'       it is done, dead or cancelled already
           'gone'        there is no such job, or it runs under no lease (the audit mends that)
-  Calls <= 58 ]]
+  Calls <= 60 ]]
 local function cancel(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, id = load_org(lane, check_org(args[2])), check_job_id(args[3])
@@ -38,7 +38,7 @@ register('cancel', cancel, { 'allow-oom' }, {
 --[[ reschedule - gives a waiting job another due time; run-now is a due time of 0.
   ARGV  1 who, 2 org, 3 id, 4 due_ms int: epoch on the server's clock; 0 or past: ready at once
   Returns 'ready' | 'scheduled' | 'running' | 'ended' (nothing changed) | 'gone'
-  Calls <= 45 ]]
+  Calls <= 47 ]]
 local function reschedule(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, id, due_ms = load_org(lane, check_org(args[2])), check_job_id(args[3]), to_int(args[4], 'due_ms', 0, 2 ^ 46)
@@ -91,7 +91,7 @@ end
 --[[ redrive - dead or cancelled jobs become ready again, with all their attempts before them.
   ARGV  1 who, 2 org, 3.. ids, 1..128
   Returns for each 'ready' | 'not_dead' (nothing changed) | 'gone'
-  Calls <= 20 + 26 for each job ]]
+  Calls <= 21 + 27 for each job ]]
 local function redrive(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, answers, changed = load_org(lane, check_org(args[2])), {}, {}
@@ -127,7 +127,7 @@ register('redrive', redrive, { 'allow-oom' }, {
 --[[ delete - forgets jobs that are not running, with their results; an idempotency key lives on for its time.
   ARGV  1 who, 2 org, 3.. ids, 1..128
   Returns for each 'deleted' | 'running' (nothing changed) | 'gone'
-  Calls <= 20 + 32 for each job ]]
+  Calls <= 21 + 33 for each job ]]
 local function delete(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, answers, changed = load_org(lane, check_org(args[2])), {}, {}

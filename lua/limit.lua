@@ -3,7 +3,7 @@
   becomes lower, the part does in proportion: once all lanes are told, their parts together are no more than the new whole.
   ARGV  1 who, 2 name, 3 concurrency int 1..1000000 or '', 4 rate '5/s', '1.5/m', '1/h' or '', 5 burst int 1..1000000 or '' (1)
   Returns {'new' | 'changed', concurrency, rate, burst}: what it was before, '' for what there was not
-  Calls <= 30; 10 for each of at most 8 lines of its keys, 30 for each of at most 16 organizations that get jobs back, 12 more for each
+  Calls <= 30; 10 for each of at most 8 lines of its keys, 32 for each of at most 16 organizations that get jobs back, 12 more for each
         further queue of it ]]
 local LIMITS_MAX = 1000 -- names that are defined
 

@@ -79,12 +79,13 @@ register('inbox', inbox, {}, {
   'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
---[[ trim - forgets what retention no longer keeps: ended jobs, logs, idempotency keys, moved inbox entries. And notes what came too
-  often to be noted one by one (lib/events.lua).
+--[[ trim - forgets what retention no longer keeps: ended jobs, logs, idempotency keys, moved inbox entries. Ends jobs that have
+  expired while they waited for a limit, and notes what came too often to be noted one by one (lib/events.lua).
   ARGV  1 limit  int 1..500, of each kind
-  Returns {jobs, logs, keys and inbox entries forgotten, ms of the next thing to do or 0, now_ms}
-  Calls <= 12 + 40 for each of at most 8 organizations ]]
+  Returns {jobs ended, and jobs, logs, keys and inbox entries forgotten, ms of the next thing to do or 0, now_ms}
+  Calls <= 12 + 60 for each of at most 8 organizations, 5 for each limit that jobs of it waited for which have expired (<= 64) ]]
 local TRIM_ORGS = 8
+local EXPIRED_MAX = 64 -- jobs of an organization: their records are read
 local INBOX_SEEN_MS = 86400000
 
 -- Forgets up to `limit` jobs of one ended set that are older than `keep_ms`. Calls: 7.
@@ -97,6 +98,33 @@ local function trim_set(lane, org, set, keep_ms, limit)
   return #old
 end
 
+-- Ends jobs that have expired while they waited for a limit; how many. Calls: <= 19, 5 for each limit that they waited for.
+local function expire_waiting(lane, org, limit)
+  if not org.fields.waits_until then return 0 end
+  local until_key, most = org_key(org, 'waiting_until'), min(limit, org.fields.large and LARGE_PAGE or EXPIRED_MAX)
+  local ids = call('ZRANGEBYSCORE', until_key, '-inf', lane.now_text, 'LIMIT', 0, most)
+  if not ids[1] then return 0 end
+  local records, states = call('HMGET', org_key(org, 'jobs'), unpack(ids)), call('HMGET', org_key(org, 'state'), unpack(ids))
+  local moves, lines, ended = new_moves(org), {}, 0
+  for i, id in ipairs(ids) do
+    local state = states[i] and cmsgpack.unpack(states[i])
+    local name = records[i] and state and state[NOTES] and state[NOTES].limit
+    if name then
+      local key = record_options(records[i]).key
+      move_to_end(moves, 'cancelled', lane, id, state, 'expired')
+      if key then end_key(moves, key, id) end
+      lines[name] = lines[name] or {}
+      table.insert(lines[name], id)
+      ended = ended + 1
+    end
+  end
+  write_moves(lane, moves)
+  for name, gone in pairs(lines) do leave_waiting(lane, org, name, gone) end
+  after_all_ends(lane, org, moves)
+  call('ZREM', until_key, unpack(ids)) -- also what does not wait, after damage
+  return ended
+end
+
 local function trim(keys, args)
   local lane, limit = open_lane(keys), to_int(args[1], 'limit', 1, 500)
   local forgotten = 0
@@ -105,6 +133,7 @@ local function trim(keys, args)
   if #entries > 0 then forgotten = call('ZREM', seen, unpack(entries)) end
   for _, name in ipairs(call('ZRANGEBYSCORE', lane.prefix .. 'expiring', '-inf', lane.now_text, 'LIMIT', 0, TRIM_ORGS)) do
     local org = load_org(lane, name)
+    forgotten = forgotten + expire_waiting(lane, org, limit)
     for _, set in ipairs(EXPIRING) do forgotten = forgotten + trim_set(lane, org, set[1], setting(org, set[2]), limit) end
     local over = call('ZRANGEBYSCORE', org_key(org, 'unique_until'), '-inf', lane.now_text, 'LIMIT', 0, limit)
     if #over > 0 then
@@ -122,13 +151,15 @@ local function trim(keys, args)
   local head = call('ZRANGE', lane.prefix .. 'expiring', 0, 0, 'WITHSCORES')
   return { forgotten, tonumber(head[2] or 0), lane.now_ms }
 end
-register('trim', trim, { 'allow-oom' }, { 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM' })
+register('trim', trim, { 'allow-oom' }, {
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM',
+})
 
 --[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
   from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.
   ARGV  1 who, 2 org, 3 limit int 1..500 jobs
   Returns 1: there is more to do, 0: it is gone
-  Calls <= 99 + 11 for each of its queues, 5 for each running job, 4 for each that waits for a limit, 11 for each limit that is
+  Calls <= 100 + 11 for each of its queues, 5 for each running job, 5 for each that waits for a limit, 11 for each limit that is
         left, and those of claim for lines ]]
 
 -- Takes a job from its worker, and out of the limits that it runs under. Calls: <= 4.
@@ -182,7 +213,7 @@ local function purge(keys, args)
   save_lane(lane)
   if begun and org.known then note_change(lane, who, 'purge', org.name, '', format('%d jobs', jobs), 'gone') end
   if removed > 0 then return 1 end
-  for _, part in ipairs({ 'jobs', 'state', 'logs', 'log_order' }) do call('UNLINK', org_key(org, part)) end
+  for _, part in ipairs({ 'jobs', 'state', 'logs', 'log_order', 'waiting_until' }) do call('UNLINK', org_key(org, part)) end
   call('ZREM', lane.prefix .. 'orgs', org.name)
   call('ZREM', lane.prefix .. 'expiring', org.name)
   call('UNLINK', org.key)

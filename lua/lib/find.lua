@@ -42,7 +42,7 @@ local function find_lease(lane, org, job)
   return held, name, cmsgpack.unpack(value)
 end
 
--- Leaves the set the job was found in, after its new place was written; indexes follow. Calls: <= 21.
+-- Leaves the set the job was found in, after its new place was written; indexes follow. Calls: <= 22.
 local function leave_place(lane, org, job, moves)
   if job.limit then leave_waiting(lane, org, job.limit, { job.id }) else call('ZREM', org_key(org, job.set), job.id) end
   local queues = moves and moves.queues or {}

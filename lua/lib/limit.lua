@@ -16,7 +16,9 @@
   rota:{k}:lines              zset <limit> -> ms: when to look at its line again. The lowest is `lines_ms` in the clock. NAME::FROM:TO
                               in it is no limit: the lines of NAME's keys whose time is after FROM, up to TO, are to be looked at now
   ...:org:<org>:waiting       zset job -> order: jobs that wait for a limit; notes in its state say for which
-  ...:org:<org>:waiting:<name>  zset job -> order: those of them that wait for that one (NAME or NAME:KEY) ]]
+  ...:org:<org>:waiting:<name>  zset job -> order: those of them that wait for that one (NAME or NAME:KEY)
+  ...:org:<org>:waiting_until   zset job -> ms: when those of them expire that do; trim ends them then. Only an organization with the
+                              field `waits_until` has had any ]]
 
 local LEASE_LIMITS = 8
 local find_limit, limits_of, full_limit, enter_limits, leave_limits, wait_for, join_lines, leave_waiting, serve_lines, serve_line
@@ -157,9 +159,13 @@ function leave_limits(lane, org, text, ids)
   end
 end
 
--- A job that found no room: to be written by write_moves(), and the line joined by join_lines().
-function wait_for(moves, id, state, limit)
+-- A job that found no room, and expires at `expires_ms` or never (nil): to be written by write_moves(), and the line joined by join_lines().
+function wait_for(moves, id, state, limit, expires_ms)
   set_note(state, 'limit', limit.name)
+  if expires_ms then
+    move_to(moves, 'waiting_until', int_text(expires_ms), id)
+    moves.expires_ms = min(moves.expires_ms or expires_ms, expires_ms)
+  end
   move_to(moves, 'waiting', int_text(state[ORDER]), id)
   move_to(moves, 'waiting:' .. limit.name, int_text(state[ORDER]), id)
   set_state(moves, id, state)
@@ -184,8 +190,12 @@ local function last_turn(limit)
   return tonumber(call('ZRANGE', limit.line_key, '-1', '-1', 'WITHSCORES')[2] or 0) + 1
 end
 
--- The organization of `moves` stands in the line of each limit that its jobs wait for. Calls: <= 4 for each.
+-- The organization of `moves` stands in the line of each limit that its jobs wait for. Calls: <= 4 for each, and 1.
 function join_lines(lane, moves)
+  if moves.expires_ms then
+    if not moves.org.fields.waits_until then set_field(moves.org, 'waits_until', '1') end
+    call('ZADD', lane.prefix .. 'expiring', 'LT', int_text(moves.expires_ms), moves.org.name)
+  end
   for _, limit in pairs(moves.lines) do
     local turn = last_turn(limit)
     call('ZADD', limit.line_key, 'NX', int_text(turn), moves.org.name)
@@ -197,9 +207,10 @@ function join_lines(lane, moves)
 end
 
 -- Jobs leave the place `waiting`, where they waited for `name`, after their new place was written. Returns how many wait for it on.
--- Calls: <= 4.
+-- Calls: <= 5.
 function leave_waiting(lane, org, name, ids)
   local key = org_key(org, 'waiting:' .. name)
+  if org.fields.waits_until then call('ZREM', org_key(org, 'waiting_until'), unpack(ids)) end
   call('ZREM', key, unpack(ids))
   call('ZREM', org_key(org, 'waiting'), unpack(ids))
   local left = call('ZCARD', key)
@@ -221,7 +232,7 @@ local function is_held_up(lane, org, queue)
 end
 
 -- The first `count` jobs of an organization that wait for a limit go back to their queues, where they had been. None does if nothing of
--- it could start there: those behind it in the line must not wait for it. Returns jobs let go, and jobs left. Calls: <= 14, 12 for each queue.
+-- it could start there: those behind it in the line must not wait for it. Returns jobs let go, and jobs left. Calls: <= 15, 12 for each queue.
 local function let_go(lane, org, limit, count)
   local ids = call('ZRANGE', org_key(org, 'waiting:' .. limit.name), '0', int_text(count - 1))
   if not ids[1] then

@@ -11,6 +11,7 @@
                est:<queue> estimated worker-ms of a job · tat_us theoretical arrival time of the rate limit (GCRA) ·
                large (it has had records above 32 KiB)
     logs       log_bytes (lib/logs.lua)
+    limits     waits_until (lib/limit.lua)
 
   Invariants that place_org() keeps for each queue of the organization (ready, running: its sets):
     I1  org in active:<queue>  <=> ready not empty, running < max_running, a rate token is there, not paused
@@ -231,7 +232,7 @@ function log_ends_ms(org, score)
   return (floor(score / LOG_UNIT) + 1) * 1000 + setting(org, 'keep_logs_ms')
 end
 
--- The first moment at which trim has something to do for the organization, or nil. Calls: 5.
+-- The first moment at which trim has something to do for the organization, or nil. Calls: <= 6.
 function first_to_trim(org)
   local first
   for _, set in ipairs(EXPIRING) do
@@ -241,6 +242,8 @@ function first_to_trim(org)
   end
   local head = call('ZRANGE', org_key(org, 'unique_until'), 0, 0, 'WITHSCORES')
   if head[2] and (not first or tonumber(head[2]) < first) then first = tonumber(head[2]) end
+  head = org.fields.waits_until and call('ZRANGE', org_key(org, 'waiting_until'), 0, 0, 'WITHSCORES') or {}
+  if head[2] and (not first or tonumber(head[2]) < first) then first = tonumber(head[2]) end
   head = tonumber(org.fields.log_bytes or 0) > 0 and call('ZRANGE', org_key(org, 'log_order'), 0, 0, 'WITHSCORES') or {}
   if head[2] then
     local at = log_ends_ms(org, tonumber(head[2]))
@@ -249,7 +252,7 @@ function first_to_trim(org)
   return first
 end
 
--- Puts the organization into `expiring` at that moment. Calls: 6.
+-- Puts the organization into `expiring` at that moment. Calls: <= 7.
 function reindex_expiring(lane, org)
   local first = first_to_trim(org)
   if first then
@@ -260,7 +263,7 @@ function reindex_expiring(lane, org)
 end
 
 -- Decides all indexes of an organization from its sets alone, whatever they said before. Idempotent: calling it repairs drift.
--- Calls: 1 + 10 for each of its queues, and 11.
+-- Calls: 1 + 10 for each of its queues, and 12.
 function reindex(lane, org)
   local running = call('ZCARD', org_key(org, 'running'))
   org.unpark = true

@@ -71,7 +71,7 @@ local function set_aside(lane, moves, claim, queue_entry, record, state_text, op
     move_to_end(moves, 'cancelled', lane, id, state, 'expired')
     if options.key then end_key(moves, options.key, id) end
   elseif limit then
-    wait_for(moves, id, state, limit)
+    wait_for(moves, id, state, limit, options.expires_ms)
   else
     rest_job(lane, moves, id, state, record)
   end

@@ -396,7 +396,7 @@ static void so_it_does_with_very_many_keys_in_steps(void **state)
     lane_redis(f, "DEL %s", lane_key(f, "wake_due"));
 
     lane_call(f, "limit_clear", "me user");
-    assert_in_range(lane_calls(f), 10, 30 + 8 * 10 + 16 * 30);
+    assert_in_range(lane_calls(f), 10, 30 + 8 * 10 + 16 * 32);
     assert_int_equal(lane_count(f, "wake_due"), 1); /* the scheduler goes on */
     for (int i = 0; i < 100; i++) {
         const redisReply *reply = lane_call(f, "promote", "10");
@@ -426,6 +426,39 @@ static void a_waiting_job_is_cancelled_deleted_and_rescheduled_like_a_ready_one(
     clock_advance_ms(f, 5000);
     lane_call(f, "promote", "10");
     assert_string_equal(lane_claim_one(f, "w1").id, "fourth");
+}
+
+static void a_job_that_expires_while_it_waits_ends_then(void **state)
+{
+    struct fixture *f = *state;
+    struct lane_lease first = run_one_of_two(f);
+    int64_t until_ms = clock_ms(f) + 5000;
+    struct lane_record record = {.limit = "mail", .expires_ms = until_ms, .key = "once"};
+    lane_enqueue(f, "acme", "short", &record);
+    record.key = NULL;
+    lane_enqueue(f, lane_org(f, 1), "alone", &record);
+    record.expires_ms += 60000;
+    lane_enqueue(f, "acme", "long", &record);
+    claim(f, 8);
+    assert_int_equal(lane_count(f, "org:acme:waiting"), 3);
+
+    clock_advance_ms(f, 4999);
+    const redisReply *reply = lane_call(f, "trim", "500");
+    assert_int_equal(reply_number(reply_element(reply, 0)), 0);
+    assert_int_equal(reply_number(reply_element(reply, 1)), until_ms);
+    clock_advance_ms(f, 1);
+    assert_int_equal(reply_number(reply_element(lane_call(f, "trim", "500"), 0)), 2);
+
+    assert_string_equal(lane_place(f, "acme", "short"), "cancelled");
+    assert_string_equal(lane_state(f, "acme", "short").reason, "expired");
+    assert_true(lane_has(f, "org:acme:unique_until", "once"));
+    assert_string_equal(lane_place(f, lane_org(f, 1), "alone"), "cancelled");
+    assert_false(lane_has(f, "line:mail", lane_org(f, 1)));
+    assert_true(lane_has(f, "line:mail", "acme"));
+    lane_call(f, "cancel", "me acme long");
+    assert_int_equal(lane_count(f, "org:acme:waiting_until"), 0);
+    lane_end(f, &first, "done");
+    assert_string_equal(claim(f, 1).job[0].id, "second");
 }
 
 static void a_waiting_job_counts_as_queued_and_is_purged(void **state)
@@ -668,6 +701,7 @@ int main(void)
         cmocka_unit_test(what_changes_a_limit_lets_jobs_of_its_keys_go_at_once),
         cmocka_unit_test(so_it_does_with_very_many_keys_in_steps),
         cmocka_unit_test(a_waiting_job_is_cancelled_deleted_and_rescheduled_like_a_ready_one),
+        cmocka_unit_test(a_job_that_expires_while_it_waits_ends_then),
         cmocka_unit_test(a_waiting_job_counts_as_queued_and_is_purged),
         cmocka_unit_test(organizations_in_a_line_take_turns),
         cmocka_unit_test(who_is_held_up_does_not_hold_up_the_line),

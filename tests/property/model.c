@@ -409,6 +409,9 @@ int64_t model_first_over_ms(const struct model *model, const struct model_org *o
         int64_t at_ms = model->jobs[i].org == org ? over_at_ms(&model->jobs[i]) : 0;
         if (at_ms && (!first_ms || at_ms < first_ms))
             first_ms = at_ms;
+        at_ms = model->jobs[i].org == org ? model_wait_ends_ms(&model->jobs[i]) : 0;
+        if (at_ms && (!first_ms || at_ms < first_ms))
+            first_ms = at_ms;
         at_ms = model->jobs[i].org == org ? log_over_at_ms(&model->jobs[i]) : 0;
         if (at_ms && (!first_ms || at_ms < first_ms))
             first_ms = at_ms;

@@ -285,6 +285,9 @@ double model_room_most(const struct model *model, int name, const struct model_o
 void model_enter_limit(struct model *model, int name, struct model_job *job, int64_t now_us);
 
 /* The definition of a limit, and what has been started under it: of all organizations; of `org` for one of a key. */
+/* When the job expires, if it waits for a limit; 0: not. */
+int64_t model_wait_ends_ms(const struct model_job *job);
+
 struct model_definition *model_definition(struct model *model, int name);
 struct model_bucket *model_bucket(struct model *model, int name, const struct model_org *org);
 

@@ -3,6 +3,11 @@
 
 #define NO_LIMIT 1e18
 
+int64_t model_wait_ends_ms(const struct model_job *job)
+{
+    return job->place == PLACE_WAITING ? job->wish.expires_ms : 0;
+}
+
 bool model_is_keyed(int name)
 {
     return name >= MODEL_LIMITS;

@@ -20,7 +20,7 @@ static int64_t draw_moment_ms(struct world *w)
         return session->deadline_ms;
     if (!job)
         return 0;
-    if (job->place == PLACE_READY)
+    if (job->place == PLACE_READY || job->place == PLACE_WAITING)
         return job->wish.expires_ms;
     if (job->place == PLACE_SCHEDULED || job->place == PLACE_RUNNING)
         return job->score;
@@ -155,6 +155,27 @@ void op_promote(struct world *w)
 
 /* ---- trim ---- */
 
+/* What has expired in a line and left it; `ret_left`: and what has not. */
+static int find_expired(struct world *w, int *ret_left)
+{
+    int gone = 0;
+
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        struct model_job *job = &w->model->jobs[i];
+        int64_t ends_ms = model_wait_ends_ms(job);
+        if (ends_ms == 0 || ends_ms > now_ms(w))
+            continue;
+        if (is_in_set(w, job->id, "org:%s:waiting", job->org->name)) {
+            ++*ret_left;
+            continue;
+        }
+        gone++;
+        note(w, " (%s/%s expired)", job->org->name, job->id);
+        model_to_end(w->model, now_ms(w), job, PLACE_CANCELLED, "expired");
+    }
+    return gone;
+}
+
 /* What was over and is gone; `ret_left`: and what is not. */
 static int find_forgotten_jobs(struct world *w, int *ret_left)
 {
@@ -233,14 +254,17 @@ static int find_forgotten_entries(struct world *w, int *ret_left)
 static int trim_once(struct world *w, int limit)
 {
     struct args args = {0};
-    int left = 0;
+    int left = 0, waiting = 0;
 
     args_text(&args, "%d", limit);
     const redisReply *reply = ask(w, "trim", &args);
-    int gone = find_forgotten_jobs(w, &left);
+    int expired = find_expired(w, &waiting), gone = expired + find_forgotten_jobs(w, &left);
     gone += find_forgotten_logs(w, &left) + find_forgotten_keys(w, &left) + find_forgotten_entries(w, &left);
     note(w, " %d", gone);
-    expect_number(w, reply_number(reply_element(reply, 0)), gone, "number of jobs, logs, keys and entries forgotten");
+    expect_number(w, reply_number(reply_element(reply, 0)), gone,
+                  "number of jobs ended, and jobs, logs, keys and entries forgotten");
+    if (waiting > 0 && expired == 0)
+        complain(w, "trim has ended none of %d jobs that have expired in a line", waiting);
     if (left > 0 && gone < limit)
         complain(w, "trim has left %d things that are over", left);
     for (int i = 0; i < w->model->org_count; i++) {

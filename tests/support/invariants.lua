@@ -23,7 +23,7 @@
       neither session nor start, running ones both; exactly dead and cancelled ones have a reason; notes are known ones, and no done job has any; attempts kept <= 100; the score of a
       ready job is the order in its state
   I6  V of a queue never falls
-  I7  expiring has each organization with ended jobs or ended keys, not after the first moment there is something to trim
+  I7  expiring has each organization with ended jobs, ended keys or jobs that expire while they wait for a limit, not after the first moment there is something to trim
   I8  an idempotency key names a job that exists, or has an end in unique_until; unique_until has no other keys; the key of a job that
       waits or runs has no end
   I11 logs and log_order have the same jobs, which exist; a score says how long the field is and when it was written; log_bytes is
@@ -33,6 +33,7 @@
   I11 who waits for a limit is in `waiting`, and in waiting:<that limit>, which its state names, at its order; its organization is in
       that limit's line, and nobody else is; each line has a time in `lines`, and the first of these is in the clock
   I12 limited:<limit> has the jobs whose leases name it, at the ms of their claims, and (caps) no more than the limit's concurrency
+  I13 waiting_until has the jobs in `waiting` that expire, at their ms, and no others
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
       and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
 
@@ -85,7 +86,7 @@ local KINDS = { -- key part, type, and whether the rest is a name
   { 'resting', 'zset', true }, { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
 local PARTS = { scheduled = 'zset', waiting = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
-                logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', inbox = 'stream', rejected = 'stream' }
+                logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', waiting_until = 'zset', inbox = 'stream', rejected = 'stream' }
 
 local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
 for _, kind in ipairs(KINDS) do if kind[3] then lane_keys[kind[1]] = {} end end
@@ -233,7 +234,7 @@ end
 
 local function check_jobs(name, org)
   local key, places, live = prefix .. 'org:' .. name .. ':', read_places(name, org), {}
-  local records, states = hash(key .. 'jobs'), hash(key .. 'state')
+  local records, states, expire = hash(key .. 'jobs'), hash(key .. 'state'), {}
   for id, at in pairs(places) do
     if not records[id] then violation('I5 %s/%s is %s and has no record', name, id, at.place) end
   end
@@ -249,11 +250,19 @@ local function check_jobs(name, org)
       if at.queue and at.queue ~= record.queue then violation('I5 %s of queue %s is in ready:%s', job, record.queue, at.queue) end
       if (at.place == 'done') ~= (record.length == 3) then violation('I5 %s is %s, its record has %d parts', job, at.place, record.length) end
       check_state(job, at.place, at.score, state, record)
-      if at.place == 'waiting' then check_waiting(name, id, at.score, state) end
+      if at.place == 'waiting' then
+        check_waiting(name, id, at.score, state)
+        expire[id] = record.options.expires_ms
+      end
       if at.place == 'running' then check_lease(name, id, at.score, state, record) end
       if record.options.key and (at.place == 'ready' or at.place == 'waiting' or at.place == 'scheduled' or at.place == 'running') then live[id] = record.options.key end
     end
   end
+  org.waiting_until = zset(key .. 'waiting_until')
+  for id, ms in pairs(expire) do
+    if org.waiting_until[id] ~= ms then violation('I13 %s/%s waits until %.0f, waiting_until says %s', name, id, ms, tostring(org.waiting_until[id])) end
+  end
+  for id in pairs(org.waiting_until) do if not expire[id] then violation('I13 %s/%s does not wait and expire, it is in waiting_until', name, id) end end
   return records, live
 end
 
@@ -348,6 +357,8 @@ local function check_times(name, org, settings, ends, first_log_ms)
     violation('I3 %s is due at %.0f, its first job at %.0f', name, due[name], head)
   end
   local first = lowest(ends)
+  local expires = lowest(org.waiting_until)
+  if expires and (not first or expires < first) then first = expires end
   if first_log_ms and (not first or first_log_ms < first) then first = first_log_ms end
   local function ending(set, keep_ms)
     local at = lowest(set)
