@@ -5,7 +5,7 @@
         4 mend    '1': put right what is wrong, else '0'
   Returns {next cursor, organizations seen, {what, org, ...}} - what is wrong, two each:
           'active' | 'quiet' | 'parked' | 'due' | 'expiring' | 'inboxes'
-  Calls <= 4 + 17 + 6 per queue for each organization; mending as reindex, and 7 for each organization ]]
+  Calls <= 4 + 18 + 6 per queue for each organization; mending as reindex, and 7 for each organization ]]
 local function audit_org(lane, org, wrong)
   local running = call('ZCARD', org_key(org, 'running'))
   local limit = setting(org, 'max_running')
@@ -78,7 +78,7 @@ register('audit', audit, { 'allow-oom' }, {
           'limit'    runs under a limit that does not count it    mended: it does
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
   Calls <= 12 + 18 and its organization's queues for each job, 53 more for each that is unheld; mending as reindex, and 2; with
-        limits 34 more for each that jobs wait for, 2 for each that is defined, and those of claim for lines ]]
+        limits 65 more for each that jobs wait for, 2 for each that is defined, and those of claim for lines ]]
 local PLACES_LOOK = 16 -- under a limit, looked at
 local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled', 'waiting' }
 
@@ -116,7 +116,7 @@ local function mend_nowhere(lane, org, job)
 end
 
 -- A job that does not wait for a limit leaves the lines where it may stand: that of the limit that its state notes, and of its own.
--- Calls: <= 9.
+-- Calls: <= 11.
 local function end_waiting(lane, org, job)
   local noted = limit_waited_for(job)
   if noted then
@@ -156,8 +156,15 @@ local function is_out_of_line(lane, org, job)
          not call('ZSCORE', lane.prefix .. 'line:' .. (find(name, ':', 1, true) and name .. '@' .. org.name or name), org.name)
 end
 
+-- True if no session holds a job that is not in `running`. (One that is held belongs there: it is mended when the walk comes to it.) Calls: <= 2.
+local function is_over(lane, of, id)
+  local text = call('HGET', lane.prefix .. 'org:' .. of .. ':state', id)
+  local session = text and cmsgpack.unpack(text)[SESSION]
+  return not (session and call('HGET', lane.prefix .. 'held:' .. session, of .. '/' .. id))
+end
+
 -- True if a place under the limit that the job waits for is taken by one that does not run: looked for among those that have had one
--- longest, once for each limit. Calls: <= 17, mending <= 17.
+-- longest, once for each limit. Calls: <= 49, mending <= 16.
 local function check_places(lane, org, job, mend)
   local limit, groups, orgs, wrong = find_limit(lane, org.name, limit_waited_for(job)), {}, {}, false
   if limit.places_checked then return false end
@@ -170,7 +177,7 @@ local function check_places(lane, org, job, mend)
   for _, of in ipairs(orgs) do
     local gone = {}
     for i, score in ipairs(call('ZMSCORE', lane.prefix .. 'org:' .. of .. ':running', unpack(groups[of]))) do
-      if not score then gone[#gone + 1] = groups[of][i] end
+      if not score and is_over(lane, of, groups[of][i]) then gone[#gone + 1] = groups[of][i] end
     end
     wrong = wrong or gone[1] ~= nil
     if gone[1] and mend then leave_limits(lane, { name = of }, limit.full, gone) end

@@ -360,6 +360,22 @@ static void a_place_under_a_limit_that_nobody_has_is_free_again(void **state)
     lane_check(f);
 }
 
+static void a_held_job_in_no_set_keeps_its_place_under_its_limit(void **state)
+{
+    struct fixture *f = *state;
+    lane_enqueue(f, "acme", "early", &(struct lane_record){.limit = "user:1", .delay_ms = 1}); /* the walk comes to it first */
+    make_line(f);
+    lane_call(f, "promote", "10");
+    lane_claim(f, &(struct lane_claim){.session = "w1"});
+    assert_string_equal(lane_place(f, "acme", "early"), "waiting");
+    lane_redis(f, "ZREM %s runs", lane_key(f, "org:acme:running"));
+
+    assert_string_equal(audit_jobs(f, "acme", true), "nowhere runs");
+
+    assert_string_equal(lane_place(f, "acme", "runs"), "running");
+    lane_check(f);
+}
+
 static void nothing_is_lost_whatever_is_removed(void **state)
 {
     struct fixture *f = *state;
@@ -427,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_dead_job_that_stands_in_a_line_does_not_run_again),
         cmocka_unit_test(a_job_that_runs_does_not_wait_for_a_limit),
         cmocka_unit_test(a_place_under_a_limit_that_nobody_has_is_free_again),
+        cmocka_unit_test(a_held_job_in_no_set_keeps_its_place_under_its_limit),
         cmocka_unit_test(nothing_is_lost_whatever_is_removed),
         cmocka_unit_test(a_walk_of_many_organizations_sees_each),
         cmocka_unit_test(arguments_out_of_range_are_refused),
