@@ -3,23 +3,7 @@
 #include <string.h>
 
 #include "common/id.h"
-#include "tests/support/lane.h"
-
-static void refused(struct fixture *f, const char *org, const char *id, struct bytes record)
-{
-    const char *before = lane_digest(f);
-    redisReply *reply = lane_call(f, "enqueue", "%s %s %b", org, id, record.data, record.length);
-
-    assert_error(reply, "INVALID");
-    assert_string_equal(lane_digest(f), before);
-}
-
-static void accepted(struct fixture *f, const char *org, const char *id, struct bytes record)
-{
-    redisReply *reply = lane_call(f, "enqueue", "%s %s %b", org, id, record.data, record.length);
-
-    assert_reply(reply_element(reply, 0), "new");
-}
+#include "tests/integration/offered.h"
 
 static void one_bad_record_refuses_the_whole_batch(void **state)
 {

@@ -1,26 +1,10 @@
 /* enqueue - records of many kinds that are bad: each is refused, and nothing is changed by any of it. */
 #include <string.h>
 
-#include "tests/support/lane.h"
+#include "tests/integration/offered.h"
 
 #define NONCE       "\xce\x00\x00\x00\x07"
 #define BYTES(text) ((struct bytes){(text), sizeof(text) - 1})
-
-static void refused(struct fixture *f, const char *org, const char *id, struct bytes record)
-{
-    const char *before = lane_digest(f);
-    redisReply *reply = lane_call(f, "enqueue", "%s %s %b", org, id, record.data, record.length);
-
-    assert_error(reply, "INVALID");
-    assert_string_equal(lane_digest(f), before);
-}
-
-static void accepted(struct fixture *f, const char *org, const char *id, struct bytes record)
-{
-    redisReply *reply = lane_call(f, "enqueue", "%s %s %b", org, id, record.data, record.length);
-
-    assert_reply(reply_element(reply, 0), "new");
-}
 
 static void records_of_another_shape_are_refused(void **state)
 {

@@ -4,28 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "tests/support/rota.h"
-
-#define LATER_MS 2051222400000 /* 2035-01-01T00:00:00Z */
-
-static void push_later(struct pool *pool, const char *id)
-{
-    pool_push_record(pool, "acme", id, &(struct job_record){.type = "t", .due_ms = LATER_MS, .payload = "p", .payload_bytes = 1});
-}
-
-/* A worker that knows types ok (echoes), bad (dead at once), crash, slow, and bin (bytes that are no text). */
-static struct process *start_work(struct pool *pool)
-{
-    pool_scheduler(pool, NULL);
-    return pool_worker(pool, "--on", "ok=cat", "--on", "bad=echo no luck >&2; exit 100", "--on", "crash=kill -9 $$", "--on",
-                       "slow=sleep 60", "--on", "bin=printf '\\377\\000x'", NULL);
-}
-
-static void end_as(struct pool *pool, const char *id, const char *type, const char *place)
-{
-    pool_push(pool, "acme", id, type, "payload");
-    pool_wait_place(pool, "acme", id, place);
-}
+#include "tests/process/cli_work.h"
 
 /* ---- list and show ---- */
 
