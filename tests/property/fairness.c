@@ -1,4 +1,4 @@
-/* fairness.c - runs the scenarios of fairness.h, each on an empty database with one lane. */
+/* fairness.c - runs the scenarios of fairness.h, each on an empty database with one lane, or with eight. */
 #include "tests/property/fairness.h"
 
 static int reset(void **state)
@@ -13,12 +13,19 @@ static int check(void **state)
     return 0;
 }
 
+#define LANES 8
+
 #define SCENARIO(function) cmocka_unit_test_setup_teardown(function, reset, check)
 
 /* With an argument, as in "s7*": only the scenarios of that name. */
 int main(int argc, char **argv)
 {
-    struct fixture *f = fixture_new(1, NULL);
+    struct fixture *one = fixture_new(1, NULL), *eight = fixture_new(LANES, NULL);
+    struct CMUnitTest in_lanes[] = {
+        SCENARIO(s21_organizations_of_all_lanes_share_the_workers),
+        SCENARIO(s22_a_huge_backlog_in_one_lane_does_not_delay_single_jobs_in_others),
+        SCENARIO(s23_a_lane_that_had_no_work_has_no_credit),
+    };
     struct CMUnitTest tests[] = {
         SCENARIO(s1_a_huge_backlog_does_not_delay_a_single_job),
         SCENARIO(s2_reserved_slots_keep_waits_short_behind_long_jobs),
@@ -41,10 +48,14 @@ int main(int argc, char **argv)
     };
 
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
-        tests[i].initial_state = f;
+        tests[i].initial_state = one;
+    for (size_t i = 0; i < sizeof in_lanes / sizeof in_lanes[0]; i++)
+        in_lanes[i].initial_state = eight;
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     int failed = cmocka_run_group_tests_name("fairness", tests, NULL, NULL);
-    fixture_free(f);
+    failed += cmocka_run_group_tests_name("fairness in lanes", in_lanes, NULL, NULL);
+    fixture_free(one);
+    fixture_free(eight);
     return failed;
 }

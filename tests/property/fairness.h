@@ -25,3 +25,8 @@ void s8_a_bomb_of_timers_does_not_delay_a_single_one(void **state);
 void s18_an_expired_backlog_delays_nobody(void **state);
 void s19_who_waits_for_one_limit_shares_it(void **state);
 void s20_a_limited_flood_slows_nobody(void **state);
+
+/* over several lanes (fairness_lanes.c) */
+void s21_organizations_of_all_lanes_share_the_workers(void **state);
+void s22_a_huge_backlog_in_one_lane_does_not_delay_single_jobs_in_others(void **state);
+void s23_a_lane_that_had_no_work_has_no_credit(void **state);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/id.h"
 #include "common/memory.h"
+#include "tests/property/sim_lanes.h"
 
 #define BEAT_US    (2 * SEC)
 #define TIMEOUT_MS 3600000
@@ -34,6 +36,19 @@ uint64_t sim_draw(struct sim *s, uint64_t limit)
 
 /* ---- jobs in ---- */
 
+static uint32_t lane_of_org(const struct sim *s, unsigned org)
+{
+    return lane_of(s->orgs[org].name, s->f->lanes);
+}
+
+/* In this lane there may be work. */
+static void expect_work(struct sim *s, uint32_t lane)
+{
+    for (unsigned i = 0; i < s->worker_count; i++)
+        if (s->workers[i].lanes)
+            sim_lanes_wake(s->workers[i].lanes, lane);
+}
+
 /* The id says when the job may start at the earliest: from then on it waits. */
 static void push(struct sim *s, unsigned index, unsigned jobs, int64_t due_us)
 {
@@ -45,6 +60,8 @@ static void push(struct sim *s, unsigned index, unsigned jobs, int64_t due_us)
                                  .payload_bytes = 0};
     struct bytes packed = lane_record(s->f, &record);
 
+    lane_use(s->f, lane_of_org(s, index));
+    expect_work(s, lane_of_org(s, index));
     while (jobs > 0) {
         struct args args = {0};
         unsigned batch = jobs < PUSH_MAX ? jobs : PUSH_MAX;
@@ -128,17 +145,17 @@ static void start_job(struct sim *s, unsigned worker, bool quiet, const struct l
     refill(s, index);
 }
 
-/* One call: the ends of this moment, and a claim. Returns what was claimed. */
-static struct lane_claimed call_worker(struct sim *s, unsigned worker, bool quiet, const struct sim_job *ends, size_t count)
+/* One call in the lane in use: the ends of this moment, and a claim of `most` jobs. Returns what was claimed. */
+static struct lane_claimed call_lane(struct sim *s, unsigned worker, bool quiet, unsigned most, const char *floor,
+                                     const struct sim_job *ends, size_t count)
 {
     struct sim_worker *w = &s->workers[worker];
-    unsigned room = quiet ? w->quiet_slots - w->quiet_busy : w->slots - w->busy;
-    struct lane_claim claim = {.session = w->session, .quiet = quiet, .types = TYPES};
+    struct lane_claim claim = {.session = w->session, .quiet = quiet, .types = TYPES, .floor = floor};
     struct lane_lease leases[SIM_SLOTS_MAX];
     struct lane_end done[SIM_SLOTS_MAX];
 
-    claim.want = room < CLAIM_MAX ? room : CLAIM_MAX;
-    claim.want_none = room == 0;
+    claim.want = most < CLAIM_MAX ? most : CLAIM_MAX;
+    claim.want_none = most == 0;
     for (size_t i = 0; i < count; i++) {
         leases[i].name = fixture_text(s->f, "%s/%s", s->orgs[ends[i].org].name, ends[i].id);
         memcpy(leases[i].token, ends[i].token, sizeof ends[i].token);
@@ -158,6 +175,36 @@ static struct lane_claimed call_worker(struct sim *s, unsigned worker, bool quie
     return got;
 }
 
+static struct lane_claimed call_worker(struct sim *s, unsigned worker, bool quiet, const struct sim_job *ends, size_t count)
+{
+    const struct sim_worker *w = &s->workers[worker];
+
+    return call_lane(s, worker, quiet, quiet ? w->quiet_slots - w->quiet_busy : w->slots - w->busy, NULL, ends, count);
+}
+
+/* Where there are several lanes: each gets its ends, then those are asked that are next, while there are slots. */
+static void turn_in_lanes(struct sim *s, unsigned worker, const struct sim_job *ends, size_t count)
+{
+    struct sim_worker *w = &s->workers[worker];
+    int64_t lane, floor;
+
+    for (lane = 0; count > 0 && lane < s->f->lanes; lane++) {
+        struct sim_job own[SIM_SLOTS_MAX];
+        size_t n = 0;
+        for (size_t i = 0; i < count; i++)
+            if (lane_of_org(s, ends[i].org) == lane)
+                own[n++] = ends[i];
+        lane_use(s->f, (unsigned)lane);
+        if (n > 0)
+            call_lane(s, worker, false, 0, NULL, own, n);
+    }
+    while (w->busy < w->slots && (lane = sim_lanes_choose(w->lanes, &floor)) >= 0) {
+        lane_use(s->f, (unsigned)lane);
+        struct lane_claimed got = call_lane(s, worker, false, w->slots - w->busy, fixture_text(s->f, "%" PRId64, floor), NULL, 0);
+        sim_lanes_claimed(w->lanes, (uint32_t)lane, got.v, got.active, (unsigned)got.jobs);
+    }
+}
+
 /* A worker ends what has ended and fills its slots, as long as there is something to be had. Returns whether there may be more.
  */
 static bool turn(struct sim *s, unsigned worker, const struct sim_job *ends, size_t count)
@@ -168,6 +215,10 @@ static bool turn(struct sim *s, unsigned worker, const struct sim_job *ends, siz
     for (size_t i = 0; i < count; i++) {
         w->busy -= !ends[i].quiet;
         w->quiet_busy -= ends[i].quiet;
+    }
+    if (w->lanes) {
+        turn_in_lanes(s, worker, ends, count);
+        return true;
     }
     for (int turns = 0; turns < TURNS_MAX && (count > 0 || (w->busy < w->slots && got.active > 0)); turns++) {
         got = call_worker(s, worker, false, ends, count);
@@ -223,8 +274,10 @@ static void end_jobs(struct sim *s, struct sim_job first)
 static void beat_all(struct sim *s, void *ctx)
 {
     (void)ctx;
-    for (unsigned i = 0; i < s->worker_count; i++)
-        assert_reply(reply_element(lane_call(s->f, "beat", "%s", s->workers[i].session), 0), "ok");
+    for (unsigned i = 0; i < s->worker_count * s->f->lanes; i++) {
+        lane_use(s->f, i % s->f->lanes);
+        assert_reply(reply_element(lane_call(s->f, "beat", "%s", s->workers[i / s->f->lanes].session), 0), "ok");
+    }
 }
 
 /* ---- a run ---- */
@@ -240,6 +293,8 @@ void sim_end(struct sim *s)
 {
     for (unsigned i = 0; i < s->org_count; i++)
         free(s->orgs[i].waits_us);
+    for (unsigned i = 0; i < s->worker_count; i++)
+        sim_lanes_free(s->workers[i].lanes);
     free(s->orgs);
     free(s->heap);
 }
@@ -261,6 +316,7 @@ void sim_set(struct sim *s, unsigned org, const char *settings)
 {
     const char *arguments = fixture_text(s->f, "tester %s %s", s->orgs[org].name, settings);
 
+    lane_use(s->f, lane_of_org(s, org));
     assert_reply(lane_call(s->f, "org_set", arguments), "ok");
 }
 
@@ -270,7 +326,12 @@ void sim_add_workers(struct sim *s, unsigned workers, unsigned slots, unsigned q
         struct sim_worker *w = &s->workers[s->worker_count++];
         *w = (struct sim_worker){.slots = slots, .quiet_slots = quiet_slots};
         snprintf(w->session, sizeof w->session, "w%u", s->worker_count);
-        lane_open(s->f, w->session, TIMEOUT_MS);
+        for (unsigned lane = 0; lane < s->f->lanes; lane++) {
+            lane_use(s->f, lane);
+            lane_open(s->f, w->session, TIMEOUT_MS);
+        }
+        if (s->f->lanes > 1)
+            w->lanes = sim_lanes_new(s->f->lanes);
     }
 }
 

@@ -3,7 +3,7 @@
  *
  * Workers do what real ones do: the ends of a moment and the claim for the slots they free go in one call; an idle worker is
  * woken by new work and when a rate limit has a token again; the slots kept for quiet organizations claim those only; each beats
- * every 2 s. */
+ * every 2 s. Where there are several lanes a worker's slots are for all of them, and it chooses as real ones do (sim_lanes.h). */
 #pragma once
 
 #include "tests/support/lane.h"
@@ -37,7 +37,8 @@ struct sim_worker {
     char session[16];
     unsigned slots, quiet_slots; /* `slots` for any organization, and these beside them */
     unsigned busy, quiet_busy;
-    int64_t wakes_us; /* when it looks again by itself; 0: not */
+    int64_t wakes_us;        /* when it looks again by itself; 0: not */
+    struct sim_lanes *lanes; /* where there are several */
 };
 
 struct sim {
@@ -56,7 +57,7 @@ struct sim {
     int64_t jobs, calls, empty_calls, redis_calls, redis_calls_most;
 };
 
-/* Begins a run on a reset fixture with one lane. */
+/* Begins a run on a reset fixture. Organizations are in the lanes that their names are for. */
 void sim_begin(struct sim *s, struct fixture *f);
 void sim_end(struct sim *s);
 
