@@ -93,7 +93,7 @@ make_jobs() {
   wait_for '^scheduled$' place acme strange-1 # it rests
   enqueue acme slow-1 slow '\x81\xa5limit\xa4smtp' >/dev/null
   wait_for '^running$' place acme slow-1 # the only slot is taken from here on
-  enqueue acme limited-1 limited '\x81\xa5limit\xa4smtp' >/dev/null
+  enqueue acme limited-1 limited '\x82\xa5limit\xa4smtp\xaaexpires_ms\xcf\x00\x00\x20\x00\x00\x00\x00\x00' >/dev/null # waits, and not for ever
   call open probe worker 60000 1000 >/dev/null
   call claim probe 0123456789abcdef 1 0 1 default 0 1 limited 1000 >/dev/null # finds no room
   call close probe 1 >/dev/null
