@@ -24,7 +24,7 @@ if ! kernel=$(command -v linux.uml); then
 fi
 test=$(realpath "$1") self=$(realpath "$0") log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-"$kernel" mem=1G rootfstype=hostfs rootflags=/ ro quiet con=null con0=null,fd:1 "init=$self" "ROTA_TEST=$test" <&- >"$log" 2>&1
+timeout -k 5 150 "$kernel" mem=1G rootfstype=hostfs rootflags=/ ro quiet con=null con0=null,fd:1 "init=$self" "ROTA_TEST=$test" <&- >"$log" 2>&1
 cat "$log"
 if grep -q SKIPPED "$log"; then
   echo "FAILED: with all controllers nothing should be skipped"
