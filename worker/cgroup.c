@@ -329,8 +329,8 @@ static int make_own(struct cgroup *cgroup, const char *base, struct error *err)
         if (errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOENT)
             break;
     }
-    return error_set(err, ERR_IO, "%.200s: no group can be made in it: %s: it must be delegated to the worker", base,
-                     strerror(errno));
+    error_set(err, ERR_IO, "%.200s: no group can be made in it: %s: it must be delegated to the worker", base, strerror(errno));
+    return ERR_IO; /* as it is, for clang-analyzer */
 }
 
 /* No process may be in a group whose controllers are given on. Of others than us we know nothing. */
