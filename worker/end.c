@@ -10,6 +10,40 @@
 #define JOBS_OF_CALL_MAX  128
 #define BYTES_OF_CALL_MAX (1024 * 1024) /* of further jobs and logs */
 
+struct end *ends_new(struct ends *ends)
+{
+    if (ends->count == ends->slots) {
+        ends->slots = ends->slots ? ends->slots * 2 : 64;
+        ends->items = memory_resize(ends->items, ends->slots * sizeof *ends->items);
+    }
+    return &ends->items[ends->count++];
+}
+
+void ends_drop(struct ends *ends, size_t count)
+{
+    if (count == 0)
+        return; /* there may be no list yet */
+    for (size_t i = 0; i < count; i++)
+        end_clear(&ends->items[i]);
+    memmove(ends->items, ends->items + count, (ends->count - count) * sizeof *ends->items);
+    ends->count -= count;
+}
+
+bool ends_have(const struct ends *ends, const char *name)
+{
+    for (size_t i = 0; i < ends->count; i++)
+        if (strcmp(ends->items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+void ends_clear(struct ends *ends)
+{
+    ends_drop(ends, ends->count);
+    free(ends->items);
+    *ends = (struct ends){0};
+}
+
 void end_make(struct end *ret, const struct lane_end *from, const unsigned char *token, struct note *note)
 {
     *ret = (struct end){.run_us = from->run_us,

@@ -23,6 +23,20 @@ struct end {
     struct note note; /* what was not acknowledged while it ran */
 };
 
+/* Those of a lane, in order. All zeroes has none. */
+struct ends {
+    struct end *items;
+    size_t count, slots;
+};
+
+/* A place behind the last one; this may move the list. */
+struct end *ends_new(struct ends *ends);
+
+/* Drops the first `count`. */
+void ends_drop(struct ends *ends, size_t count);
+bool ends_have(const struct ends *ends, const char *name);
+void ends_clear(struct ends *ends);
+
 /* Copies; takes `note`, which says nothing afterwards. */
 void end_make(struct end *ret, const struct lane_end *from, const unsigned char *token, struct note *note);
 void end_clear(struct end *end);

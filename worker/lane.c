@@ -15,30 +15,21 @@
 #include "common/random.h"
 #include "common/session.h"
 #include "worker/end.h"
+#include "worker/leases.h"
 #include "worker/room.h"
 #include "worker/telling.h"
-
-#include <uthash.h>
 
 #define REPEAT_AFTER_S     0.2
 #define LIMIT_PAUSE_MS_MAX (60 * 60 * 1000)
 
 static const char refused_word[] = "children:"; /* and why, for a lease */
 
-/* A job that is ours, from its claim to its report. */
-struct lease {
-    char name[JOB_NAME_BYTES_MAX + 1];
-    unsigned char token[TOKEN_BYTES];
-    bool seen; /* in the list of held leases being compared */
-    UT_hash_handle hh;
-};
-
 struct lane {
     struct lane_options options;
-    struct lease *leases; /* by name */
+    struct leases leases;
     struct session *session;
-    struct end *ends; /* the first `sent` of them are in the call under way */
-    size_t end_count, end_slots, sent;
+    struct ends ends; /* the first `sent` of them are in the call under way */
+    size_t sent;
     size_t suspects;                   /* so many of the first were in a call that was refused: each goes alone */
     struct call call;                  /* the claim or finish under way, to be repeated until it is answered */
     bool under_way, waiting;           /* waiting: it failed, and is sent again by `repeat` or lane_resume */
@@ -59,75 +50,34 @@ static void on_answer(const struct reply *reply, const struct error *err, void *
 
 /* ---- leases and ended jobs ---- */
 
-static void add_lease(struct lane *lane, const char *name, const unsigned char *token)
-{
-    struct lease *lease = memory_new(sizeof *lease);
-
-    snprintf(lease->name, sizeof lease->name, "%s", name);
-    memcpy(lease->token, token, TOKEN_BYTES);
-    HASH_ADD_STR(lane->leases, name, lease);
-}
-
-static void drop_lease(struct lane *lane, struct lease *lease)
-{
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow the list that uthash keeps */
-    HASH_DEL(lane->leases, lease);
-    free(lease);
-}
-
 /* The job of a lease is not ours any more. */
 static void stop_lease(struct lane *lane, struct lease *lease)
 {
     char name[JOB_NAME_BYTES_MAX + 1];
-
-    struct note note = telling_end(lane->telling, lease->name);
+    struct note note = telling_end(lane->telling, lease_name(lease));
 
     note_clear(&note);
-    memcpy(name, lease->name, sizeof name);
-    drop_lease(lane, lease);
+    snprintf(name, sizeof name, "%s", lease_name(lease));
+    leases_drop(&lane->leases, lease);
     lane->options.on_stop(lane, name, false, lane->options.ctx);
-}
-
-/* A place in the list of ended jobs, at its end. */
-static struct end *new_end(struct lane *lane)
-{
-    if (lane->end_count == lane->end_slots) {
-        lane->end_slots = lane->end_slots ? lane->end_slots * 2 : 64;
-        lane->ends = memory_resize(lane->ends, lane->end_slots * sizeof *lane->ends);
-    }
-    return &lane->ends[lane->end_count++];
 }
 
 void lane_report(struct lane *lane, const struct lane_end *from)
 {
-    struct lease *lease;
+    struct lease *lease = leases_find(&lane->leases, from->name);
     struct note note;
 
-    HASH_FIND_STR(lane->leases, from->name, lease);
     if (!lease)
         return;
     note = telling_end(lane->telling, from->name);
-    end_make(new_end(lane), from, lease->token, &note);
-    drop_lease(lane, lease);
+    end_make(ends_new(&lane->ends), from, lease_token(lease), &note);
+    leases_drop(&lane->leases, lease);
 }
 
 static void drop_ends(struct lane *lane, size_t count)
 {
-    if (count == 0)
-        return; /* there may be no list yet */
-    for (size_t i = 0; i < count; i++)
-        end_clear(&lane->ends[i]);
-    memmove(lane->ends, lane->ends + count, (lane->end_count - count) * sizeof *lane->ends);
-    lane->end_count -= count;
+    ends_drop(&lane->ends, count);
     lane->suspects -= lane->suspects < count ? lane->suspects : count;
-}
-
-static bool is_reported(const struct lane *lane, const char *name)
-{
-    for (size_t i = 0; i < lane->end_count; i++)
-        if (strcmp(lane->ends[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 /* ---- claim and finish ---- */
@@ -185,7 +135,7 @@ static void add_claim(struct lane *lane, const struct lane_claim *claim)
 void lane_send(struct lane *lane, const struct lane_claim *claim)
 {
     assert(lane_is_ready(lane));
-    lane->sent = lane->suspects > 0 ? 1 : ends_that_fit(lane->ends, lane->end_count);
+    lane->sent = lane->suspects > 0 ? 1 : ends_that_fit(lane->ends.items, lane->ends.count);
     lane->claiming = lane->suspects > 0 ? 0 : claim->want;
     lane->taker = claim->taker;
     if (lane->sent == 0 && lane->claiming == 0)
@@ -194,7 +144,7 @@ void lane_send(struct lane *lane, const struct lane_claim *claim)
     random_bytes(lane->token, TOKEN_BYTES);
     call_function(&lane->call, lane->sent ? "finish" : "claim", lane->options.number);
     add_claim(lane, claim);
-    ends_add(&lane->call, lane->ends, lane->sent);
+    ends_add(&lane->call, lane->ends.items, lane->sent);
     send_call(lane);
 }
 
@@ -211,7 +161,7 @@ static void end_call(struct lane *lane)
 static void take_words(struct lane *lane, const struct reply *answers)
 {
     for (size_t i = 0; i < lane->sent && i < reply_count(answers); i++) {
-        struct end *end = &lane->ends[i];
+        struct end *end = &lane->ends.items[i];
         const char *word = reply_string(reply_at(answers, i));
         if (strcmp(word, "stale") == 0)
             log_warn("report refused: the job is not ours any more", "job=%s verdict=%s", end->name, end->verdict);
@@ -219,7 +169,7 @@ static void take_words(struct lane *lane, const struct reply *answers)
             log_warn("further jobs refused", "job=%s why=%s", end->name, word + strlen(refused_word));
             struct end again = *end;
             *end = (struct end){0};
-            *new_end(lane) = again; /* this may move the list */
+            *ends_new(&lane->ends) = again; /* this may move the list */
         }
     }
 }
@@ -245,7 +195,7 @@ static void take_answer(struct lane *lane, const struct reply *reply)
         log_info("claims are answered again", "lane=%u", lane->options.number);
     for (size_t i = 0; i + 2 < reply_count(jobs); i += 3) {
         const char *name = reply_string(reply_at(jobs, i));
-        add_lease(lane, name, lane->token);
+        leases_add(&lane->leases, name, lane->token);
         lane->options.on_job(lane, taker, name, reply_at(jobs, i + 1), reply_at(jobs, i + 2), lane->options.ctx);
     }
     settle_rooms(lane);
@@ -256,10 +206,10 @@ static void take_answer(struct lane *lane, const struct reply *reply)
  * dropped. Its lease is found again by comparing with `held`. */
 static void drop_guilty(struct lane *lane, const struct error *err)
 {
-    if (end_refuse_jobs(&lane->ends[0], err->message))
+    if (end_refuse_jobs(&lane->ends.items[0], err->message))
         return;
     if (complaint_raise(&lane->dropped, err->message, clock_mono_ms()))
-        log_error("report refused and dropped", "job=%s verdict=%s err=%s", lane->ends[0].name, lane->ends[0].verdict,
+        log_error("report refused and dropped", "job=%s verdict=%s err=%s", lane->ends.items[0].name, lane->ends.items[0].verdict,
                   err->message);
     drop_ends(lane, 1);
 }
@@ -327,19 +277,17 @@ void lane_resume(struct lane *lane)
 
 void lane_tell(struct lane *lane, const char *name, const struct lane_note *note)
 {
-    struct lease *lease;
+    const struct lease *lease = leases_find(&lane->leases, name);
 
-    HASH_FIND_STR(lane->leases, name, lease);
     if (lease)
-        telling_add(lane->telling, name, lease->token, note);
+        telling_add(lane->telling, name, lease_token(lease), note);
 }
 
 const unsigned char *lane_token(const struct lane *lane, const char *name)
 {
-    const struct lease *lease;
+    const struct lease *lease = leases_find(&lane->leases, name);
 
-    HASH_FIND_STR(lane->leases, name, lease);
-    return lease ? lease->token : NULL;
+    return lease ? lease_token(lease) : NULL;
 }
 
 /* ---- comparing with what Redis says we hold ---- */
@@ -354,32 +302,28 @@ static void release_unknown(struct lane *lane, const char *name, const struct re
         return;
     if (!complaint_is_raised(&lane->dropped))
         log_warn("handing back a job that was claimed without our knowledge", "job=%s", name);
-    add_lease(lane, name, (const unsigned char *)bytes + 2);
+    leases_add(&lane->leases, name, (const unsigned char *)bytes + 2);
     lane_report(lane, &(struct lane_end){.name = name, .verdict = "release"});
     if (complaint_is_raised(&lane->dropped)) /* its report may be the one that was dropped, and refused again */
-        lane->suspects = lane->end_count;
+        lane->suspects = lane->ends.count;
 }
 
 /* Makes ours what Redis says we hold. */
 static void settle_leases(struct lane *lane, const struct reply *reply)
 {
-    struct lease *lease, *next;
+    struct lease *lease;
 
-    for (lease = lane->leases; lease; lease = lease->hh.next)
-        lease->seen = false;
+    leases_unsee(&lane->leases);
     for (size_t i = 0; i + 1 < reply_count(reply); i += 2) {
         const char *name = reply_string(reply_at(reply, i));
-        HASH_FIND_STR(lane->leases, name, lease);
+        lease = leases_find(&lane->leases, name);
         if (lease)
-            lease->seen = true;
-        else if (!is_reported(lane, name))
+            lease_see(lease);
+        else if (!ends_have(&lane->ends, name))
             release_unknown(lane, name, reply_at(reply, i + 1));
     }
-    HASH_ITER(hh, lane->leases, lease, next)
-    {
-        if (!lease->seen)
-            stop_lease(lane, lease);
-    }
+    while ((lease = leases_unseen(&lane->leases)))
+        stop_lease(lane, lease);
 }
 
 static void on_held(const struct reply *reply, const struct error *err, void *ctx)
@@ -413,7 +357,7 @@ static void on_beat(int64_t held, const struct reply *cancelled, void *ctx)
         lane->options.on_stop(lane, reply_string(reply_at(cancelled, i)), true, lane->options.ctx);
     if (lane->under_way)
         return;
-    if (held != (int64_t)(HASH_COUNT(lane->leases) + lane->end_count))
+    if (held != (int64_t)(leases_count(&lane->leases) + lane->ends.count))
         compare_held(lane);
     else if (complaint_end(&lane->dropped))
         log_info("all leases are accounted for again", "lane=%u", lane->options.number);
@@ -441,10 +385,10 @@ static void on_lost(void *ctx)
 
     end_call(lane);
     settle_rooms(lane);
-    drop_ends(lane, lane->end_count);
+    drop_ends(lane, lane->ends.count);
     telling_forget(lane->telling);
-    while (lane->leases)
-        stop_lease(lane, lane->leases);
+    while (leases_any(&lane->leases))
+        stop_lease(lane, leases_any(&lane->leases));
     lane->options.on_lost(lane, lane->options.ctx);
 }
 
@@ -501,20 +445,14 @@ struct lane *lane_new(const struct lane_options *options)
 
 void lane_free(struct lane *lane)
 {
-    struct lease *lease, *next;
-
     if (!lane)
         return;
     ev_timer_stop(lane->options.loop, &lane->repeat);
     telling_free(lane->telling);
     session_free(lane->session);
     settle_rooms(lane);
-    drop_ends(lane, lane->end_count);
-    HASH_ITER(hh, lane->leases, lease, next)
-    {
-        drop_lease(lane, lease);
-    }
-    free(lane->ends);
+    ends_clear(&lane->ends);
+    leases_clear(&lane->leases);
     call_clear(&lane->call);
     call_clear(&lane->lookup);
     free(lane);
@@ -532,12 +470,12 @@ bool lane_is_ready(const struct lane *lane)
 
 size_t lane_reports(const struct lane *lane)
 {
-    return lane->end_count;
+    return lane->ends.count;
 }
 
 size_t lane_held(const struct lane *lane)
 {
-    return HASH_COUNT(lane->leases);
+    return leases_count(&lane->leases);
 }
 
 unsigned lane_claiming(const struct lane *lane, const void *taker)

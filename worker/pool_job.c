@@ -50,6 +50,7 @@ void pool_jobs_clear(struct pool_jobs *jobs)
     struct pool_job *job;
 
     while ((job = TAILQ_FIRST(&jobs->head))) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow the list */
         take_out(job);
         drop_job(job);
     }
