@@ -11,7 +11,7 @@
 struct pool_child;
 
 struct pool_jobs {
-    TAILQ_HEAD(, pool_job) head;
+    TAILQ_HEAD(pool_job_head, pool_job) head;
     unsigned count;
 };
 
