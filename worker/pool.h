@@ -2,10 +2,13 @@
  *
  * Children are started as jobs need them, each under a keeper of its own, and take jobs of their handler; with `per_org` only of
  * one organization. One that has done max_jobs, is max_age old or has grown to max_rss gets no more jobs, a drain frame, and the
- * end of the stream when its last one has ended; a second later TERM. So does one whose handler was changed by a reload. Between
- * jobs it may end whenever it likes.
+ * end of the stream when its last one has ended; a second later TERM. So does one whose handler was changed by a reload, an idle
+ * one whose place is needed, and each when the worker stops (pools_drain). Between jobs it may end whenever it likes. When one
+ * fails before its hello and no other one of its handler works, all jobs that wait for them are lost as POOL_BROKEN.
  *
- * What it writes to stdout and stderr belongs to its job if it takes one at a time, else to the worker's log.
+ * What it writes to stdout and stderr belongs to its job if it takes one at a time and has one, else to the worker's log. Of the
+ * latter it may write as much as one attempt may, from the end of one job to that of the next: then it is killed, and its jobs are
+ * lost as POOL_RELEASED, as nobody knows which of them it was.
  *
  * child.h is in front of this: whoever runs jobs does not see a difference. */
 #pragma once
@@ -22,7 +25,7 @@ struct pool_job;
 /* Why it has ended otherwise than by its own word. */
 enum pool_loss {
     POOL_CRASHED,  /* its child has ended, or was killed for it */
-    POOL_RELEASED, /* its child was killed because of another one's job */
+    POOL_RELEASED, /* its child was killed because of another one's job, or of nobody's */
     POOL_BROKEN,   /* it never ran: no child could be started, or it did not say hello */
 };
 
