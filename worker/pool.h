@@ -7,8 +7,8 @@
  * fails before its hello and no other one of its handler works, all jobs that wait for them are lost as POOL_BROKEN.
  *
  * What it writes to stdout and stderr belongs to its job if it takes one at a time and has one, else to the worker's log. Of the
- * latter it may write as much as one attempt may, from the end of one job to that of the next: then it is killed, and its jobs are
- * lost as POOL_RELEASED, as nobody knows which of them it was.
+ * latter it may write as much as one attempt may, from the end of one job to that of the next: then it is killed, and its jobs
+ * are lost as POOL_RELEASED, as nobody knows which of them it was.
  *
  * child.h is in front of this: whoever runs jobs does not see a difference. */
 #pragma once
