@@ -30,6 +30,7 @@ const struct command *const command_tables[] = {
     usage_commands,
     queue_commands,
     limit_commands,
+    schedule_commands,
     dead_commands,
     dead_group_commands,
     worker_commands,

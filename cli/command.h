@@ -98,6 +98,7 @@ extern const struct command
     stats_commands[],
     queue_commands[],
     limit_commands[],
+    schedule_commands[],
     dead_commands[],
     dead_group_commands[],
     worker_commands[],
