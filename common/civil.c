@@ -85,8 +85,8 @@ bool civil_parse(int64_t *ret_local_s, const char *text)
         return false;
     is_long = *at == '-';
     if (!take_separator(&at, '-', is_long) || !take_number(&at, 2, &month) || !take_separator(&at, '-', is_long) ||
-        !take_number(&at, 2, &day) || *at++ != 'T' || !take_number(&at, 2, &hour) || !take_separator(&at, ':', is_long) ||
-        !take_number(&at, 2, &minute))
+        !take_number(&at, 2, &day) || !take_separator(&at, 'T', true) || !take_number(&at, 2, &hour) ||
+        !take_separator(&at, ':', is_long) || !take_number(&at, 2, &minute))
         return false;
     if ((*at || !is_long) && (!take_separator(&at, ':', is_long) || !take_number(&at, 2, &second) || *at))
         return false;

@@ -1,5 +1,6 @@
 #include "common/cron.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,7 @@ static int read_range(struct reader *reader, uint64_t *set)
     }
     if (read_step(reader, &step) < 0)
         return reader->err->code;
+    assert(from >= 0 && to < 64);
     for (int value = from; value <= to; value += step)
         *set |= BIT(value);
     return 0;

@@ -197,7 +197,8 @@ static bool next_local(const struct recurrence *recurrence, int64_t from_s, int6
                                                : rrule_next(recurrence->rule, from_s, ret_local_s);
 }
 
-/* The first local time whose moment may be after `after_s`: while a repeated hour passes the second time, that behind it. */
+/* The first local time whose moment may be after `after_s`: while a repeated hour passes the second time, that behind it, so that
+ * nobody has to go through the hour, second by second perhaps. */
 static int64_t local_after(const struct zone *zone, int64_t after_s)
 {
     int64_t local_s = after_s + zone_offset_s(zone, after_s), change_s;

@@ -60,7 +60,8 @@ enum recurrence_kind recurrence_kind(const struct recurrence *recurrence);
 /* Its zone, that of UTC for EVERY; lives as long as `recurrence`. */
 const struct zone *recurrence_zone(const struct recurrence *recurrence);
 
-/* The first due time after (never at) `after_ms`. False if there is none any more. Typically below 5 us. */
+/* The first due time after (never at) `after_ms`. False if there is none any more. A few microseconds; rules that are due once in
+ * many years up to a few hundred. */
 bool recurrence_next(const struct recurrence *recurrence, int64_t after_ms, int64_t *ret_ms);
 
 /* Why a due time is where it is. */
