@@ -31,6 +31,8 @@ const struct command *const command_tables[] = {
     queue_commands,
     limit_commands,
     schedule_commands,
+    schedule_set_commands,
+    schedule_next_commands,
     dead_commands,
     dead_group_commands,
     worker_commands,

@@ -99,6 +99,8 @@ extern const struct command
     queue_commands[],
     limit_commands[],
     schedule_commands[],
+    schedule_set_commands[],
+    schedule_next_commands[],
     dead_commands[],
     dead_group_commands[],
     worker_commands[],

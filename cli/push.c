@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/connection.h"
+#include "cli/job_flags.h"
 #include "cli/lines.h"
 #include "cli/refusal.h"
 #include "cli/request.h"
@@ -13,8 +13,7 @@
 #include "common/memory.h"
 #include "common/units.h"
 
-#define PAYLOAD_BYTES_MAX JOB_RECORD_BYTES_MAX
-#define PLACE_BYTES       240
+#define PLACE_BYTES 240
 
 /* A push under way. */
 struct push {
@@ -30,34 +29,15 @@ struct push {
 
 /* ---- flags ---- */
 
-static int read_header(struct job_record *record, const char *text, struct error *err)
-{
-    const char *equals = strchr(text, '=');
-
-    if (!equals)
-        return error_set(err, ERR_INVALID, "header \"%.80s\" must be NAME=VALUE", text);
-    return request_add_header(record, text, (size_t)(equals - text), equals + 1, err);
-}
-
 static int read_names(struct cli *cli, struct request *request, struct error *err)
 {
-    const char *queue = config_string(cli->config, "cli.push.queue"), *id = config_string(cli->config, "cli.push.id");
-    const char *key = config_string(cli->config, "cli.push.key"), *limit = config_string(cli->config, "cli.push.limit");
+    const char *id = config_string(cli->config, "cli.push.id"), *key = config_string(cli->config, "cli.push.key");
 
-    if (queue[0] && name_check(queue, "queue", err) < 0)
-        return cli_misused(cli, err);
-    if (limit[0] && limit_check(limit, err) < 0)
-        return cli_misused(cli, err);
     if (id[0] && !job_id_is_choosable(id, strlen(id)))
         return cli_usage(cli, err, "job id \"%.80s\" must match [A-Za-z0-9._:-]{1,64}", id);
-    snprintf(request->record.queue, sizeof request->record.queue, "%s", queue);
-    snprintf(request->record.limit, sizeof request->record.limit, "%s", limit);
     snprintf(request->id, sizeof request->id, "%s", id);
     request->record.key = key[0] ? memory_string(key) : NULL;
-    for (size_t i = 0; i < config_list_count(cli->config, "cli.push.header"); i++)
-        if (read_header(&request->record, config_list_at(cli->config, "cli.push.header", i), err) < 0)
-            return cli_misused(cli, err);
-    return 0;
+    return job_flags_read(cli, &request->record, err);
 }
 
 /* What the flags say of a job; --expires is resolved later, with the time of Redis. */
@@ -69,9 +49,6 @@ static int read_flags(struct cli *cli, struct request *request, struct error *er
     record->payload = "";
     record->has_payload = true;
     record->delay_ms = config_integer(cli->config, "cli.push.in");
-    record->priority = (int)config_integer(cli->config, "cli.push.priority");
-    record->max_attempts = (int)config_integer(cli->config, "cli.push.max-attempts");
-    record->timeout_ms = config_integer(cli->config, "cli.push.timeout");
     if (at[0] && record->delay_ms)
         return cli_usage(cli, err, "--in and --at exclude each other");
     if (at[0] && cli_moment(cli, at, "--at", 0, &record->due_ms, err) < 0)
@@ -174,21 +151,9 @@ static void on_sent(const struct sent *sent, void *ctx)
 static int read_payload(struct cli *cli, struct request *request, struct error *err)
 {
     const char *text = cli_argument_count(cli) > 2 ? cli_argument(cli, 2) : "";
-    struct buffer bytes = {0};
-    char chunk[65536];
-    ssize_t got;
 
-    if (strcmp(text, "-") != 0) {
-        request->payload = memory_string(text);
-        request->record.payload_bytes = strlen(text);
-    } else {
-        while ((got = read(STDIN_FILENO, chunk, sizeof chunk)) > 0 && bytes.length <= PAYLOAD_BYTES_MAX)
-            buffer_add(&bytes, chunk, (size_t)got);
-        request->record.payload_bytes = bytes.length;
-        request->payload = buffer_give(&bytes);
-        if (got < 0)
-            return error_set(err, ERR_IO, "cannot read the payload from stdin");
-    }
+    if (job_payload_read(text, &request->payload, &request->record.payload_bytes, err) < 0)
+        return err->code;
     request->record.payload = request->payload;
     return 0;
 }
@@ -310,19 +275,13 @@ static int push_command(struct cli *cli, struct error *err)
 static const struct config_setting push_settings[] = {
     SETTINGS_CLI,
     FLAG_TEXT("cli.push.", "batch", "FILE", 4096, "jobs from lines of JSON; - is stdin"),
-    FLAG_TEXT("cli.push.", "queue", "QUEUE", 256, "which workers may take it"),
+    SETTINGS_JOB,
     FLAG_TEXT("cli.push.", "id", "ID", 256, "its id; one is drawn otherwise"),
     FLAG_TEXT("cli.push.", "key", "KEY", JOB_KEY_BYTES_MAX,
               "a job with the same idempotency key, type and payload is not pushed again"),
-    FLAG_TEXT("cli.push.", "limit", "NAME[:KEY]", 256, "the limit that it runs under (rota limit), or that of a key"),
     FLAG_DURATION("cli.push.", "in", NULL, 0, 1LL << 42, "not before so long from now"),
     FLAG_TEXT("cli.push.", "at", "TIME", 64, "not before then: RFC 3339 or epoch ms"),
     FLAG_TEXT("cli.push.", "expires", "TIME|DURATION", 64, "not started after then, or so long from now"),
-    FLAG_NUMBER("cli.push.", "priority", NULL, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX,
-                "-100..100: each point is a head start of a minute"),
-    FLAG_NUMBER("cli.push.", "max-attempts", NULL, 1, 1000, "tries until it is dead; the handler's limit otherwise"),
-    FLAG_DURATION("cli.push.", "timeout", NULL, 1, 1LL << 36, "how long a try may take; the handler's limit otherwise"),
-    FLAG_LIST("cli.push.", "header", "NAME=VALUE", JOB_HEADERS_BYTES_MAX, "a header; may be repeated"),
     FLAG_BOOL("cli.push.", "wait", 0, "wait until it has ended, print its result"),
     SETTING_WAIT_TIMEOUT,
     FLAG_DURATION("cli.push.", "retry", "30s", 0, 24LL * 3600 * 1000,

@@ -21,12 +21,7 @@ local function cancel(keys, args)
     return 'cancelling'
   end
   if not WAITS[job.place] then return 'ended' end
-  local moves = new_moves(org)
-  move_to_end(moves, 'cancelled', lane, id, job.state, 'operator')
-  if job.options.key then end_key(moves, job.options.key, id) end
-  write_moves(lane, moves)
-  leave_place(lane, org, job, moves)
-  after_all_ends(lane, org, moves)
+  cancel_waiting(lane, org, job)
   save_lane(lane)
   note_change(lane, who, 'cancel', org.name, id, job.place, 'cancelled')
   return 'cancelled'

@@ -159,7 +159,8 @@ register('trim', trim, { 'allow-oom' }, {
   from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.
   ARGV  1 who, 2 org, 3 limit int 1..500 jobs
   Returns 1: there is more to do, 0: it is gone
-  Calls <= 100 + 11 for each of its queues, 5 for each running job, 5 for each that waits for a limit, 11 for each limit that is
+  Calls <= 100 + 11 for each of its queues, 5 for each running job, 5 for each that waits for a limit, 3 for each schedule, 11 for each
+        limit that is
         left, and those of claim for lines ]]
 
 -- Takes a job from its worker, and out of the limits that it runs under. Calls: <= 4.
@@ -207,6 +208,9 @@ local function purge(keys, args)
       removed = removed + #ids
     end
   end
+  local names = removed < limit and call('ZRANGE', org_key(org, 'schedules'), 0, limit - removed - 1) or {}
+  for _, name in ipairs(names) do forget_schedule(lane, org, name) end
+  removed = removed + #names
   call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until')) -- at each step: no key may outlive its job for ever
   reindex(lane, org)
   if lane.freed then serve_lines(lane) end

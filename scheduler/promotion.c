@@ -23,6 +23,8 @@ struct clerk {
 struct promotion {
     struct duty duty;
     struct redis *listener;
+    void (*on_woken)(uint32_t lane, void *ctx);
+    void *ctx;
     struct clerk *clerks;
     bool listening;
     ev_timer listen;
@@ -108,8 +110,12 @@ static void on_heard(const struct reply *reply, const struct error *err, void *c
     if (err)
         return; /* the timer tries again */
     if (reply_count(reply) == 3 && sscanf(reply_string(reply_at(reply, 0)), "rota:{%u}:", &lane) == 1 &&
-        lane < promotion->duty.lanes && !complaint_is_raised(&promotion->clerks[lane].complaint))
-        promote(&promotion->clerks[lane]);
+        lane < promotion->duty.lanes) {
+        if (!complaint_is_raised(&promotion->clerks[lane].complaint))
+            promote(&promotion->clerks[lane]);
+        if (promotion->on_woken)
+            promotion->on_woken(lane, promotion->ctx);
+    }
     listen_again(promotion);
 }
 
@@ -119,12 +125,15 @@ static void on_listen_time(struct ev_loop *loop, ev_timer *timer, int events)
     listen_again(timer->data);
 }
 
-struct promotion *promotion_new(const struct duty *duty, struct redis *listener)
+struct promotion *promotion_new(const struct duty *duty, struct redis *listener, void (*on_woken)(uint32_t lane, void *ctx),
+                                void *ctx)
 {
     struct promotion *promotion = memory_new(sizeof *promotion);
 
     promotion->duty = *duty;
     promotion->listener = listener;
+    promotion->on_woken = on_woken;
+    promotion->ctx = ctx;
     promotion->clerks = memory_new(sizeof *promotion->clerks * duty->lanes);
     for (uint32_t lane = 0; lane < duty->lanes; lane++) {
         struct clerk *clerk = &promotion->clerks[lane];

@@ -10,8 +10,10 @@ struct promotion;
 
 #define PROMOTION_SLEEP_MS_MAX 1000
 
-/* `listener` is a connection for blocking; borrowed, used for nothing else while the duty lives. */
-struct promotion *promotion_new(const struct duty *duty, struct redis *listener);
+/* `listener` is a connection for blocking; borrowed, used for nothing else while the duty lives. `on_woken` (NULL: nobody) hears
+ * of the tokens, too: what is due earlier may be something else. */
+struct promotion *promotion_new(const struct duty *duty, struct redis *listener, void (*on_woken)(uint32_t lane, void *ctx),
+                                void *ctx);
 void promotion_free(struct promotion *promotion);
 
 /* The listener's on_up: listens at once. */

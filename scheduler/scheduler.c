@@ -18,6 +18,7 @@
 #include "scheduler/limits.h"
 #include "scheduler/promotion.h"
 #include "scheduler/recovery.h"
+#include "scheduler/ticks.h"
 #include "scheduler/upkeep.h"
 
 #define CHECK_AGAIN_S 1.0
@@ -35,6 +36,7 @@ struct scheduler {
     struct session *session;
     struct recovery *recovery;   /* a follower's watches the leader only */
     struct promotion *promotion; /* these while leading */
+    struct ticks *ticks;
     struct inbox *inbox, *private_inboxes;
     struct upkeep *upkeep;
     struct limits *limits;
@@ -113,6 +115,14 @@ static void show_lead(struct scheduler *scheduler)
     redis_send(scheduler->redis, &scheduler->call, DUTY_TIMEOUT_MS, on_ignored, NULL);
 }
 
+/* Something is due earlier than was known. */
+static void on_woken(uint32_t lane, void *ctx)
+{
+    struct scheduler *scheduler = ctx;
+
+    ticks_wake(scheduler->ticks, lane);
+}
+
 static void take_lead(struct scheduler *scheduler, int64_t epoch)
 {
     struct duty duty = duty_of(scheduler);
@@ -121,7 +131,8 @@ static void take_lead(struct scheduler *scheduler, int64_t epoch)
     log_info("leading", "session=%s epoch=%lld", session_id(scheduler->session), (long long)epoch);
     recovery_limit(scheduler->recovery, NULL);
     redis_reconnect(scheduler->listen_redis); /* it blocks for the lead: from now on it blocks for delayed jobs */
-    scheduler->promotion = promotion_new(&duty, scheduler->listen_redis);
+    scheduler->ticks = ticks_new(&duty);
+    scheduler->promotion = promotion_new(&duty, scheduler->listen_redis, on_woken, scheduler);
     scheduler->inbox = inbox_new(&duty, scheduler->inbox_redis);
     scheduler->private_inboxes = inbox_new_private(&duty, scheduler->private_redis);
     scheduler->upkeep = upkeep_new(&duty);
@@ -255,6 +266,7 @@ static void end_all(struct scheduler *scheduler)
     session_free(scheduler->session);
     recovery_free(scheduler->recovery);
     promotion_free(scheduler->promotion);
+    ticks_free(scheduler->ticks);
     inbox_free(scheduler->inbox);
     inbox_free(scheduler->private_inboxes);
     upkeep_free(scheduler->upkeep);
@@ -262,6 +274,7 @@ static void end_all(struct scheduler *scheduler)
     scheduler->session = NULL;
     scheduler->recovery = NULL;
     scheduler->promotion = NULL;
+    scheduler->ticks = NULL;
     scheduler->inbox = scheduler->private_inboxes = NULL;
     scheduler->upkeep = NULL;
     scheduler->limits = NULL;
@@ -497,11 +510,12 @@ void scheduler_dump(const struct scheduler *scheduler)
              scheduler->session ? session_id(scheduler->session) : "",
              leads(scheduler) ? session_id(scheduler->session) : scheduler->leader, (long long)scheduler->epoch, scheduler->lanes,
              scheduler->intake_stopped);
-    log_info("dump: duties", "recovery=%s promotion=%d inbox=%d upkeep=%d limits=%d",
+    log_info("dump: duties", "recovery=%s promotion=%d ticks=%d inbox=%d upkeep=%d limits=%d",
              !scheduler->recovery ? "none"
              : leads(scheduler)   ? "all sessions"
                                   : "the leader",
-             scheduler->promotion != NULL, scheduler->inbox != NULL, scheduler->upkeep != NULL, scheduler->limits != NULL);
+             scheduler->promotion != NULL, scheduler->ticks != NULL, scheduler->inbox != NULL, scheduler->upkeep != NULL,
+             scheduler->limits != NULL);
     if (scheduler->redis)
         log_info("dump: redis", "address=%s up=%d waiting=%u listen_up=%d inbox_up=%d", redis_address(scheduler->redis),
                  redis_is_up(scheduler->redis), redis_pending(scheduler->redis), redis_is_up(scheduler->listen_redis),

@@ -16,7 +16,7 @@ static const char *const passed_on[] = {"PATH", "HOME", "LANG", "TZ"};
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static const char deadline_name[] = "ROTA_DEADLINE_MS=";
 
-#define VARIABLES_MAX (32 + HANDLER_VARIABLES_MAX)
+#define VARIABLES_MAX (33 + HANDLER_VARIABLES_MAX)
 
 struct variables {
     char **list;
@@ -117,8 +117,11 @@ static void add_job(struct variables *variables, const struct job *job)
     const struct job_notes *notes = &job->state.notes;
     const char *content_type = header(record, "content-type");
     char time[32];
+    const char *due = strchr(job->id, '@'); /* of a schedule's jobs only */
 
     add(variables, memory_format("ROTA_JOB_ID=%s", job->id));
+    if (due)
+        add(variables, memory_format("ROTA_SCHEDULE=%.*s", (int)(due - job->id), job->id));
     add(variables, memory_format("ROTA_ORG=%s", job->org));
     add(variables, memory_format("ROTA_TYPE=%s", record->type));
     add(variables, memory_format("ROTA_QUEUE=%s", record->queue[0] ? record->queue : "default"));

@@ -5,9 +5,9 @@
   rota:{k}:audit   stream, about the newest 10,000: who changed what. Apart, so that events do not push it out.
                    who, what, org, subject, before, after
 
-  What may come in masses, dead letters and limits that handlers pause, is noted one by one so often in a minute; the rest as one
-  event, in the next minute (trim, or whatever comes next of this). Field `often` of the clock: "MINUTE DEAD PAUSES WHOSE WHOSE ...",
-  the minute, what was not noted of it, and whose events were.
+  What may come in masses, dead letters, limits that handlers pause and due times of schedules, is noted one by one so often in a minute;
+  the rest as one event, in the next minute (trim, or whatever comes next of this). Fields often:<kind> of the clock: "MINUTE MORE WHOSE
+  WHOSE ...", the minute, what was not noted of it, and whose events were.
 
   The fields are always the same ones, '' where there is nothing to say: a stream keeps their names once. Each function notes at its end,
   when all else is written. ]]
@@ -16,8 +16,8 @@ local check_who, some_of, note_event, note_change, note_often, note_rest, save_o
 do
 
 local KEPT = '10000'
-local OFTEN_MAX, OFTEN_OF_ONE = 16, 4 -- of what comes in masses, in a minute; of these of one organization, or limit
-local OFTEN_TEXT = { dead = '%d more jobs in the minute from %s', limit_pause = '%d more in the minute from %s' }
+local OFTEN_MAX, OFTEN_OF_ONE = 16, 4 -- of what comes in masses, of a kind in a minute; of these of one organization, or limit
+local OFTEN_KINDS = { 'dead', 'limit_pause', 'tick' }
 local WHO_BYTES_MAX, TEXT_BYTES_MAX = 128, 512
 
 -- Who calls a function with which people change something: "ann@host (rota 0.1.0)".
@@ -52,53 +52,58 @@ function note_change(lane, who, what, org, subject, before, after)
   note_event(lane, what, org, subject, format('%s -> %s, by %s', before, after, who))
 end
 
--- What has been noted in this minute. Calls: <= 3: 1, once, and if a minute is over what was not noted of it.
+-- What has been noted in this minute, by kind: {more, whose, changed}. Calls: <= 4: 1, once, and for each kind whose minute is over what was
+-- not noted of it.
 local function often_now(lane)
-  local minute, often = floor(lane.now_ms / 60000), lane.often
+  local often, minute = lane.often, floor(lane.now_ms / 60000)
   if often then return often end
-  often = { minute = minute, dead = 0, limit_pause = 0, whose = {} }
+  often = { minute = minute }
   lane.often = often
-  local found, dead, pauses, whose = string.match(call('HGET', lane.clock, 'often') or '', '^(%d+) (%d+) (%d+)(.*)$')
-  if not found then return often end
-  if tonumber(found) == minute then
-    often.dead, often.limit_pause = tonumber(dead), tonumber(pauses)
-    for name in string.gmatch(whose, '%S+') do often.whose[#often.whose + 1] = name end
-    return often
+  for i, text in ipairs(call('HMGET', lane.clock, 'often:dead', 'often:limit_pause', 'often:tick')) do
+    local kind, mine = OFTEN_KINDS[i], { more = 0, whose = {}, changed = false }
+    local found, more, whose = string.match(text or '', '^(%d+) (%d+)(.*)$')
+    often[kind] = mine
+    if found and tonumber(found) == minute then
+      mine.more = tonumber(more)
+      for name in string.gmatch(whose, '%S+') do mine.whose[#mine.whose + 1] = name end
+    elseif found then
+      if more ~= '0' then note_event(lane, kind, '', '', format('%s more in the minute from %s', more, int_text(found * 60000))) end
+      mine.changed, lane.often_changed = true, true
+    end
   end
-  for kind, count in pairs({ dead = tonumber(dead), limit_pause = tonumber(pauses) }) do
-    if count > 0 then note_event(lane, kind, '', '', format(OFTEN_TEXT[kind], count, int_text(found * 60000))) end
-  end
-  often.changed = true
   return often
 end
 
 -- Notes what may come in masses, or counts it: `count` of `whose`. Calls: <= 1, and those of often_now and save_often, once.
 function note_often(lane, kind, whose, org, subject, detail, count)
-  local often, own = often_now(lane), 0
-  for _, name in ipairs(often.whose) do
+  local mine, own = often_now(lane)[kind], 0
+  for _, name in ipairs(mine.whose) do
     if name == whose then own = own + 1 end
   end
-  often.changed = true
-  if #often.whose < OFTEN_MAX and own < OFTEN_OF_ONE then
-    often.whose[#often.whose + 1] = whose
+  mine.changed, lane.often_changed = true, true
+  if #mine.whose < OFTEN_MAX and own < OFTEN_OF_ONE then
+    mine.whose[#mine.whose + 1] = whose
     note_event(lane, kind, org, subject, detail)
   else
-    often[kind] = often[kind] + count
+    mine.more = mine.more + count
   end
 end
 
 -- Notes what came too often in a minute that is over. Calls: those of often_now.
 function note_rest(lane) often_now(lane) end
 
--- The part of save_lane() that is about this. Calls: 1.
+-- The part of save_lane() that is about this. Calls: 1 for each kind.
 function save_often(lane)
-  local often = lane.often
-  if often.whose[1] then
-    call('HSET', lane.clock, 'often', format('%d %d %d %s', often.minute, often.dead, often.limit_pause, table.concat(often.whose, ' ')))
-  else
-    call('HDEL', lane.clock, 'often')
+  for _, kind in ipairs(OFTEN_KINDS) do
+    local mine = lane.often[kind]
+    if mine.changed and mine.whose[1] then
+      call('HSET', lane.clock, 'often:' .. kind, format('%d %d %s', lane.often.minute, mine.more, table.concat(mine.whose, ' ')))
+    elseif mine.changed then
+      call('HDEL', lane.clock, 'often:' .. kind)
+    end
+    mine.changed = false
   end
-  often.changed = false
+  lane.often_changed = false
 end
 
 end

@@ -50,3 +50,13 @@ local function leave_place(lane, org, job, moves)
   if next(queues) then place_after(lane, org, queues, 0) end
   if job.place == 'scheduled' or (moves and moves.due) then reindex_due(lane, org) end
 end
+
+-- Ends a job that waits, and is found by find_job. Calls: <= 45.
+local function cancel_waiting(lane, org, job)
+  local moves = new_moves(org)
+  move_to_end(moves, 'cancelled', lane, job.id, job.state, 'operator')
+  if job.options.key then end_key(moves, job.options.key, job.id) end
+  write_moves(lane, moves)
+  leave_place(lane, org, job, moves)
+  after_all_ends(lane, org, moves)
+end

@@ -120,6 +120,7 @@ local function route_batch(moves, lane, batch, keep)
   if success and key then end_key(moves, key, ids[1]) end
   if success and not keep then
     moves.forget[#moves.forget + 1] = ids
+    for i = 1, #ids do job_is_over(moves, ids[i], 'done') end
     return
   end
   local states = call('HMGET', org_key(org, 'state'), unpack(ids))

@@ -2,9 +2,11 @@
   limit), scheduled, running, done, dead, cancelled.
   The new place is always written before the old one is left, so that nothing could leave a job nowhere. ]]
 
+local note_outcomes -- lib/schedule.lua
+
 -- A batch of changes to one organization's jobs, written by write_moves(): the table of the sets to add to.
 local function new_moves(org)
-  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, keys = {}, key_jobs = {} }
+  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, keys = {}, key_jobs = {}, over = {} }
 end
 
 local function move_to(moves, set, score, id)
@@ -46,6 +48,14 @@ local function move_to_scheduled(moves, id, state, due_ms, keep_order)
   moves.due = true
 end
 
+-- The job is over. Only jobs of schedules have '@' in their ids.
+local function job_is_over(moves, id, outcome)
+  if find(id, '@', 1, true) then
+    local n = #moves.over
+    moves.over[n + 1], moves.over[n + 2] = id, outcome
+  end
+end
+
 -- To dead or cancelled, with the reason and all of its record.
 local function move_to_end(moves, set, lane, id, state, reason)
   state[SESSION], state[STARTED_MS], state[REASON] = nil, nil, reason
@@ -55,6 +65,7 @@ local function move_to_end(moves, set, lane, id, state, reason)
   end
   move_to(moves, set, lane.now_text, id)
   set_state(moves, id, state)
+  job_is_over(moves, id, reason == 'expired' and reason or set)
 end
 
 -- To done, without its payload.
@@ -62,6 +73,7 @@ local function move_to_done(moves, lane, id, state, record)
   state[SESSION], state[STARTED_MS], state[NOTES] = nil, nil, nil
   move_to(moves, 'done', lane.now_text, id)
   set_state(moves, id, state)
+  job_is_over(moves, id, 'done')
   if record then
     local n = #moves.record
     moves.record[n + 1], moves.record[n + 2] = id, record_without_payload(record)
@@ -93,13 +105,15 @@ local function end_keys(lane, moves)
   if moves.add.unique_until then call('ZADD', lane.prefix .. 'expiring', 'LT', text, org.name) end
 end
 
--- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14.
+-- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14, 2 for each job of a
+-- schedule that is over.
 function write_moves(lane, moves)
   local org = moves.org
   if moves.keys[1] then end_keys(lane, moves) end
   if #moves.state > 0 then call('HSET', org_key(org, 'state'), unpack(moves.state)) end
   if #moves.record > 0 then call('HSET', org_key(org, 'jobs'), unpack(moves.record)) end
   for set, flat in pairs(moves.add) do call('ZADD', org_key(org, set), unpack(flat)) end
+  if moves.over[1] then note_outcomes(lane, org, moves.over) end
 end
 
 end

@@ -27,7 +27,7 @@ local EXPIRING = { { 'done', 'keep_done_ms' }, { 'cancelled', 'keep_done_ms' }, 
 
 local save_limits -- lib/limit.lua
 local load_org, setting, set_field, org_key, org_queues, use_queue, tag_units, rate_tokens, spend_tokens, wake, wake_quiet,
-      tag_of, place_org, reindex_due, log_ends_ms, first_to_trim, reindex_expiring, reindex, place_after, save_lane -- what other files use
+      tag_of, place_org, wake_scheduler, reindex_due, log_ends_ms, first_to_trim, reindex_expiring, reindex, place_after, save_lane -- what other files use
 do
 
 local DITHER_UNITS = 64 -- below one quantum
@@ -150,7 +150,7 @@ function wake_quiet(lane, queue)
 end
 
 -- The scheduler sleeps until the earliest due time: this tells it of an earlier one.
-local function wake_scheduler(lane)
+function wake_scheduler(lane)
   call('ZADD', lane.prefix .. 'wake_due', 0, 0)
 end
 
@@ -292,7 +292,7 @@ end
 -- Writes what changed in memory: organizations, virtual times, limits, what was noted. The last step of every function that writes.
 function save_lane(lane)
   if lane.limits_changed or lane.lines_changed then save_limits(lane) end
-  if lane.often and lane.often.changed then save_often(lane) end
+  if lane.often_changed then save_often(lane) end
   for _, org in ipairs(lane.order) do
     if org.changed then
       local flat = {}

@@ -157,6 +157,64 @@ static void unparking_stays_in_bounds(void **state)
     assert_calls(f, "claim that brings 32 organizations back", 25 + 11 + 32 * 35 + 32 * 23);
 }
 
+static void set_schedule(struct fixture *f, const char *org, struct bytes record)
+{
+    struct args args = {0};
+    const char *const words[] = {
+        "tester",    org,          "s",       "",         fixture_text(f, "%lld", (long long)CLOCK_START_MS + 1000),
+        "0",         "recurrence", "x",       "missed",   "once",
+        "window_ms", "1000",       "overlap", "skip",     "spread_ms",
+        "0",         "from_ms",    "0",       "until_ms", "0",
+        "record"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        args_text(&args, "%s", words[i]);
+    args_add(&args, record.data, record.length);
+    lane_call_args(f, "schedule_set", &args);
+}
+
+/* A job for each organization, in a queue that is new to it; and again, when none of them is over. */
+static void ticks_stay_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct bytes record = lane_record(f, &(struct lane_record){.queue = "reports", .priority = 3});
+    f->check_each = false;
+    for (unsigned n = 0; n < 16; n++) {
+        if (n > 0)
+            lane_call(f, "org_set", "tester %s rate 1000 burst 1000 max_running 1000", lane_org(f, n));
+        set_schedule(f, lane_org(f, n), record);
+        assert_calls(f, "schedule_set", 15);
+    }
+    for (int round = 1; round <= 2; round++) {
+        struct args args = {0};
+        clock_advance_ms(f, 1000);
+        for (unsigned n = 0; n < 16; n++) {
+            args_text(&args, "%s", lane_org(f, n));
+            args_text(&args, "s");
+            args_text(&args, "1");
+            args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * round);
+            args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * (round + 1));
+            args_text(&args, "0");
+            args_text(&args, "1");
+            args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * round);
+            args_add(&args, record.data, record.length);
+        }
+        const redisReply *reply = lane_call_args(f, "tick", &args);
+        assert_reply(reply_element(reply, 15), round == 1 ? "ticked" : "skipped");
+        assert_calls(f, "tick", 10 + 16 * 66);
+    }
+    lane_call(f, "schedule_run", "tester acme s");
+    assert_calls(f, "schedule_run", 58);
+    lane_call(f, "schedule_pause", "tester acme s");
+    assert_calls(f, "schedule_pause", 12);
+    lane_call(f, "schedule_resume", "tester acme s 1 %lld", (long long)CLOCK_START_MS + 9000);
+    assert_calls(f, "schedule_resume", 13);
+    lane_call(f, "tick_later", "acme s 1 %lld 1000 why", (long long)CLOCK_START_MS + 9000);
+    assert_calls(f, "tick_later", 17);
+    lane_call(f, "schedule_remove", "tester acme s");
+    assert_calls(f, "schedule_remove", 66);
+}
+
 /* Every job runs under two limits, each of its own, and all end in one call that lets others go. */
 static void limits_stay_in_bounds(void **state)
 {
@@ -464,6 +522,7 @@ int main(void)
         cmocka_unit_test(rests_stay_in_bounds),
         cmocka_unit_test(unparking_stays_in_bounds),
         cmocka_unit_test(limits_stay_in_bounds),
+        cmocka_unit_test(ticks_stay_in_bounds),
         cmocka_unit_test(finish_stays_in_bounds),
         cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
         cmocka_unit_test(sessions_stay_in_bounds),

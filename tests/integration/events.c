@@ -221,7 +221,7 @@ static void a_flood_of_dead_letters_leaves_room_for_what_else_happens(void **sta
 
     clock_advance_ms(f, 60000);
     lane_call(f, "trim", "10");
-    assert_newest("events", fixture_text(f, "kind=dead|org=|subject=|detail=23 more jobs in the minute from %lld",
+    assert_newest("events", fixture_text(f, "kind=dead|org=|subject=|detail=23 more in the minute from %lld",
                                          CLOCK_START_MS / 60000 * 60000));
     lane_call(f, "trim", "10");
     assert_int_equal(entries(f, "events"), before + 17);

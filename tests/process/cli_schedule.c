@@ -57,8 +57,8 @@ static void what_is_no_recurrence_is_refused(void **state)
     char *flood = memory_new(65537);
 
     memset(flood, '*', 65536);
-    REFUSED(pool, "there are 0", "--tz", "UTC");
-    REFUSED(pool, "there are 2", "--cron", "@daily", "--every", "1h");
+    REFUSED(pool, "--tz and --start go with", "--tz", "UTC");
+    REFUSED(pool, "exclude each other", "--cron", "@daily", "--every", "1h");
     REFUSED(pool, "has 0 fields", "--cron", "");
     REFUSED(pool, "is never due", "--cron", "* * 31 2 *");
     REFUSED(pool, "is never due", "--rrule", "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30");

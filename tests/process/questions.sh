@@ -82,6 +82,10 @@ make_jobs() {
   wait_for '^done$' place acme order-1
   wait_for '^dead$' place acme bad-1
   wait_for '^umbrella$' redis-cli ZRANGE 'rota:{0}:parked:default' 0 -1
+  rota schedule add acme/nightly mail hello --cron '0 3 * * *' --tz Europe/Zurich -q
+  rota schedule add acme/often mail hello --every 1s -q
+  wait_for '^[0-9]+$' redis-cli HGET 'rota:{0}:org:acme:schedule:often' last_ms
+  rota schedule pause acme/often -q
   call org_set tester hooli private_inbox 1 >/dev/null
   redis-cli XADD 'rota:{0}:org:hooli:inbox' '*' payload hello >/dev/null
   entry=$(redis-cli XADD rota:inbox '*' org acme type mail payload hello)

@@ -34,6 +34,8 @@
       that limit's line, and nobody else is; each line has a time in `lines`, and the first of these is in the clock
   I12 limited:<limit> has the jobs whose leases name it, at the ms of their claims, and (caps) no more than the limit's concurrency
   I13 waiting_until has the jobs in `waiting` that expire, at their ms, and no others
+  I14 a schedule is in the organization's `schedules`, and in the lane's at its next tick, or at +inf if there is none or it is paused;
+      nothing else is in these
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
       and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
 
@@ -86,7 +88,8 @@ local KINDS = { -- key part, type, and whether the rest is a name
   { 'resting', 'zset', true }, { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
 local PARTS = { scheduled = 'zset', waiting = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
-                logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', waiting_until = 'zset', inbox = 'stream', rejected = 'stream' }
+                logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', waiting_until = 'zset', inbox = 'stream', rejected = 'stream',
+                schedules = 'zset' }
 
 local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
 for _, kind in ipairs(KINDS) do if kind[3] then lane_keys[kind[1]] = {} end end
@@ -95,13 +98,14 @@ local function note_key(key)
   local rest, kind = string.sub(key, #prefix + 1), call('TYPE', key).ok
   local org, part = string.match(rest, '^org:([^:]+):?(.*)$')
   if org then
-    orgs[org] = orgs[org] or { ready = {}, limits = {} }
-    local queue, limit = string.match(part, '^ready:(.+)$'), string.match(part, '^waiting:(.+)$')
-    local wanted = part == '' and 'hash' or PARTS[part] or ((queue or limit) and 'zset') or (string.find(part, '^schedule:') and 'hash')
+    orgs[org] = orgs[org] or { ready = {}, limits = {}, schedules = {} }
+    local queue, limit, schedule = string.match(part, '^ready:(.+)$'), string.match(part, '^waiting:(.+)$'), string.match(part, '^schedule:(.+)$')
+    local wanted = part == '' and 'hash' or PARTS[part] or ((queue or limit) and 'zset') or (schedule and 'hash')
     if kind ~= wanted then violation('key %s is a %s', key, kind) end
     if queue then orgs[org].ready[queue] = true end
     if part == 'inbox' or part == 'rejected' then orgs[org][part] = true end
     if limit then orgs[org].limits[limit] = true end
+    if schedule then orgs[org].schedules[schedule] = true end
     return
   end
   for _, known in ipairs(KINDS) do
@@ -442,6 +446,26 @@ local function check_limits()
   end
 end
 check_limits()
+
+-- ---- Schedules ----
+
+local function check_schedules()
+  local ticks = zset(prefix .. 'schedules')
+  for name, org in pairs(orgs) do
+    local listed = zset(prefix .. 'org:' .. name .. ':schedules')
+    for schedule in pairs(org.schedules) do
+      local fields, full = hash(prefix .. 'org:' .. name .. ':schedule:' .. schedule), name .. '/' .. schedule
+      local at = fields.next_ms and not fields.paused and math.max(tonumber(fields.next_ms) + tonumber(fields.offset_ms), tonumber(fields.retry_ms or 0)) or math.huge
+      if listed[schedule] ~= 0 then violation('I14 schedule %s is not listed', full) end
+      if ticks[full] ~= at then violation('I14 schedule %s ticks at %s, schedules says %s', full, tostring(at), tostring(ticks[full])) end
+      if not tonumber(fields.rev) or not fields.record then violation('I14 schedule %s has no definition', full) end
+      listed[schedule], ticks[full] = nil, nil
+    end
+    for schedule in pairs(listed) do violation('I14 %s/%s is listed, and there is no such schedule', name, schedule) end
+  end
+  for full in pairs(ticks) do violation('I14 schedules has %s, which does not exist', full) end
+end
+check_schedules()
 
 -- ---- The lane ----
 

@@ -1,0 +1,162 @@
+--[[ due - the schedules whose time has come, those that are longest due first, for a leader to tick. Writes nothing.
+  ARGV  1 limit int 1..256
+  Returns {now_ms, ms of the first tick that is to come or 0, {org, name, {field, value, ...}, ...}}: fields as in lib/schedule.lua. It ends
+          early where it has 1 MiB
+  Calls <= 4 + 1 for each schedule ]]
+local function due(keys, args)
+  local lane, limit = open_lane(keys), to_int(args[1], 'limit', 1, 256)
+  local index = lane.prefix .. 'schedules'
+  local names, listed, bytes = call('ZRANGEBYSCORE', index, '-inf', lane.now_text, 'LIMIT', 0, limit), {}, 0
+  for _, full in ipairs(names) do
+    if bytes < RECORDS_BYTES_MAX then
+      local org, name = split_name(full)
+      local flat = call('HGETALL', lane.prefix .. 'org:' .. org .. ':schedule:' .. name)
+      for i = 1, #flat do bytes = bytes + #flat[i] end
+      listed[#listed + 1], listed[#listed + 2], listed[#listed + 3] = org, name, flat
+    end
+  end
+  local later = call('ZRANGEBYSCORE', index, '(' .. lane.now_text, '(+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  return { lane.now_ms, tonumber(later[2] or 0), listed }
+end
+register('due', due, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYSCORE' })
+
+--[[ tick - serves due times of schedules: enqueues the jobs of the one that is stored as the next, and of those between it and the new next one
+  that the policy catches up, under the ids <name>@<due ms>, and advances. Whoever names another next due time, or another definition, has
+  been overtaken: nothing changes.
+  ARGV  for each of 1..64 schedules: org, name, rev int, due_ms int: the stored next due time, next_ms int or '': the new one;
+        missed int: due times up to now that get no job; jobs int 0..16, and for each of them its due_ms int (due_ms..now, growing), record
+        At most 128 jobs and 1 MiB of records
+  Returns a word for each schedule:
+    'ticked'     its jobs are enqueued, and it has advanced
+    'skipped'    it has advanced without a job, because the one before is not over (overlap skip)
+    'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large)
+    'stale'      another next due time is stored, another definition, or none: nothing changed
+    'early'      its time has not come on the server's clock: nothing changed
+    'paused'     it is paused, or the deployment takes no jobs in: nothing changed
+  Errors  INVALID, for all of them: nothing was changed
+  Calls <= 10 + 66 for each schedule, 128 more for each queue that is new to a lane which knows 64 ]]
+local TICKS_MAX, TICK_JOBS_MAX = 64, 16
+
+-- One schedule of the arguments, and where the next one begins. Nothing is written yet.
+local function parse_tick(args, at)
+  local tick = {
+    org = check_org(args[at]), name = check_schedule(args[at + 1]), rev = args[at + 2], due_ms = to_int(args[at + 3], 'due_ms', 0, 2 ^ 46),
+    next_ms = args[at + 4] ~= '' and to_int(args[at + 4], 'next_ms', 0, 2 ^ 46) or '', missed = to_int(args[at + 5], 'missed', 0, 2 ^ 46), pairs = {},
+  }
+  local count, before_ms = to_int(args[at + 6], 'jobs', 0, TICK_JOBS_MAX), tick.due_ms - 1
+  if tick.next_ms ~= '' and tick.next_ms <= tick.due_ms then
+    refuse('INVALID', format('next_ms is %.0f, it must be after due_ms, %.0f', tick.next_ms, tick.due_ms))
+  end
+  at = at + 7
+  for _ = 1, count do
+    local job_ms = to_int(args[at], 'due_ms of a job', before_ms + 1, tick.next_ms ~= '' and tick.next_ms - 1 or 2 ^ 46)
+    if not args[at + 1] then refuse('INVALID', 'a record is missing') end
+    tick.pairs[#tick.pairs + 1], tick.pairs[#tick.pairs + 2] = schedule_job(tick.name, job_ms), args[at + 1]
+    tick.last_ms, before_ms = job_ms, job_ms
+    at = at + 2
+  end
+  parse_batch(tick.pairs, 1) -- refuses what is no record
+  return tick, at
+end
+
+-- Takes out the jobs that are there already: their due times are served. Calls: <= 1.
+local function drop_served(org, tick)
+  if #tick.pairs == 0 then return end
+  local ids, left = {}, {}
+  for i = 1, #tick.pairs, 2 do ids[#ids + 1] = tick.pairs[i] end
+  for i, stored in ipairs(call('HMGET', org_key(org, 'jobs'), unpack(ids))) do
+    if not stored then left[#left + 1], left[#left + 2] = ids[i], tick.pairs[2 * i] end
+  end
+  tick.pairs = left
+end
+
+-- True if the job of the due time before has not ended. Calls: <= 9.
+local function is_under_way(org, id)
+  local job = id and find_job(org, id)
+  return job and job.place and (WAITS[job.place] or job.place == 'running')
+end
+
+local function run_tick(lane, tick)
+  local org = load_org(lane, tick.org)
+  local schedule = load_schedule(org, tick.name)
+  if not schedule then forget_schedule(lane, org, tick.name) end -- after damage by hand: nobody is to come for it again
+  local fields = schedule and schedule.fields or {}
+  if fields.rev ~= tick.rev or tonumber(fields.next_ms or nil) ~= tick.due_ms then return 'stale' end
+  if fields.paused or lane.intake then return 'paused' end
+  if lane.now_ms < tick.due_ms + tonumber(fields.offset_ms) then return 'early' end
+  drop_served(org, tick)
+  local changes, word, jobs = { next_ms = tick.next_ms, last_ms = tick.last_ms or tick.due_ms, retry_ms = '' }, 'ticked', #tick.pairs / 2
+  local function count(field, more)
+    if more > 0 then changes[field] = tonumber(fields[field] or 0) + more end
+  end
+  if jobs > 0 and fields.overlap == 'skip' and is_under_way(org, fields.last_job) then
+    word = 'skipped'
+    count('skipped_count', jobs)
+  elseif jobs > 0 then
+    local answers, why = enqueue_jobs(lane, org, tick.pairs, 1, true)
+    if answers then
+      changes.last_job = tick.pairs[#tick.pairs - 1]
+      changes.late_ms = max(0, lane.now_ms - tick.last_ms - tonumber(fields.offset_ms))
+      count('runs', jobs)
+    else
+      word = 'refused ' .. why
+      changes.refused = why
+      count('refused_count', jobs)
+    end
+  end
+  count('missed_count', tick.missed)
+  save_schedule(schedule, changes)
+  place_schedule(lane, org, schedule)
+  tick.word, tick.late_ms = word, changes.late_ms or 0
+  return word
+end
+
+-- Calls: those of note_often.
+local function note_tick(lane, tick)
+  note_often(lane, 'tick', tick.org, tick.org, schedule_job(tick.name, tick.last_ms or tick.due_ms),
+             format('%s%s%s%s', tick.word, tick.late_ms > 0 and format(', %.0f ms late', tick.late_ms) or '',
+                    tick.missed > 0 and format(', %.0f due times missed', tick.missed) or '', tick.next_ms == '' and ', the last' or ''), 1)
+end
+
+local function tick(keys, args)
+  local lane, ticks, at, jobs, bytes = open_lane(keys), {}, 1, 0, 0
+  while args[at] do
+    ticks[#ticks + 1], at = parse_tick(args, at)
+    if #ticks > TICKS_MAX then refuse('INVALID', format('a call has at most %d schedules', TICKS_MAX)) end
+    for i = 2, #ticks[#ticks].pairs, 2 do jobs, bytes = jobs + 1, bytes + #ticks[#ticks].pairs[i] end
+  end
+  if #ticks == 0 then refuse('INVALID', 'no schedule is named') end
+  if jobs > BATCH_MAX then refuse('INVALID', format('the call has %d jobs, the limit is %d', jobs, BATCH_MAX)) end
+  if bytes > RECORDS_BYTES_MAX then refuse('INVALID', format('the call has %d bytes of records, the limit is %d', bytes, RECORDS_BYTES_MAX)) end
+  local words = {}
+  for i, one in ipairs(ticks) do words[i] = run_tick(lane, one) end
+  for _, one in ipairs(ticks) do
+    if one.word then note_tick(lane, one) end
+  end
+  save_lane(lane)
+  return words
+end
+register('tick', tick, {}, {
+  'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
+
+--[[ tick_later - puts a schedule off whose due times the leader cannot compute (its zone is not known any more, say), so that it is not in
+  the way of others. No due time is lost.
+  ARGV  1 org, 2 name, 3 rev int, 4 due_ms int: the stored next due time; rev '': whatever is stored, it cannot be read; 5 delay_ms int 1000..3600000, 6 why, 1..512 bytes
+  Returns 'later' | 'stale'
+  Calls <= 17 ]]
+local function tick_later(keys, args)
+  local lane, name = open_lane(keys), check_schedule(args[2])
+  local org = load_org(lane, check_org(args[1]))
+  local delay_ms, why = to_int(args[5], 'delay_ms', 1000, 3600000), args[6] or ''
+  if #why < 1 or #why > 512 then refuse('INVALID', format('why has 1..512 bytes, this one %d', #why)) end
+  local schedule = load_schedule(org, name)
+  if not schedule then forget_schedule(lane, org, name) end
+  if not schedule or (args[3] ~= '' and (schedule.fields.rev ~= args[3] or schedule.fields.next_ms ~= args[4])) then return 'stale' end
+  save_schedule(schedule, { retry_ms = lane.now_ms + delay_ms, refused = why })
+  place_schedule(lane, org, schedule)
+  note_often(lane, 'tick', org.name, org.name, name, why, 1)
+  save_lane(lane)
+  return 'later'
+end
+register('tick_later', tick_later, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZRANGE', 'ZREM' })
