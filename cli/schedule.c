@@ -208,7 +208,7 @@ static int call_change(struct cli *cli, const char *function, struct change *cha
     call_add_string(&call, change->name);
     if (resumed) {
         call_add_int(&call, resumed->rev);
-        call_add_format(&call, resumed->next_ms > 0 ? "%" PRId64 : "", resumed->next_ms);
+        call_add_positive(&call, resumed->next_ms);
     }
     rc = cli_call(cli, &call, on_changed, change, err);
     call_clear(&call);

@@ -191,7 +191,7 @@ static int send(struct cli *cli, const struct definition *definition, int64_t ne
     call_add_string(&call, definition->org);
     call_add_string(&call, schedule->name);
     call_add_int(&call, definition->old.rev);
-    call_add_format(&call, next_ms > 0 ? "%" PRId64 : "", next_ms);
+    call_add_positive(&call, next_ms);
     call_add_int(&call, schedule->offset_ms);
     schedule_add_definition(schedule, &call);
     rc = cli_call(cli, &call, on_set, ret, err);

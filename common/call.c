@@ -75,6 +75,14 @@ void call_add_int(struct call *call, int64_t number)
     call_add_format(call, "%" PRId64, number);
 }
 
+void call_add_positive(struct call *call, int64_t number)
+{
+    if (number > 0)
+        call_add_int(call, number);
+    else
+        call_add_string(call, "");
+}
+
 void call_add_format(struct call *call, const char *fmt, ...)
 {
     va_list args, again;

@@ -22,6 +22,7 @@ void call_function(struct call *call, const char *name, uint32_t lane);
 void call_add(struct call *call, const void *bytes, size_t length);
 void call_add_string(struct call *call, const char *string);
 void call_add_int(struct call *call, int64_t number);
+void call_add_positive(struct call *call, int64_t number); /* empty, if it is not */
 void call_add_format(struct call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Argument `index` and its length; for tests and logs. */

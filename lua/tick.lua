@@ -23,14 +23,16 @@ register('due', due, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYSCO
 --[[ tick - serves due times of schedules: enqueues the jobs of the one that is stored as the next, and of those between it and the new next one
   that the policy catches up, under the ids <name>@<due ms>, and advances. Whoever names another next due time, or another definition, has
   been overtaken: nothing changes.
-  ARGV  for each of 1..64 schedules: org, name, rev int, due_ms int: the stored next due time, next_ms int or '': the new one;
-        missed int: due times up to now that get no job; jobs int 0..16, and for each of them its due_ms int (due_ms..now, growing), record
+  ARGV  for each of 1..64 schedules: org, name, rev int, due_ms int: the stored next due time; through_ms int, due_ms..: the last one that
+        this call is about, '' to serve none: the stored one is none any more (the zone's data has changed); next_ms int or '': the new one;
+        missed int: those of them that get no job; jobs int 0..16, and for each of them its due_ms int (due_ms..through_ms, growing), record
         At most 128 jobs and 1 MiB of records
   Returns a word for each schedule:
     'ticked'     its jobs are enqueued, and it has advanced
     'skipped'    it has advanced without a job, because the one before is not over (overlap skip)
     'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large)
     'stale'      another next due time is stored, another definition, or none: nothing changed
+    'rearmed'    it has another next due time, and none was served
     'early'      its time has not come on the server's clock: nothing changed
     'paused'     it is paused, or the deployment takes no jobs in: nothing changed
   Errors  INVALID, for all of them: nothing was changed
@@ -40,16 +42,18 @@ local TICKS_MAX, TICK_JOBS_MAX = 64, 16
 -- One schedule of the arguments, and where the next one begins. Nothing is written yet.
 local function parse_tick(args, at)
   local tick = {
-    org = check_org(args[at]), name = check_schedule(args[at + 1]), rev = args[at + 2], due_ms = to_int(args[at + 3], 'due_ms', 0, 2 ^ 46),
-    next_ms = args[at + 4] ~= '' and to_int(args[at + 4], 'next_ms', 0, 2 ^ 46) or '', missed = to_int(args[at + 5], 'missed', 0, 2 ^ 46), pairs = {},
+    org = check_org(args[at]), name = check_schedule(args[at + 1]), rev = args[at + 2], due_ms = to_int(args[at + 3], 'due_ms', 0, 2 ^ 46), pairs = {},
   }
-  local count, before_ms = to_int(args[at + 6], 'jobs', 0, TICK_JOBS_MAX), tick.due_ms - 1
-  if tick.next_ms ~= '' and tick.next_ms <= tick.due_ms then
-    refuse('INVALID', format('next_ms is %.0f, it must be after due_ms, %.0f', tick.next_ms, tick.due_ms))
+  tick.through_ms = args[at + 4] ~= '' and to_int(args[at + 4], 'through_ms', tick.due_ms, 2 ^ 46) or nil
+  tick.next_ms = args[at + 5] ~= '' and to_int(args[at + 5], 'next_ms', 0, 2 ^ 46) or ''
+  tick.missed = to_int(args[at + 6], 'missed', 0, tick.through_ms and 2 ^ 46 or 0)
+  local count, before_ms = to_int(args[at + 7], 'jobs', 0, tick.through_ms and TICK_JOBS_MAX or 0), tick.due_ms - 1
+  if tick.next_ms ~= '' and tick.through_ms and tick.next_ms <= tick.through_ms then
+    refuse('INVALID', format('next_ms is %.0f, it must be after through_ms, %.0f', tick.next_ms, tick.through_ms))
   end
-  at = at + 7
+  at = at + 8
   for _ = 1, count do
-    local job_ms = to_int(args[at], 'due_ms of a job', before_ms + 1, tick.next_ms ~= '' and tick.next_ms - 1 or 2 ^ 46)
+    local job_ms = to_int(args[at], 'due_ms of a job', before_ms + 1, tick.through_ms)
     if not args[at + 1] then refuse('INVALID', 'a record is missing') end
     tick.pairs[#tick.pairs + 1], tick.pairs[#tick.pairs + 2] = schedule_job(tick.name, job_ms), args[at + 1]
     tick.last_ms, before_ms = job_ms, job_ms
@@ -85,7 +89,7 @@ local function run_tick(lane, tick)
   if fields.paused or lane.intake then return 'paused' end
   if lane.now_ms < tick.due_ms + tonumber(fields.offset_ms) then return 'early' end
   drop_served(org, tick)
-  local changes, word, jobs = { next_ms = tick.next_ms, last_ms = tick.last_ms or tick.due_ms, retry_ms = '' }, 'ticked', #tick.pairs / 2
+  local changes, word, jobs = { next_ms = tick.next_ms, last_ms = tick.through_ms, retry_ms = '' }, tick.through_ms and 'ticked' or 'rearmed', #tick.pairs / 2
   local function count(field, more)
     if more > 0 then changes[field] = tonumber(fields[field] or 0) + more end
   end
@@ -113,7 +117,7 @@ end
 
 -- Calls: those of note_often.
 local function note_tick(lane, tick)
-  note_often(lane, 'tick', tick.org, tick.org, schedule_job(tick.name, tick.last_ms or tick.due_ms),
+  note_often(lane, 'tick', tick.org, tick.org, schedule_job(tick.name, tick.last_ms or tick.through_ms or tick.due_ms),
              format('%s%s%s%s', tick.word, tick.late_ms > 0 and format(', %.0f ms late', tick.late_ms) or '',
                     tick.missed > 0 and format(', %.0f due times missed', tick.missed) or '', tick.next_ms == '' and ', the last' or ''), 1)
 end

@@ -45,8 +45,9 @@ static void plan_all(struct due_plan *plan, const struct schedule *schedule, con
         at_ms = due_after(schedule, recurrence, oldest_ms - 1);
         plan->missed = count(schedule, recurrence, schedule->next_ms, at_ms > 0 ? at_ms : oldest_ms);
     }
+    plan->through_ms = schedule->next_ms; /* at least */
     for (; at_ms > 0 && at_ms <= now_ms && plan->job_count < DUE_PLAN_JOBS_MAX; at_ms = due_after(schedule, recurrence, at_ms))
-        plan->jobs_ms[plan->job_count++] = at_ms;
+        plan->through_ms = plan->jobs_ms[plan->job_count++] = at_ms;
     plan->next_ms = at_ms;
 }
 
@@ -61,7 +62,14 @@ static void plan_newest(struct due_plan *plan, const struct schedule *schedule, 
         plan->jobs_ms[plan->job_count++] = newest_ms;
     else
         plan->missed++;
+    plan->through_ms = newest_ms;
     plan->next_ms = due_after(schedule, recurrence, newest_ms);
+}
+
+/* The first due time behind the last one that has passed. */
+static void plan_anew(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence)
+{
+    plan->next_ms = due_after(schedule, recurrence, schedule->last_ms > 0 ? schedule->last_ms : schedule->changed_ms);
 }
 
 void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
@@ -69,7 +77,9 @@ void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const 
     struct due_plan plan = {0};
 
     now_ms -= schedule->offset_ms; /* from here on in due times */
-    if (schedule->missed == MISSED_ALL)
+    if (due_after(schedule, recurrence, schedule->next_ms - 1) != schedule->next_ms)
+        plan_anew(&plan, schedule, recurrence);
+    else if (schedule->missed == MISSED_ALL)
         plan_all(&plan, schedule, recurrence, now_ms);
     else
         plan_newest(&plan, schedule, recurrence, now_ms);

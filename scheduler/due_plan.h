@@ -12,8 +12,10 @@
 struct due_plan {
     int64_t jobs_ms[DUE_PLAN_JOBS_MAX]; /* due times that get a job, the oldest first */
     size_t job_count;
-    int64_t missed;  /* due times that get none */
-    int64_t next_ms; /* 0: there is none. It may have come already: then another step follows */
+    int64_t missed;     /* due times that get none */
+    int64_t through_ms; /* the last one that this is about; 0: next_ms of the schedule is none any more, because the data of its
+                         * zone has changed since. Then nothing is served, and the due time in its place is the new next one. */
+    int64_t next_ms;    /* 0: there is none. It may have come already: then another step follows */
 };
 
 /* `schedule->next_ms` has come, by the server's clock. */

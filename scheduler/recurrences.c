@@ -26,12 +26,11 @@ struct recurrences *recurrences_new(void)
 
 static void forget_all(struct recurrences *recurrences)
 {
-    struct known *known, *next;
+    struct known *known = recurrences->known, *next;
 
-    HASH_ITER(hh, recurrences->known, known, next)
-    {
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow the list that uthash keeps */
-        HASH_DEL(recurrences->known, known);
+    HASH_CLEAR(hh, recurrences->known); /* the list of what was in it stays */
+    for (; known; known = next) {
+        next = known->hh.next;
         recurrence_free(known->recurrence);
         free(known->text);
         free(known);

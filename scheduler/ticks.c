@@ -102,7 +102,7 @@ static void put_off(struct clerk *clerk, const struct served *served, const stru
     call_function(call, "tick_later", clerk->lane);
     call_add(call, served->name, org);
     call_add_string(call, served->name + org + 1);
-    call_add_format(call, served->rev > 0 ? "%" PRId64 : "", served->rev); /* 0: it cannot be read at all */
+    call_add_positive(call, served->rev); /* 0: it cannot be read at all */
     call_add_int(call, served->due_ms);
     call_add_int(call, LATER_MS);
     call_add_string(call, why->message);
@@ -198,7 +198,8 @@ static void add_tick(struct clerk *clerk, const char *org, const struct schedule
     call_add_string(&batch->call, schedule->name);
     call_add_int(&batch->call, schedule->rev);
     call_add_int(&batch->call, schedule->next_ms);
-    call_add_format(&batch->call, plan->next_ms > 0 ? "%" PRId64 : "", plan->next_ms);
+    call_add_positive(&batch->call, plan->through_ms);
+    call_add_positive(&batch->call, plan->next_ms);
     call_add_int(&batch->call, plan->missed);
     call_add_int(&batch->call, (int64_t)plan->job_count);
     for (size_t i = 0, from = 0; i < plan->job_count; from = records->ends[i++]) {

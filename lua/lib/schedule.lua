@@ -7,7 +7,7 @@
                  record (lib/record.lua; without due_ms, delay_ms, expires_ms, key)
     state        rev (counts the definitions) · created_ms, changed_ms · next_ms, the next due time; absent: there is none · retry_ms (put off until then) ·
                  paused, paused_by, paused_ms
-    history      last_ms (the last due time that was served), last_job, late_ms (of it) · runs (jobs) · missed_count, skipped_count
+    history      last_ms (the last due time that has passed) · last_job, late_ms (of it) · runs (jobs) · missed_count, skipped_count
                  (due times that had none: too late, the one before not over) · refused_count, refused (why, the last time)
     outcome      done, failed (jobs that are over) · last_ended_ms, last_outcome · last_done_ms, failed_since_done
 

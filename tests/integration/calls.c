@@ -192,8 +192,8 @@ static void ticks_stay_in_bounds(void **state)
             args_text(&args, "%s", lane_org(f, n));
             args_text(&args, "s");
             args_text(&args, "1");
-            args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * round);
-            args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * (round + 1));
+            for (int i = 0; i < 3; i++) /* due, through, next */
+                args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * (round + (i == 2)));
             args_text(&args, "0");
             args_text(&args, "1");
             args_text(&args, "%lld", (long long)CLOCK_START_MS + 1000 * round);

@@ -31,7 +31,7 @@ static const redisReply *set_any(struct fixture *f, const char *org, const char 
     args_text(&args, "%s", org);
     args_text(&args, "%s", name);
     args_text(&args, "%s", d->rev ? d->rev : "");
-    args_text(&args, d->next_ms < 0 ? "" : "%lld", (long long)(d->next_ms ? d->next_ms : minute(1)));
+    args_text(&args, "%s", d->next_ms < 0 ? "" : fixture_text(f, "%lld", (long long)(d->next_ms ? d->next_ms : minute(1))));
     args_text(&args, "%lld", (long long)d->offset_ms);
     const char *const fields[] = {"recurrence", d->recurrence ? d->recurrence : "every start=1970-01-01T00:00:00.000Z 60s",
                                   "missed",     "once",
@@ -69,7 +69,8 @@ static const char *tick_at(struct fixture *f, const char *org, const char *name,
     args_text(&args, "%s", name);
     args_text(&args, "1");
     args_text(&args, "%lld", (long long)due_ms);
-    args_text(&args, next_ms ? "%lld" : "", (long long)next_ms);
+    args_text(&args, "%lld", (long long)(count > 0 ? jobs[count - 1] : due_ms));
+    args_text(&args, "%s", next_ms ? fixture_text(f, "%lld", (long long)next_ms) : "");
     args_text(&args, "%lld", (long long)missed);
     args_text(&args, "%zu", count);
     for (size_t i = 0; i < count; i++) {
@@ -183,6 +184,24 @@ static void a_due_time_whose_job_is_there_is_served(void **state)
 
     assert_string_equal(field(f, "runs"), "");
     assert_string_equal(field(f, "next_ms"), fixture_text(f, "%lld", (long long)minute(2)));
+}
+
+/* As after new data for its zone: what was stored is none any more, and the one in its place has passed, or is to come. */
+static void a_due_time_that_is_none_any_more_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "acme", "report", NULL);
+    clock_advance_ms(f, MINUTE_MS);
+
+    const redisReply *reply =
+        lane_call(f, "tick", "acme report 1 %lld %s %lld 0 0", (long long)minute(1), "", (long long)minute(0) + 5);
+
+    assert_string_equal(reply_text(reply_element(reply, 0)), "rearmed");
+    assert_string_equal(lane_place(f, "acme", job_of(f, 1)), "");
+    assert_string_equal(field(f, "last_ms"), "");
+    assert_string_equal(tick_at(f, "acme", "report", minute(0) + 5, minute(2), 0, (int64_t[]){minute(0) + 5, 0}), "ticked");
+    assert_error(lane_call(f, "tick", "acme report 1 %lld %s %lld 1 0", (long long)minute(2), "", (long long)minute(3)),
+                 "INVALID missed");
 }
 
 static void the_last_due_time_ends_it(void **state)
@@ -314,8 +333,8 @@ static void one_call_serves_several_organizations(void **state)
         const char *const values[] = {"report", i == 1 ? "9" : "1"};
         for (int j = 0; j < 2; j++)
             args_text(&args, "%s", values[j]);
-        const int64_t numbers[] = {minute(1), minute(2), 0, 1, minute(1)};
-        for (int j = 0; j < 5; j++)
+        const int64_t numbers[] = {minute(1), minute(1), minute(2), 0, 1, minute(1)};
+        for (int j = 0; j < 6; j++)
             args_text(&args, "%lld", (long long)numbers[j]);
         args_add(&args, record.data, record.length);
     }
@@ -503,9 +522,9 @@ static void a_tick_that_makes_no_sense_is_refused(void **state)
     const int64_t before[] = {minute(0), 0}, twice[] = {minute(1), minute(1), 0}, beyond[] = {minute(2), 0};
 
     assert_non_null(strstr(tick_at(f, "acme", "report", minute(1), minute(1), 0, (int64_t[]){0}), "next_ms is"));
-    assert_non_null(strstr(tick_at(f, "acme", "report", minute(1), minute(2), 0, before), "due_ms of a job"));
+    assert_non_null(strstr(tick_at(f, "acme", "report", minute(1), minute(2), 0, before), "through_ms"));
     assert_non_null(strstr(tick_at(f, "acme", "report", minute(1), minute(2), 0, twice), "due_ms of a job"));
-    assert_non_null(strstr(tick_at(f, "acme", "report", minute(1), minute(2), 0, beyond), "due_ms of a job"));
+    assert_non_null(strstr(tick_at(f, "acme", "report", minute(1), minute(2), 0, beyond), "next_ms"));
     assert_string_equal(lane_digest(f), digest);
 }
 
@@ -518,6 +537,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_tick_of_an_older_definition_is_stale),
         cmocka_unit_test(several_due_times_are_caught_up_in_one_call),
         cmocka_unit_test(a_due_time_whose_job_is_there_is_served),
+        cmocka_unit_test(a_due_time_that_is_none_any_more_is_replaced),
         cmocka_unit_test(the_last_due_time_ends_it),
         cmocka_unit_test(a_run_that_is_not_over_holds_the_next_one_back),
         cmocka_unit_test(a_retry_is_not_over),

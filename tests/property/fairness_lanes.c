@@ -123,7 +123,7 @@ void s23_a_lane_that_had_no_work_has_no_credit(void **state)
     sim_run(&s, 21 * SEC);
     for (unsigned i = 0; i < ORGS; i++)
         back += lane_of(s.orgs[i].name, s.f->lanes) == LANE ? (double)sim_worked_us(&s, i) : 0;
-    double share = back / (SLOTS * SEC), fair = (double)returning / ORGS;
+    double share = back / ((double)SLOTS * SEC), fair = (double)returning / (double)ORGS;
     print_message("S23: %u organizations of a lane that had no work get %.3f of the first second, a fair share is %.3f\n",
                   returning, share, fair);
     assert_true(share >= 0.8 * fair && share <= 1.15 * fair);

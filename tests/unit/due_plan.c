@@ -121,11 +121,13 @@ static void years_of_seconds_are_counted_up_to_a_bound(void **state)
 
 static void bursts_with_long_pauses_are_found(void **state)
 {
+    struct schedule schedule = {.missed = MISSED_ONCE, .window_ms = DAY_MS};
     (void)state;
-    struct due_plan plan = plan_of("cron * * 9 * * *", (struct schedule){.missed = MISSED_ONCE, .window_ms = DAY_MS}, 3 * DAY_MS);
 
-    assert_int_equal(plan.job_count, 1); /* START_MS is at 8:00 */
-    assert_int_equal(plan.jobs_ms[0], START_MS + 2 * DAY_MS + 2 * 3600 * SECOND_MS - SECOND_MS);
+    struct due_plan plan = plan_of("cron * * 8 * * *", schedule, 3 * DAY_MS - 1); /* START_MS is at 8:00 */
+
+    assert_int_equal(plan.job_count, 1);
+    assert_int_equal(plan.jobs_ms[0], START_MS + 2 * DAY_MS + 3599 * SECOND_MS);
 }
 
 static void an_offset_puts_off_and_names_the_due_time(void **state)
@@ -139,6 +141,24 @@ static void an_offset_puts_off_and_names_the_due_time(void **state)
     assert_int_equal(plan.job_count, 1);
     assert_int_equal(plan.jobs_ms[0], START_MS);
     assert_int_equal(plan.next_ms, START_MS + 60 * SECOND_MS);
+}
+
+/* What was stored for a zone whose data has changed since: the due time in its place is neither lost nor doubled. */
+static void new_zone_data_moves_the_next_due_time(void **state)
+{
+    int64_t hour_ms = 3600 * SECOND_MS, last_ms = START_MS - DAY_MS; /* START_MS is 9:00 in Zurich */
+    struct schedule schedule = {.missed = MISSED_ONCE, .window_ms = DAY_MS, .last_ms = last_ms};
+    (void)state;
+
+    for (int hour = 8; hour <= 10; hour++) { /* what it says now: 8:00 has passed, 9:00 is right, 10:00 is to come */
+        char text[64];
+        snprintf(text, sizeof text, "cron tz=Europe/Zurich 0 %d * * *", hour);
+        struct due_plan plan = plan_of(text, schedule, 20);
+        assert_int_equal(plan.job_count, hour == 9);
+        assert_int_equal(plan.through_ms, hour == 9 ? START_MS : 0);
+        assert_int_equal(plan.missed, 0);
+        assert_int_equal(plan.next_ms, hour == 8 ? START_MS - hour_ms : hour == 9 ? START_MS + DAY_MS : last_ms + hour_ms);
+    }
 }
 
 static void until_ends_it(void **state)
@@ -205,8 +225,7 @@ static void what_is_no_schedule_is_refused(void **state)
     static const char *const replies[] = {
         "*0\r\n",
         "*2\r\n$3\r\nrev\r\n$1\r\n1\r\n",
-        "*8\r\n$3\r\nrev\r\n$1\r\n1\r\n$10\r\nrecurrence\r\n$1\r\nx\r\n$6\r\nrecord\r\n$1\r\nx\r\n$6\r\nmissed\r\n$"
-        "5\r\nmaybe\r\n",
+        "*6\r\n$3\r\nrev\r\n$1\r\n1\r\n$10\r\nrecurrence\r\n$1\r\nx\r\n$6\r\nmissed\r\n$5\r\nmaybe\r\n",
     };
     struct schedule schedule;
     struct error err;
@@ -234,6 +253,7 @@ int main(void)
         cmocka_unit_test(years_of_seconds_are_counted_up_to_a_bound),
         cmocka_unit_test(bursts_with_long_pauses_are_found),
         cmocka_unit_test(an_offset_puts_off_and_names_the_due_time),
+        cmocka_unit_test(new_zone_data_moves_the_next_due_time),
         cmocka_unit_test(until_ends_it),
         cmocka_unit_test(offsets_are_steady_and_spread),
         cmocka_unit_test(two_periods_without_a_job_done_are_unhealthy),
