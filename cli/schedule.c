@@ -29,6 +29,7 @@ static const struct column show_columns[] = {
     {"state", "state", COLUMN_TEXT},
     {"recurrence", "recurrence", COLUMN_TEXT},
     {"next due", "next_ms", COLUMN_TIME},
+    {"waits for the job before", "pending_ms", COLUMN_TIME},
     {"type", "type", COLUMN_TEXT},
     {"queue", "queue", COLUMN_TEXT},
     {"missed", "on_missed", COLUMN_TEXT},

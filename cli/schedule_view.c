@@ -120,6 +120,7 @@ static const struct {
     bool is_moment;
 } members[] = {
     {"next_ms", offsetof(struct schedule, next_ms), true},
+    {"pending_ms", offsetof(struct schedule, pending_ms), true},
     {"window_ms", offsetof(struct schedule, window_ms), false},
     {"spread_ms", offsetof(struct schedule, spread_ms), false},
     {"offset_ms", offsetof(struct schedule, offset_ms), false},

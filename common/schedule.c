@@ -10,7 +10,7 @@
 #include "common/reply.h"
 
 const char *const schedule_missed_words[] = {"skip", "once", "all", NULL};
-const char *const schedule_overlap_words[] = {"allow", "skip", NULL};
+const char *const schedule_overlap_words[] = {"allow", "skip", "queue-one", "cancel-running", NULL};
 
 /* ---- fields ---- */
 
@@ -41,6 +41,8 @@ static const struct field fields[] = {
     {"changed_ms", NUMBER, AT(changed_ms)},
     {"next_ms", NUMBER, AT(next_ms)},
     {"retry_ms", NUMBER, AT(retry_ms)},
+    {"pending_ms", NUMBER, AT(pending_ms)},
+    {"pending_go", FLAG, AT(pending_go)},
     {"paused", FLAG, AT(paused)},
     {"paused_by", STRING, AT(paused_by)},
     {"paused_ms", NUMBER, AT(paused_ms)},

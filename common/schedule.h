@@ -32,8 +32,10 @@ extern const char *const schedule_missed_words[]; /* by number; NULL behind the 
 
 /* What happens if the job of the due time before is not over. */
 enum schedule_overlap {
-    OVERLAP_ALLOW, /* they run beside each other */
-    OVERLAP_SKIP,  /* the due time passes without a job */
+    OVERLAP_ALLOW,          /* they run beside each other */
+    OVERLAP_SKIP,           /* the due time passes without a job */
+    OVERLAP_QUEUE_ONE,      /* it runs when that is over; only the newest of several */
+    OVERLAP_CANCEL_RUNNING, /* that is cancelled, and then it runs */
 };
 extern const char *const schedule_overlap_words[];
 
@@ -51,6 +53,8 @@ struct schedule {
     int64_t rev, created_ms, changed_ms;
     int64_t next_ms; /* the next due time; 0: there is none */
     int64_t retry_ms;
+    int64_t pending_ms; /* a due time whose job waits until the one before is over; 0: there is none */
+    bool pending_go;    /* it is over */
     bool paused;
     char *paused_by; /* NULL unless it is paused */
     int64_t paused_ms;

@@ -10,7 +10,7 @@ local TIME_MS_MAX = 2 ^ 46
 local SCHEDULES_MAX = 100000 -- of an organization
 local RECURRENCE_BYTES_MAX = 1280
 local SPREAD_MS_MAX, WINDOW_MS_MAX = 31 * 86400000, 366 * 86400000
-local MISSED, OVERLAP = { skip = true, once = true, all = true }, { allow = true, skip = true }
+local MISSED, OVERLAP = { skip = true, once = true, all = true }, { allow = true, skip = true, ['queue-one'] = true, ['cancel-running'] = true }
 local DEFINITION = { 'recurrence', 'missed', 'window_ms', 'overlap', 'spread_ms', 'from_ms', 'until_ms', 'record' }
 local OF_TIME = { 'due_ms', 'delay_ms', 'expires_ms', 'key' } -- options that belong to one job
 
@@ -35,7 +35,7 @@ local function check_definition(org, new)
     refuse('INVALID', format('a recurrence has 1..%d bytes, this one %d', RECURRENCE_BYTES_MAX, #new.recurrence))
   end
   if not MISSED[new.missed] then refuse('INVALID', format('missed is "%s", it must be skip, once or all', sub(new.missed, 1, 40))) end
-  if not OVERLAP[new.overlap] then refuse('INVALID', format('overlap is "%s", it must be allow or skip', sub(new.overlap, 1, 40))) end
+  if not OVERLAP[new.overlap] then refuse('INVALID', format('overlap is "%s", it must be allow, skip, queue-one or cancel-running', sub(new.overlap, 1, 40))) end
   to_int(new.window_ms, 'window_ms', 1000, WINDOW_MS_MAX)
   to_int(new.spread_ms, 'spread_ms', 0, SPREAD_MS_MAX)
   to_int(new.from_ms, 'from_ms', 0, TIME_MS_MAX)

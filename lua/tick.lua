@@ -29,6 +29,8 @@ register('due', due, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYSCO
         At most 128 jobs and 1 MiB of records
   Returns a word for each schedule:
     'ticked'     its jobs are enqueued, and it has advanced
+    'queued'     it has advanced; the job of the newest of these due times is enqueued when the one before is over (overlap queue-one, or
+                 cancel-running, which cancels that one). A due time that waited for the same is skipped
     'skipped'    it has advanced without a job, because the one before is not over (overlap skip)
     'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large)
     'stale'      another next due time is stored, another definition, or none: nothing changed
@@ -36,7 +38,7 @@ register('due', due, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYSCO
     'early'      its time has not come on the server's clock: nothing changed
     'paused'     it is paused, or the deployment takes no jobs in: nothing changed
   Errors  INVALID, for all of them: nothing was changed
-  Calls <= 10 + 66 for each schedule, 128 more for each queue that is new to a lane which knows 64 ]]
+  Calls <= 10 + 112 for each schedule, 128 more for each queue that is new to a lane which knows 64 ]]
 local TICKS_MAX, TICK_JOBS_MAX = 64, 16
 
 -- One schedule of the arguments, and where the next one begins. Nothing is written yet.
@@ -74,10 +76,34 @@ local function drop_served(org, tick)
   tick.pairs = left
 end
 
--- True if the job of the due time before has not ended. Calls: <= 9.
-local function is_under_way(org, id)
+-- The job of the due time before, if it has not ended. Calls: <= 9.
+local function job_under_way(org, id)
   local job = id and find_job(org, id)
-  return job and job.place and (WAITS[job.place] or job.place == 'running')
+  return job and job.place and (WAITS[job.place] or job.place == 'running') and job or nil
+end
+
+-- Cancels it. False: it runs, and ends later. Calls: <= 45.
+local function cancel_job(lane, org, job)
+  if job.place ~= 'running' then
+    cancel_waiting(lane, org, job)
+    return true
+  end
+  local held, name, lease = find_lease(lane, org, job)
+  if held and lease[CANCEL] ~= 1 then
+    lease[CANCEL] = 1
+    call('HSET', held, name, pack_lease(lease))
+  end
+  return false
+end
+
+-- What the schedule's overlap says, if the job before is not over: 'skipped', 'queued', or nil to go on. Calls: <= 54.
+local function overlap_word(lane, org, fields)
+  if fields.overlap == 'allow' then return nil end
+  local job = job_under_way(org, fields.last_job)
+  if not job then return nil end
+  if fields.overlap == 'skip' then return 'skipped' end
+  if fields.overlap == 'cancel-running' and cancel_job(lane, org, job) then return nil end
+  return 'queued'
 end
 
 local function run_tick(lane, tick)
@@ -93,9 +119,14 @@ local function run_tick(lane, tick)
   local function count(field, more)
     if more > 0 then changes[field] = tonumber(fields[field] or 0) + more end
   end
-  if jobs > 0 and fields.overlap == 'skip' and is_under_way(org, fields.last_job) then
-    word = 'skipped'
+  local held_back = jobs > 0 and overlap_word(lane, org, fields)
+  if held_back == 'skipped' then
+    word = held_back
     count('skipped_count', jobs)
+  elseif held_back then
+    word = held_back
+    count('skipped_count', jobs - (fields.pending_ms and 0 or 1))
+    changes.pending_ms, changes.pending_go = tick.last_ms, ''
   elseif jobs > 0 then
     local answers, why = enqueue_jobs(lane, org, tick.pairs, 1, true)
     if answers then
@@ -109,6 +140,10 @@ local function run_tick(lane, tick)
     end
   end
   count('missed_count', tick.missed)
+  if fields.pending_ms and jobs > 0 and not held_back then -- it was let go and nobody came, or its job was deleted: this one is newer
+    changes.pending_ms, changes.pending_go = '', ''
+    count('skipped_count', 1)
+  end
   save_schedule(schedule, changes)
   place_schedule(lane, org, schedule)
   tick.word, tick.late_ms = word, changes.late_ms or 0
@@ -164,3 +199,33 @@ local function tick_later(keys, args)
   return 'later'
 end
 register('tick_later', tick_later, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZRANGE', 'ZREM' })
+
+--[[ tick_pending - enqueues the job of a due time that waited until the one before was over (overlap queue-one, cancel-running).
+  ARGV  1 org, 2 name, 3 rev int, 4 pending_ms int: the stored one, 5 record
+  Returns 'ticked' | 'refused WHY': it is not enqueued, and does not wait any more | 'stale' | 'paused', as tick
+  Calls <= 70, and those for a new queue as of enqueue ]]
+local function tick_pending(keys, args)
+  local lane, name, pending_ms = open_lane(keys), check_schedule(args[2]), to_int(args[4], 'pending_ms', 0, 2 ^ 46)
+  local org, pairs_of = load_org(lane, check_org(args[1])), { schedule_job(name, pending_ms), args[5] or '' }
+  parse_batch(pairs_of, 1) -- refuses what is no record
+  local schedule = load_schedule(org, name)
+  local fields = schedule and schedule.fields or {}
+  if not fields.pending_go or fields.rev ~= args[3] or tonumber(fields.pending_ms) ~= pending_ms then return 'stale' end
+  if fields.paused or lane.intake then return 'paused' end
+  local answers, why = enqueue_jobs(lane, org, pairs_of, 1, true)
+  local changes, word = { pending_ms = '', pending_go = '' }, answers and 'ticked' or 'refused ' .. why
+  if answers then
+    changes.last_job, changes.runs = pairs_of[1], tonumber(fields.runs or 0) + 1
+    changes.late_ms = max(0, lane.now_ms - pending_ms - tonumber(fields.offset_ms))
+  else
+    changes.refused, changes.refused_count = why, tonumber(fields.refused_count or 0) + 1
+  end
+  save_schedule(schedule, changes)
+  place_schedule(lane, org, schedule)
+  note_often(lane, 'tick', org.name, org.name, pairs_of[1], format('%s, %.0f ms late', word, changes.late_ms or 0), 1)
+  save_lane(lane)
+  return word
+end
+register('tick_pending', tick_pending, {}, {
+  'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
+})

@@ -109,26 +109,22 @@ static void put_off(struct clerk *clerk, const struct served *served, const stru
     redis_send(clerk->ticks->duty.redis, call, DUTY_TIMEOUT_MS, on_put_off, clerk);
 }
 
-static void take_words(struct batch *batch, const struct reply *reply)
+static void take_word(struct clerk *clerk, const struct served *served, const char *word)
 {
-    for (size_t i = 0; i < batch->count; i++) {
-        const char *word = reply_string(reply_at(reply, i));
-        bool paused = strcmp(word, "paused") == 0 || strcmp(word, "early") == 0;
-        batch->clerk->moved = batch->clerk->moved || !paused;
-        if (strncmp(word, "refused ", 8) == 0)
-            log_error("due time without a job", "schedule=%s due_ms=%" PRId64 " why=%s", batch->served[i].name,
-                      batch->served[i].due_ms, word + 8);
-    }
+    clerk->moved = clerk->moved || (strcmp(word, "paused") != 0 && strcmp(word, "early") != 0);
+    if (strncmp(word, "refused ", 8) == 0)
+        log_error("due time without a job", "schedule=%s due_ms=%" PRId64 " why=%s", served->name, served->due_ms, word + 8);
 }
 
-static void on_ticked(const struct reply *reply, const struct error *err, void *ctx)
+/* The call is over; it has answered an array of words, or one word. */
+static void end_batch(struct batch *batch, const struct reply *reply, const struct error *err, bool is_array)
 {
-    struct batch *batch = ctx;
     struct clerk *clerk = batch->clerk;
 
     if (!err) {
         duty_worked(&clerk->calls, "tick", clerk->lane);
-        take_words(batch, reply);
+        for (size_t i = 0; i < batch->count; i++)
+            take_word(clerk, &batch->served[i], reply_string(is_array ? reply_at(reply, i) : reply));
     } else if (duty_is_refused(err) && batch->count == 1) {
         put_off(clerk, &batch->served[0], err);
         clerk->moved = true;
@@ -140,6 +136,16 @@ static void on_ticked(const struct reply *reply, const struct error *err, void *
     call_clear(&batch->call);
     free(batch);
     end_call(clerk);
+}
+
+static void on_ticked(const struct reply *reply, const struct error *err, void *ctx)
+{
+    end_batch(ctx, reply, err, true);
+}
+
+static void on_pending(const struct reply *reply, const struct error *err, void *ctx)
+{
+    end_batch(ctx, reply, err, false);
 }
 
 /* ---- a round ---- */
@@ -164,16 +170,16 @@ struct records {
     size_t ends[DUE_PLAN_JOBS_MAX];
 };
 
-static int encode(struct records *ret, const struct schedule *schedule, const struct due_plan *plan, const char *full_name,
-                  struct error *err)
+static int encode(struct records *ret, const struct schedule *schedule, const int64_t *jobs_ms, size_t count,
+                  const char *full_name, struct error *err)
 {
     struct job_record record;
     int rc = job_record_decode(&record, schedule->record, schedule->record_bytes, err);
 
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < plan->job_count && rc == 0; i++) {
-        record.due_ms = plan->jobs_ms[i];
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        record.due_ms = jobs_ms[i];
         record.nonce = (uint32_t)crc32((uLong)record.due_ms, (const Bytef *)full_name, (uInt)strlen(full_name));
         rc = job_record_encode(&ret->bytes, &record, err);
         ret->ends[i] = ret->bytes.length;
@@ -211,6 +217,33 @@ static void add_tick(struct clerk *clerk, const char *org, const struct schedule
     batch->served[batch->count++] = *served;
 }
 
+/* One of which a job may go that has waited for the one before. */
+static int send_pending(struct clerk *clerk, const char *org, const struct schedule *schedule, const struct served *served,
+                        struct error *err)
+{
+    struct call *call = &clerk->ticks->call;
+    struct records records = {.bytes = {0}};
+    struct batch *batch;
+
+    if (encode(&records, schedule, &schedule->pending_ms, 1, served->name, err) < 0) {
+        buffer_clear(&records.bytes);
+        return err->code;
+    }
+    call_function(call, "tick_pending", clerk->lane);
+    call_add_string(call, org);
+    call_add_string(call, schedule->name);
+    call_add_int(call, schedule->rev);
+    call_add_int(call, schedule->pending_ms);
+    call_add(call, records.bytes.data, records.bytes.length);
+    buffer_clear(&records.bytes);
+    clerk->under_way++;
+    batch = memory_new(sizeof *batch);
+    *batch = (struct batch){.clerk = clerk, .count = 1};
+    batch->served[0] = *served;
+    redis_send(clerk->ticks->duty.redis, call, DUTY_TIMEOUT_MS, on_pending, batch);
+    return 0;
+}
+
 /* Fails if nobody can say what is to be done. */
 static int try_to_serve(struct clerk *clerk, const char *org, const struct schedule *schedule, const struct served *served,
                         int64_t now_ms, struct error *err)
@@ -222,8 +255,10 @@ static int try_to_serve(struct clerk *clerk, const char *org, const struct sched
 
     if (!recurrence)
         return err->code;
+    if (schedule->pending_go)
+        return send_pending(clerk, org, schedule, served, err);
     due_plan_make(&plan, schedule, recurrence, now_ms);
-    rc = encode(&records, schedule, &plan, served->name, err);
+    rc = encode(&records, schedule, plan.jobs_ms, plan.job_count, served->name, err);
     if (rc == 0)
         add_tick(clerk, org, schedule, served, &plan, &records);
     buffer_clear(&records.bytes);

@@ -105,7 +105,7 @@ local function end_keys(lane, moves)
   if moves.add.unique_until then call('ZADD', lane.prefix .. 'expiring', 'LT', text, org.name) end
 end
 
--- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14, 2 for each job of a
+-- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14, 8 for each job of a
 -- schedule that is over.
 function write_moves(lane, moves)
   local org = moves.org

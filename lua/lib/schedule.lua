@@ -3,12 +3,13 @@
 
   Hash `rota:{k}:org:<org>:schedule:<name>`:
     definition   recurrence (text of common/recurrence.h, opaque here) · missed skip | once | all · window_ms ·
-                 overlap allow | skip · spread_ms, offset_ms (0..spread_ms) · from_ms, until_ms (0: none) ·
+                 overlap allow | skip | queue-one | cancel-running · spread_ms, offset_ms (0..spread_ms) · from_ms, until_ms (0: none) ·
                  record (lib/record.lua; without due_ms, delay_ms, expires_ms, key)
     state        rev (counts the definitions) · created_ms, changed_ms · next_ms, the next due time; absent: there is none · retry_ms (put off until then) ·
                  paused, paused_by, paused_ms
     history      last_ms (the last due time that has passed) · last_job, late_ms (of it) · runs (jobs) · missed_count, skipped_count
-                 (due times that had none: too late, the one before not over) · refused_count, refused (why, the last time)
+                 (due times that had none: too late, the one before not over) · pending_ms (a due time whose job waits until the one before is
+                 over; pending_go: it is) · refused_count, refused (why, the last time)
     outcome      done, failed (jobs that are over) · last_ended_ms, last_outcome · last_done_ms, failed_since_done
 
   zset `rota:{k}:schedules`: org/name -> ms of the next tick: next_ms + offset_ms, or retry_ms if that is later; +inf if it is paused or
@@ -21,7 +22,6 @@ do
 local SCHEDULE_PATTERN = '^[A-Za-z0-9._-]+$'
 local SCHEDULE_BYTES_MAX = 48 -- with '@' and a due time of 14 digits it is a job id
 local NO_TICK = '+inf'
-local COUNTED = { 'runs', 'missed_count', 'skipped_count', 'refused_count', 'done', 'failed', 'failed_since_done' }
 
 function check_schedule(value)
   if not value or #value > SCHEDULE_BYTES_MAX or not find(value, SCHEDULE_PATTERN) then
@@ -68,7 +68,9 @@ end
 function place_schedule(lane, org, schedule)
   local fields, index = schedule.fields, lane.prefix .. 'schedules'
   local at = NO_TICK
-  if fields.next_ms and not fields.paused then
+  if fields.pending_go and not fields.paused then
+    at = fields.pending_ms
+  elseif fields.next_ms and not fields.paused then
     at = int_text(max((tonumber(fields.next_ms) or 0) + (tonumber(fields.offset_ms) or 0), tonumber(fields.retry_ms) or 0))
   end
   local first = call('ZRANGE', index, 0, 0, 'WITHSCORES')
@@ -89,27 +91,35 @@ function schedule_job(name, due_ms)
   return name .. '@' .. int_text(due_ms)
 end
 
+-- Its last job is over: what waits for that is due. Calls: <= 6.
+local function let_go(lane, org, name)
+  local schedule = load_schedule(org, name)
+  save_schedule(schedule, { pending_go = '1' })
+  place_schedule(lane, org, schedule)
+end
+
 -- Jobs that are over tell the schedules they came from: {id, 'done' | 'dead' | 'cancelled' | 'expired', ...}. One that is cancelled is
 -- neither done nor failed; of a schedule that is gone nothing is noted.
--- Calls: <= 2 for each.
+-- Calls: <= 8 for each.
 function note_outcomes(lane, org, over)
   for i = 1, #over, 2 do
     local name, outcome = string.match(over[i], '^(.+)@%d+$'), over[i + 1]
     local key = name and schedule_key(org, name)
-    local found = key and call('HMGET', key, 'rev', unpack(COUNTED)) or {}
+    local found = key and call('HMGET', key, 'rev', 'pending_ms', 'last_job', 'done', 'failed', 'failed_since_done') or {}
     if found[1] then
       local good = outcome == 'done'
       local changes = { 'last_ended_ms', lane.now_text, 'last_outcome', outcome }
       local function add(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
       if good then
-        add('done', tonumber(found[6] or 0) + 1)
+        add('done', tonumber(found[4] or 0) + 1)
         add('last_done_ms', lane.now_text)
         add('failed_since_done', 0)
       elseif outcome ~= 'cancelled' then
-        add('failed', tonumber(found[7] or 0) + 1)
-        add('failed_since_done', tonumber(found[8] or 0) + 1)
+        add('failed', tonumber(found[5] or 0) + 1)
+        add('failed_since_done', tonumber(found[6] or 0) + 1)
       end
       call('HSET', key, unpack(changes))
+      if found[2] and found[3] == over[i] then let_go(lane, org, name) end
     end
   end
 end

@@ -201,7 +201,7 @@ static void ticks_stay_in_bounds(void **state)
         }
         const redisReply *reply = lane_call_args(f, "tick", &args);
         assert_reply(reply_element(reply, 15), round == 1 ? "ticked" : "skipped");
-        assert_calls(f, "tick", 10 + 16 * 66);
+        assert_calls(f, "tick", 10 + 16 * 112);
     }
     lane_call(f, "schedule_run", "tester acme s");
     assert_calls(f, "schedule_run", 58);

@@ -254,6 +254,87 @@ static void a_retry_is_not_over(void **state)
     assert_string_equal(tick(f, 2), "skipped");
 }
 
+static const char *tick_pending(struct fixture *f, int due)
+{
+    struct bytes record = lane_record(f, NULL);
+
+    return reply_text(lane_call(f, "tick_pending", "acme report 1 %lld %b", (long long)minute(due), record.data, record.length));
+}
+
+static void the_newest_of_those_that_wait_runs_when_the_one_before_is_over(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "acme", "report", &(struct definition){.overlap = "queue-one"});
+    lane_open(f, "w1", 3600000);
+    clock_advance_ms(f, MINUTE_MS);
+    tick(f, 1);
+    struct lane_lease lease = lane_claim_one(f, "w1");
+    for (int due = 2; due <= 3; due++) {
+        clock_advance_ms(f, MINUTE_MS);
+        assert_string_equal(tick(f, due), "queued");
+    }
+    assert_string_equal(field(f, "skipped_count"), "1");
+    lane_end(f, &lease, "retry 60000 5");
+    assert_string_equal(tick_pending(f, 3), "stale"); /* the one before is not over */
+    assert_int_equal(reply_element(lane_call(f, "due", "10"), 2)->elements, 0);
+    clock_advance_ms(f, 60000);
+    lane_call(f, "promote", "10");
+    lease = lane_claim_one(f, "w1");
+
+    lane_end(f, &lease, "dead");
+
+    assert_int_equal(reply_element(lane_call(f, "due", "10"), 2)->elements, 3);
+    assert_string_equal(tick_pending(f, 2), "stale");
+    assert_string_equal(tick_pending(f, 3), "ticked");
+    assert_string_equal(tick_pending(f, 3), "stale");
+    assert_string_equal(lane_place(f, "acme", job_of(f, 3)), "ready:default");
+    assert_string_equal(lane_place(f, "acme", job_of(f, 2)), "");
+    assert_string_equal(field(f, "runs"), "2");
+}
+
+static void one_that_runs_is_cancelled_for_the_next(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "acme", "report", &(struct definition){.overlap = "cancel-running"});
+    lane_open(f, "w1", 3600000);
+    clock_advance_ms(f, MINUTE_MS);
+    tick(f, 1);
+    clock_advance_ms(f, MINUTE_MS);
+    assert_string_equal(tick(f, 2), "ticked"); /* the first one had not begun */
+    assert_string_equal(lane_place(f, "acme", job_of(f, 1)), "cancelled");
+    struct lane_lease lease = lane_claim_one(f, "w1");
+    clock_advance_ms(f, MINUTE_MS);
+    assert_string_equal(tick(f, 3), "queued");
+    assert_string_equal(lane_place(f, "acme", job_of(f, 2)), "running");
+
+    lane_end(f, &lease, "release 0");
+
+    assert_string_equal(lane_place(f, "acme", job_of(f, 2)), "cancelled");
+    assert_string_equal(tick_pending(f, 3), "ticked");
+    assert_string_equal(lane_place(f, "acme", job_of(f, 3)), "ready:default");
+}
+
+/* Its job was deleted by hand: a newer one takes its place. */
+static void one_that_waits_in_vain_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "acme", "report", &(struct definition){.overlap = "queue-one"});
+    lane_open(f, "w1", 3600000);
+    clock_advance_ms(f, MINUTE_MS);
+    tick(f, 1);
+    struct lane_lease lease = lane_claim_one(f, "w1");
+    clock_advance_ms(f, MINUTE_MS);
+    tick(f, 2);
+    lane_end(f, &lease, "done");
+    clock_advance_ms(f, MINUTE_MS);
+
+    assert_string_equal(tick(f, 3), "ticked");
+
+    assert_string_equal(tick_pending(f, 2), "stale");
+    assert_string_equal(field(f, "pending_ms"), "");
+    assert_string_equal(field(f, "skipped_count"), "1");
+}
+
 static void a_paused_one_does_not_tick_and_goes_on_from_now(void **state)
 {
     struct fixture *f = *state;
@@ -541,6 +622,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_last_due_time_ends_it),
         cmocka_unit_test(a_run_that_is_not_over_holds_the_next_one_back),
         cmocka_unit_test(a_retry_is_not_over),
+        cmocka_unit_test(the_newest_of_those_that_wait_runs_when_the_one_before_is_over),
+        cmocka_unit_test(one_that_runs_is_cancelled_for_the_next),
+        cmocka_unit_test(one_that_waits_in_vain_gives_way),
         cmocka_unit_test(a_paused_one_does_not_tick_and_goes_on_from_now),
         cmocka_unit_test(a_stopped_intake_holds_due_times),
         cmocka_unit_test(a_job_that_cannot_be_taken_in_does_not_stop_the_schedule),

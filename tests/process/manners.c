@@ -133,11 +133,11 @@ static void a_scheduler_tells_what_it_does(void **state)
     process_wait_for(
         leader, pool_text(pool, "msg=\"dump: scheduler\" phase=leading session=%s leader=%s epoch=1 lanes=1 intake_stopped=0",
                           leading, leading));
-    process_wait_for(leader, "msg=\"dump: duties\" recovery=\"all sessions\" promotion=1 inbox=1 upkeep=1");
+    process_wait_for(leader, "msg=\"dump: duties\" recovery=\"all sessions\" promotion=1 ticks=1 inbox=1 upkeep=1");
     process_wait_for(leader, "msg=\"dump: redis\" ");
     WAIT_UNTIL((process_signal(follower, SIGTTIN), process_said(follower, pool_text(pool, "leader=%s", leading))));
     process_wait_for(follower, "phase=\"standing by\"");
-    process_wait_for(follower, "msg=\"dump: duties\" recovery=\"the leader\" promotion=0 inbox=0 upkeep=0");
+    process_wait_for(follower, "msg=\"dump: duties\" recovery=\"the leader\" promotion=0 ticks=0 inbox=0 upkeep=0");
 
     process_signal(follower, SIGTSTP); /* it cannot be quiet, and says so */
     process_wait_for(follower, "msg=\"signal ignored: it means nothing here\" signal=TSTP");

@@ -153,6 +153,22 @@ static void a_run_that_takes_long_is_not_overtaken(void **state)
     assert_int_equal(pool_count(pool, "acme", "running"), 1);
 }
 
+static void the_next_run_waits_or_takes_the_place(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, NULL);
+    pool_worker(pool, "--slots", "4", "--on", "t=sleep 2.5", NULL);
+
+    ADD(pool, "patient", "--every", "1s", "--overlap", "queue-one");
+    ADD(pool, "hasty", "--every", "2s", "--overlap", "cancel-running");
+    WAIT_UNTIL(field(pool, "patient", "done") >= 2 && pool_count(pool, "acme", "cancelled") >= 1 &&
+               field(pool, "hasty", "runs") >= 2);
+
+    assert_int_equal(field(pool, "hasty", "done"), 0);
+    assert_true(field(pool, "patient", "skipped_count") >= 1);
+    assert_true(pool_count(pool, "acme", "running") <= 2);
+}
+
 /* One that cannot be computed any more, as after its zone has left the system: it is put off, others go on. */
 static void a_broken_schedule_is_in_nobodys_way(void **state)
 {
@@ -243,6 +259,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(no_due_time_is_lost_or_doubled_when_leaders_die, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_was_missed_runs_as_the_policy_says, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_run_that_takes_long_is_not_overtaken, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(the_next_run_waits_or_takes_the_place, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_broken_schedule_is_in_nobodys_way, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(changes_say_what_they_did_and_how_to_undo_it, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused_before_anything_is_written, pool_setup, pool_teardown),

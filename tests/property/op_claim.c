@@ -179,16 +179,38 @@ static int count_wasted(const struct world *w, const struct model_claim *claim)
     return wasted;
 }
 
+static void tell_index(struct world *w, const char *name, const char *queue)
+{
+    const redisReply *reply = lane_redis(w->f, "ZRANGE %s 0 -1 WITHSCORES", lane_key(w->f, "%s:%s", name, queue));
+
+    for (size_t i = 0; i + 1 < reply->elements; i += 2)
+        note(w, " %s %s=%s", name, reply->element[i]->str, reply->element[i + 1]->str);
+}
+
+/* Where the organization stands, for whoever wants to know why it was passed over. */
+static void tell_indexes(struct world *w, const struct model_org *org, const char *queue)
+{
+    const redisReply *fields = lane_redis(w->f, "HGETALL %s", lane_key(w->f, "org:%s", org->name));
+
+    tell_index(w, "active", queue);
+    tell_index(w, "parked", queue);
+    for (size_t i = 0; i + 1 < fields->elements; i += 2)
+        note(w, " %s=%s", fields->element[i]->str, fields->element[i + 1]->str);
+    note(w, " now=%lld.", (long long)w->now_us);
+}
+
 static void check_enough(struct world *w, const struct model_claim *claim)
 {
     const struct model_job *left = model_claim_left(w->model, claim, w->now_us);
     int looks = claim->queues[0] + claim->queues[1] + claim->queues[2]; /* that found nobody left, one in each queue */
     int visits = claim->taken_in_all + claim->set_aside + looks + count_wasted(w, claim);
 
-    if (left && !w->drifted && visits < claim->want + VISITS_EXTRA && claim->set_aside < RESTS_MAX)
+    if (left && !w->drifted && visits < claim->want + VISITS_EXTRA && claim->set_aside < RESTS_MAX) {
+        tell_indexes(w, left->org, model_queue_names[left->wish.queue]);
         complain(w, "%d of %d jobs were handed out and %d set aside, though %s/%s of queue %s could have been handed out",
                  claim->taken_in_all, claim->want, claim->set_aside, left->org->name, left->id,
                  model_queue_names[left->wish.queue]);
+    }
 }
 
 static _Noreturn void complain_of_org(struct world *w, const struct model_org *org, const char *name, const char *broken)
