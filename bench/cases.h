@@ -18,3 +18,5 @@ void bench_pickup(unsigned runs);
 void bench_drain(unsigned runs);
 void bench_exec(unsigned runs);
 void bench_pool(unsigned runs);
+void bench_ticks(unsigned runs);
+void bench_ticks_spread(unsigned runs);

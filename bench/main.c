@@ -27,6 +27,9 @@ static const struct bench_case cases[] = {
     {"drain", "jobs/s of one and of two rota-workers, 64 slots each, built-in noop", bench_drain},
     {"exec", "jobs/s of a rota-worker, 16 slots, that runs /bin/true, beside a bare loop of posix_spawn and wait", bench_exec},
     {"pool", "jobs/s of a rota-worker, 16 slots, with a handler in C that lives on (examples/pool)", bench_pool},
+    {"ticks", "ms until the last of 10,000 schedules that are due in the same millisecond has its job", bench_ticks},
+    {"ticks-spread", "how late 100,000 schedules are that are due once a minute, spread over it; a minute a run",
+     bench_ticks_spread},
 };
 
 #define CASES (sizeof cases / sizeof cases[0])
