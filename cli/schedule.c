@@ -317,7 +317,7 @@ static int schedule_remove(struct cli *cli, struct error *err)
 
     if (begin_change(cli, &change, err) < 0 || schedule_fetch(cli, change.org, change.name, &schedule, err) < 0)
         return err->code;
-    schedule_format_flags(&flags, &schedule);
+    schedule_format_flags(&flags, &schedule, false);
     schedule_clear(&schedule);
     rc = call_change(cli, "schedule_remove", &change, NULL, err);
     if (rc == 0) {

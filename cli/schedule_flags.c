@@ -32,7 +32,8 @@ static void default_start(struct recurrence_spec *spec, int64_t from_ms, char re
     zone_free(zone);
 }
 
-struct recurrence *schedule_flags_recurrence(struct cli *cli, int64_t from_ms, bool *ret_given, struct error *err)
+struct recurrence *schedule_flags_recurrence(struct cli *cli, int64_t from_ms, const char *otherwise, bool *ret_given,
+                                             struct error *err)
 {
     const char *zone = config_string(cli->config, "cli.schedule.tz"), *start = config_string(cli->config, "cli.schedule.start");
     struct recurrence_spec spec = {.zone = zone[0] ? zone : NULL, .start = start[0] ? start : NULL};
@@ -53,6 +54,8 @@ struct recurrence *schedule_flags_recurrence(struct cli *cli, int64_t from_ms, b
         cli_usage(cli, err, "--tz and --start go with --cron, --every, --rrule or --at");
     if (given != 1)
         return NULL;
+    if (!spec.zone && spec.kind != RECURRENCE_EVERY)
+        spec.zone = otherwise;
     if (spec.kind == RECURRENCE_RRULE && !spec.start)
         default_start(&spec, from_ms, default_text);
     recurrence = recurrence_new(&spec, err);

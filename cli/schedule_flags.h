@@ -16,8 +16,9 @@ struct recurrence;
                   "--rrule: local time from which it holds; --every: a moment from which it counts")
 
 /* What the flags say. A rule without a start begins at `from_ms`, on the full minute. NULL with `err`, or if no flag was given
- * (*ret_given is false, `err` is not touched). Gives: recurrence_free. */
-struct recurrence *schedule_flags_recurrence(struct cli *cli, int64_t from_ms, bool *ret_given, struct error *err);
+ * (*ret_given is false, `err` is not touched). Without --tz the zone is `otherwise`, with NULL UTC. Gives: recurrence_free. */
+struct recurrence *schedule_flags_recurrence(struct cli *cli, int64_t from_ms, const char *otherwise, bool *ret_given,
+                                             struct error *err);
 
 /* The same as flags, as a shell reads them: " --cron '30 8 * * *' --tz Europe/Zurich", of its canonical text. */
 void schedule_flags_format(struct buffer *out, const char *canonical);

@@ -107,7 +107,7 @@ static int next_command(struct cli *cli, struct error *err)
     int rc = read_bounds(cli, now_ms, &from_ms, &until_ms, err);
 
     if (rc == 0)
-        recurrence = schedule_flags_recurrence(cli, from_ms, &given, err);
+        recurrence = schedule_flags_recurrence(cli, from_ms, NULL, &given, err);
     if (rc == 0 && given == stored)
         rc = cli_usage(cli, err, "say one of --cron, --every, --rrule and --at, or ORG/NAME of a schedule");
     if (rc == 0 && stored)

@@ -14,6 +14,7 @@
 #include "common/random.h"
 #include "common/recurrence.h"
 #include "common/units.h"
+#include "common/zone.h"
 
 #define SKIP_WINDOW_MS     60000LL
 #define CATCH_UP_WINDOW_MS (24LL * 3600 * 1000)
@@ -126,10 +127,15 @@ static int encode(struct definition *definition, struct error *err)
 
 static int read_recurrence(struct cli *cli, struct definition *definition, struct error *err)
 {
+    struct recurrence *old = NULL;
     struct buffer text = {0};
     bool given;
 
-    definition->recurrence = schedule_flags_recurrence(cli, cli_now_ms(cli), &given, err);
+    if (definition->old.rev > 0)
+        old = recurrence_parse(definition->old.recurrence, err); /* one that cannot be read any more may be replaced */
+    definition->recurrence =
+        schedule_flags_recurrence(cli, cli_now_ms(cli), old ? zone_name(recurrence_zone(old)) : NULL, &given, err);
+    recurrence_free(old);
     if (!given && definition->old.rev == 0)
         return cli_usage(cli, err, "say when it is due: --cron TEXT, --every DURATION, --rrule RULE or --at TIME");
     if (!given)
@@ -212,9 +218,9 @@ static void tell_note(struct cli *cli, const struct definition *definition, cons
     } else if (strcmp(word, "new") == 0) {
         cli_note(cli, "added schedule %s/%s, due at %s. Undo: rota schedule remove %s/%s", org, name, time, org, name);
     } else {
-        schedule_format_flags(&before, &definition->old);
-        cli_note(cli, "changed schedule %s/%s, due at %s. Undo: rota schedule set %s/%s%s", org, name, time, org, name,
-                 before.data);
+        schedule_format_flags(&before, &definition->old, true);
+        cli_note(cli, "changed schedule %s/%s, due at %s. Undo, but for the job: rota schedule set %s/%s%s", org, name, time, org,
+                 name, before.data);
         buffer_clear(&before);
     }
 }

@@ -77,23 +77,25 @@ static void add_duration(struct buffer *out, const char *flag, int64_t ms)
     buffer_add_format(out, " --%s %s", flag, units_format_duration(text, ms));
 }
 
-static void add_time(struct buffer *out, const char *flag, int64_t ms)
+static void add_time(struct buffer *out, const char *flag, int64_t ms, bool all)
 {
     char text[32];
 
     if (ms > 0)
         buffer_add_format(out, " --%s %s", flag, units_format_time(text, ms));
+    else if (all)
+        buffer_add_format(out, " --%s ''", flag);
 }
 
-void schedule_format_flags(struct buffer *out, const struct schedule *schedule)
+void schedule_format_flags(struct buffer *out, const struct schedule *schedule, bool all)
 {
     schedule_flags_format(out, schedule->recurrence);
     buffer_add_format(out, " --missed %s --overlap %s", schedule_missed_words[schedule->missed],
                       schedule_overlap_words[schedule->overlap]);
     add_duration(out, "window", schedule->window_ms);
     add_duration(out, "spread", schedule->spread_ms);
-    add_time(out, "from", schedule->from_ms);
-    add_time(out, "until", schedule->until_ms);
+    add_time(out, "from", schedule->from_ms, all);
+    add_time(out, "until", schedule->until_ms, all);
 }
 
 /* paused; ended: it has no due time any more; unhealthy: for two periods and more none of its jobs was done. */

@@ -40,6 +40,7 @@ static const struct field fields[] = {
     {"created_ms", NUMBER, AT(created_ms)},
     {"changed_ms", NUMBER, AT(changed_ms)},
     {"next_ms", NUMBER, AT(next_ms)},
+    {"since_ms", NUMBER, AT(since_ms)},
     {"retry_ms", NUMBER, AT(retry_ms)},
     {"pending_ms", NUMBER, AT(pending_ms)},
     {"pending_go", FLAG, AT(pending_go)},
@@ -198,7 +199,7 @@ int64_t schedule_due_after(const struct schedule *schedule, const struct recurre
 
 bool schedule_is_unhealthy(const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
 {
-    int64_t at_ms = schedule->last_done_ms > schedule->created_ms ? schedule->last_done_ms : schedule->created_ms;
+    int64_t at_ms = schedule->last_done_ms > schedule->since_ms ? schedule->last_done_ms : schedule->since_ms;
 
     for (int due_times = 0; due_times < 3; due_times++) { /* three due times are two periods apart */
         at_ms = schedule_due_after(schedule, recurrence, at_ms);

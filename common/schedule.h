@@ -51,7 +51,8 @@ struct schedule {
     size_t record_bytes;
     /* Its state. */
     int64_t rev, created_ms, changed_ms;
-    int64_t next_ms; /* the next due time; 0: there is none */
+    int64_t next_ms;  /* the next due time; 0: there is none */
+    int64_t since_ms; /* due times up to then are not its own: it was defined, changed or resumed */
     int64_t retry_ms;
     int64_t pending_ms; /* a due time whose job waits until the one before is over; 0: there is none */
     bool pending_go;    /* it is over */
@@ -83,6 +84,6 @@ int64_t schedule_offset_ms(const char *org, const char *name, int64_t spread_ms)
 /* Its first due time after `after_ms`, from..until; 0 if there is none. */
 int64_t schedule_due_after(const struct schedule *schedule, const struct recurrence *recurrence, int64_t after_ms);
 
-/* True if two whole periods and more have passed since one of its jobs was done (since it was made, if none was), and it is not
- * paused. */
+/* True if two whole periods and more have passed since one of its jobs was done (or since it was defined, changed or resumed),
+ * and it is not paused. */
 bool schedule_is_unhealthy(const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms);

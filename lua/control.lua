@@ -141,6 +141,7 @@ local function delete(keys, args)
       end
       leave_place(lane, org, job)
       forget_jobs(org, { job.id })
+      if WAITS[job.place] and find(job.id, '@', 1, true) then note_outcomes(lane, org, { job.id, 'cancelled' }) end
       answers[i - 2], changed[#changed + 1] = 'deleted', job
     end
   end

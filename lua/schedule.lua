@@ -1,5 +1,5 @@
 --[[ schedule_set - defines a recurrence of an organization, or changes it. The next due time is the caller's to compute, from this definition
-  and the server's time; a definition that is as it was keeps the one it had.
+  and the server's time; one that is due at the same times as before keeps the one it had.
   ARGV  1 who, 2 org, 3 name, 4 rev: int, that of the definition this one takes the place of; 0: there is none; '' : whatever there is
         5 next_ms int, '' if it has no due time any more; 6 offset_ms int 0..spread_ms
         7.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua)
@@ -65,6 +65,11 @@ local function read_next(value)
   return value ~= '' and to_int(value, 'next_ms', 0, TIME_MS_MAX) or ''
 end
 
+-- From when on due times are its own: now, but the next one is.
+local function since(lane, next_ms)
+  return next_ms ~= '' and min(lane.now_ms, next_ms - 1) or lane.now_ms
+end
+
 local function schedule_set(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, name, new = load_org(lane, check_org(args[2])), check_schedule(args[3]), {}
@@ -79,12 +84,16 @@ local function schedule_set(keys, args)
   if not schedule and call('ZCARD', org_key(org, 'schedules')) >= SCHEDULES_MAX then
     refuse('INVALID', format('schedule %s would be number %d of the organization', name, SCHEDULES_MAX + 1))
   end
+  local keeps_times = schedule and schedule.fields.recurrence == new.recurrence and schedule.fields.from_ms == new.from_ms and
+                      schedule.fields.until_ms == new.until_ms
+  if keeps_times then next_ms = schedule.fields.next_ms or '' end -- whatever was ticked since the caller has looked
   register_org(lane, org)
   local before = schedule and definition_text(schedule.fields) or ''
   local created = schedule == nil
   schedule = schedule or new_schedule(org, name)
   new.rev, new.changed_ms, new.next_ms, new.offset_ms, new.retry_ms = rev + 1, lane.now_ms, next_ms, offset_ms, ''
   if created then new.created_ms = lane.now_ms end
+  if not keeps_times then new.since_ms = since(lane, next_ms) end
   save_schedule(schedule, new)
   place_schedule(lane, org, schedule)
   note_change(lane, who, 'schedule_set', org.name, name, before, definition_text(schedule.fields))
@@ -120,7 +129,7 @@ local function schedule_resume(keys, args)
   if not schedule then return 'unknown' end
   if not schedule.fields.paused then return 'same' end
   if tonumber(schedule.fields.rev) ~= rev then return 'changed' end
-  save_schedule(schedule, { paused = '', paused_by = '', paused_ms = '', next_ms = next_ms })
+  save_schedule(schedule, { paused = '', paused_by = '', paused_ms = '', next_ms = next_ms, since_ms = since(lane, next_ms) })
   place_schedule(lane, org, schedule)
   note_change(lane, who, 'schedule_resume', org.name, name, 'paused', '')
   return 'resumed'
@@ -160,7 +169,7 @@ local function schedule_run(keys, args)
   local id = schedule_job(name, lane.now_ms)
   local answer = enqueue_jobs(lane, org, { id, schedule.fields.record }, 1)[1]
   if answer == 'new' then
-    save_schedule(schedule, { last_job = id, runs = tonumber(schedule.fields.runs or 0) + 1 })
+    save_schedule(schedule, { runs = tonumber(schedule.fields.runs or 0) + 1 })
     note_change(lane, who, 'schedule_run', org.name, name, '', id)
   end
   return { answer, id }

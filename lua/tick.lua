@@ -191,7 +191,7 @@ local function tick_later(keys, args)
   if #why < 1 or #why > 512 then refuse('INVALID', format('why has 1..512 bytes, this one %d', #why)) end
   local schedule = load_schedule(org, name)
   if not schedule then forget_schedule(lane, org, name) end
-  if not schedule or (args[3] ~= '' and (schedule.fields.rev ~= args[3] or schedule.fields.next_ms ~= args[4])) then return 'stale' end
+  if not schedule or (args[3] ~= '' and (schedule.fields.rev ~= args[3] or (schedule.fields.next_ms or '0') ~= args[4])) then return 'stale' end
   save_schedule(schedule, { retry_ms = lane.now_ms + delay_ms, refused = why })
   place_schedule(lane, org, schedule)
   note_often(lane, 'tick', org.name, org.name, name, why, 1)
@@ -213,7 +213,7 @@ local function tick_pending(keys, args)
   if not fields.pending_go or fields.rev ~= args[3] or tonumber(fields.pending_ms) ~= pending_ms then return 'stale' end
   if fields.paused or lane.intake then return 'paused' end
   local answers, why = enqueue_jobs(lane, org, pairs_of, 1, true)
-  local changes, word = { pending_ms = '', pending_go = '' }, answers and 'ticked' or 'refused ' .. why
+  local changes, word = { pending_ms = '', pending_go = '', retry_ms = '' }, answers and 'ticked' or 'refused ' .. why
   if answers then
     changes.last_job, changes.runs = pairs_of[1], tonumber(fields.runs or 0) + 1
     changes.late_ms = max(0, lane.now_ms - pending_ms - tonumber(fields.offset_ms))

@@ -1,29 +1,23 @@
 #include "scheduler/due_plan.h"
 
-#define LOOK_BACK_MS     1000 /* of the first look for the newest due time; each further one goes back eight times as far */
-#define LOOK_BACK_FACTOR 8
+#define RECORDS_BYTES_MAX (1024 * 1024 - 4096) /* that go into a call, with what is around them */
 
 static int64_t due_after(const struct schedule *schedule, const struct recurrence *recurrence, int64_t after_ms)
 {
     return schedule_due_after(schedule, recurrence, after_ms);
 }
 
-/* The newest due time up to `now_ms`; `first_ms` is one of them. */
+/* The newest due time up to `now_ms`; `first_ms` is one of them. Halves what is between. */
 static int64_t newest(const struct schedule *schedule, const struct recurrence *recurrence, int64_t first_ms, int64_t now_ms)
 {
-    for (int64_t back_ms = LOOK_BACK_MS; now_ms - back_ms > first_ms; back_ms *= LOOK_BACK_FACTOR) {
-        int64_t found_ms = due_after(schedule, recurrence, now_ms - back_ms);
-        if (found_ms > 0 && found_ms <= now_ms) {
+    for (int64_t end_ms = now_ms; first_ms < end_ms;) {
+        int64_t middle_ms = first_ms + (end_ms - first_ms) / 2, found_ms = due_after(schedule, recurrence, middle_ms);
+        if (found_ms > 0 && found_ms <= now_ms)
             first_ms = found_ms;
-            break;
-        }
+        else
+            end_ms = middle_ms;
     }
-    for (;;) {
-        int64_t next_ms = due_after(schedule, recurrence, first_ms);
-        if (next_ms == 0 || next_ms > now_ms)
-            return first_ms;
-        first_ms = next_ms;
-    }
+    return first_ms;
 }
 
 /* Due times from `first_ms`, which is one, to before `end_ms`. */
@@ -40,15 +34,19 @@ static int64_t count(const struct schedule *schedule, const struct recurrence *r
 static void plan_all(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
 {
     int64_t oldest_ms = now_ms - schedule->window_ms, at_ms = schedule->next_ms;
+    size_t fit = RECORDS_BYTES_MAX / (schedule->record_bytes + 64), most = fit < 1                   ? 1
+                                                                           : fit < DUE_PLAN_JOBS_MAX ? fit
+                                                                                                     : DUE_PLAN_JOBS_MAX;
 
     if (at_ms < oldest_ms) {
         at_ms = due_after(schedule, recurrence, oldest_ms - 1);
         plan->missed = count(schedule, recurrence, schedule->next_ms, at_ms > 0 ? at_ms : oldest_ms);
     }
-    plan->through_ms = schedule->next_ms; /* at least */
-    for (; at_ms > 0 && at_ms <= now_ms && plan->job_count < DUE_PLAN_JOBS_MAX; at_ms = due_after(schedule, recurrence, at_ms))
+    for (; at_ms > 0 && at_ms <= now_ms && plan->job_count < most; at_ms = due_after(schedule, recurrence, at_ms))
         plan->through_ms = plan->jobs_ms[plan->job_count++] = at_ms;
     plan->next_ms = at_ms;
+    if (plan->job_count == 0)
+        plan->through_ms = at_ms > 0 ? at_ms - 1 : now_ms;
 }
 
 /* The newest one, if it is not too old. */
@@ -66,10 +64,13 @@ static void plan_newest(struct due_plan *plan, const struct schedule *schedule, 
     plan->next_ms = due_after(schedule, recurrence, newest_ms);
 }
 
-/* The first due time behind the last one that has passed. */
-static void plan_anew(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence)
+/* The stored next due time must be the first one behind the last that has passed. If it is not, that one takes its place. */
+static bool plan_anew(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence)
 {
-    plan->next_ms = due_after(schedule, recurrence, schedule->last_ms > 0 ? schedule->last_ms : schedule->changed_ms);
+    int64_t after_ms = schedule->last_ms > schedule->since_ms ? schedule->last_ms : schedule->since_ms;
+
+    plan->next_ms = due_after(schedule, recurrence, after_ms);
+    return plan->next_ms != schedule->next_ms;
 }
 
 void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
@@ -77,11 +78,11 @@ void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const 
     struct due_plan plan = {0};
 
     now_ms -= schedule->offset_ms; /* from here on in due times */
-    if (due_after(schedule, recurrence, schedule->next_ms - 1) != schedule->next_ms)
-        plan_anew(&plan, schedule, recurrence);
-    else if (schedule->missed == MISSED_ALL)
-        plan_all(&plan, schedule, recurrence, now_ms);
-    else
-        plan_newest(&plan, schedule, recurrence, now_ms);
     *ret = plan;
+    if (plan_anew(ret, schedule, recurrence))
+        return;
+    if (schedule->missed == MISSED_ALL)
+        plan_all(ret, schedule, recurrence, now_ms);
+    else
+        plan_newest(ret, schedule, recurrence, now_ms);
 }

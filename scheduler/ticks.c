@@ -96,7 +96,7 @@ static void put_off(struct clerk *clerk, const struct served *served, const stru
     struct call *call = &clerk->ticks->call;
     size_t org = strcspn(served->name, "/");
 
-    if (complaint_raise(&clerk->broken, why->message, clock_mono_ms()))
+    if (complaint_raise(&clerk->broken, "a schedule was put off", clock_mono_ms()))
         log_error("schedule put off", "schedule=%s for_ms=%d err=%s", served->name, LATER_MS, why->message);
     clerk->under_way++;
     call_function(call, "tick_later", clerk->lane);
@@ -248,15 +248,16 @@ static int send_pending(struct clerk *clerk, const char *org, const struct sched
 static int try_to_serve(struct clerk *clerk, const char *org, const struct schedule *schedule, const struct served *served,
                         int64_t now_ms, struct error *err)
 {
-    const struct recurrence *recurrence = recurrences_get(clerk->ticks->recurrences, schedule->recurrence, clock_mono_ms(), err);
+    const struct recurrence *recurrence;
     struct records records = {.bytes = {0}};
     struct due_plan plan;
     int rc;
 
-    if (!recurrence)
-        return err->code;
     if (schedule->pending_go)
         return send_pending(clerk, org, schedule, served, err);
+    recurrence = recurrences_get(clerk->ticks->recurrences, schedule->recurrence, clock_mono_ms(), err);
+    if (!recurrence)
+        return err->code;
     due_plan_make(&plan, schedule, recurrence, now_ms);
     rc = encode(&records, schedule, plan.jobs_ms, plan.job_count, served->name, err);
     if (rc == 0)

@@ -5,7 +5,8 @@
     definition   recurrence (text of common/recurrence.h, opaque here) · missed skip | once | all · window_ms ·
                  overlap allow | skip | queue-one | cancel-running · spread_ms, offset_ms (0..spread_ms) · from_ms, until_ms (0: none) ·
                  record (lib/record.lua; without due_ms, delay_ms, expires_ms, key)
-    state        rev (counts the definitions) · created_ms, changed_ms · next_ms, the next due time; absent: there is none · retry_ms (put off until then) ·
+    state        rev (counts the definitions) · created_ms, changed_ms · next_ms, the next due time; absent: there is none · since_ms
+                 (due times up to then are not its own) · retry_ms (put off until then) ·
                  paused, paused_by, paused_ms
     history      last_ms (the last due time that has passed) · last_job, late_ms (of it) · runs (jobs) · missed_count, skipped_count
                  (due times that had none: too late, the one before not over) · pending_ms (a due time whose job waits until the one before is
@@ -69,7 +70,7 @@ function place_schedule(lane, org, schedule)
   local fields, index = schedule.fields, lane.prefix .. 'schedules'
   local at = NO_TICK
   if fields.pending_go and not fields.paused then
-    at = fields.pending_ms
+    at = int_text(max(tonumber(fields.pending_ms) or 0, tonumber(fields.retry_ms) or 0))
   elseif fields.next_ms and not fields.paused then
     at = int_text(max((tonumber(fields.next_ms) or 0) + (tonumber(fields.offset_ms) or 0), tonumber(fields.retry_ms) or 0))
   end

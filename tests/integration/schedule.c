@@ -509,6 +509,40 @@ static void the_same_definition_keeps_its_next_due_time(void **state)
     assert_string_equal(field(f, "next_ms"), fixture_text(f, "%lld", (long long)minute(1)));
 }
 
+/* As when somebody changes it while a leader ticks: a due time that is served is not the next one again. */
+static void one_whose_times_stay_keeps_its_next_due_time(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "acme", "report", NULL);
+    clock_advance_ms(f, MINUTE_MS);
+    tick(f, 1);
+
+    const redisReply *reply = set_any(f, "acme", "report", &(struct definition){.next_ms = minute(1), .overlap = "skip"});
+
+    assert_string_equal(reply_text(reply_element(reply, 0)), "changed");
+    assert_string_equal(field(f, "next_ms"), fixture_text(f, "%lld", (long long)minute(2)));
+}
+
+/* What waits for a job that somebody deletes goes on; and one that goes on may be put off. */
+static void one_that_waits_for_a_deleted_job_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    set(f, "acme", "report", &(struct definition){.overlap = "queue-one"});
+    clock_advance_ms(f, MINUTE_MS);
+    tick(f, 1);
+    clock_advance_ms(f, MINUTE_MS);
+    assert_string_equal(tick(f, 2), "queued");
+
+    lane_call(f, "delete", "tester acme %s", job_of(f, 1));
+
+    assert_string_equal(field(f, "pending_go"), "1");
+    lane_call(f, "tick_later", "acme report 1 %lld 5000 why", (long long)minute(3));
+    assert_int_equal(reply_element(lane_call(f, "due", "10"), 2)->elements, 0);
+    clock_advance_ms(f, 5000);
+    assert_int_equal(reply_element(lane_call(f, "due", "10"), 2)->elements, 3);
+    assert_string_equal(tick_pending(f, 2), "ticked");
+}
+
 static void a_definition_takes_the_place_of_the_one_it_names(void **state)
 {
     struct fixture *f = *state;
@@ -635,6 +669,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_schedule_that_is_gone_does_not_come_back_with_its_last_job),
         cmocka_unit_test(a_removed_one_takes_the_job_back_that_has_not_begun),
         cmocka_unit_test(the_same_definition_keeps_its_next_due_time),
+        cmocka_unit_test(one_whose_times_stay_keeps_its_next_due_time),
+        cmocka_unit_test(one_that_waits_for_a_deleted_job_is_let_go),
         cmocka_unit_test(a_definition_takes_the_place_of_the_one_it_names),
         cmocka_unit_test(a_run_by_hand_is_a_job_beside_the_due_times),
         cmocka_unit_test(a_purged_organization_has_no_schedules),

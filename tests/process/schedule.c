@@ -202,8 +202,9 @@ static void changes_say_what_they_did_and_how_to_undo_it(void **state)
     assert_non_null(strstr(same.err, "is as it was"));
     int64_t next_ms = field(pool, "report", "next_ms");
     struct ran changed = ROTA_MUST(pool, 0, "schedule", "set", "acme/report", "other", "--overlap", "allow");
-    assert_non_null(strstr(changed.err, "Undo: rota schedule set acme/report --cron '30 8 * * mon-fri' --tz Europe/Zurich "
-                                        "--missed once --overlap skip --window 1d --spread 5m"));
+    assert_non_null(strstr(changed.err,
+                           "Undo, but for the job: rota schedule set acme/report --cron '30 8 * * mon-fri' --tz Europe/Zurich "
+                           "--missed once --overlap skip --window 1d --spread 5m"));
     assert_int_equal(field(pool, "report", "next_ms"), next_ms);
     struct ran run = ROTA_MUST(pool, 0, "schedule", "run", "acme/report");
     assert_non_null(strstr(run.out, "acme/report@"));
@@ -211,7 +212,7 @@ static void changes_say_what_they_did_and_how_to_undo_it(void **state)
     assert_non_null(strstr(ROTA_MUST(pool, 0, "schedule", "list", "acme").out, "paused"));
     ROTA_MUST(pool, 0, "schedule", "resume", "acme/report");
     struct ran removed = ROTA_MUST(pool, 0, "schedule", "remove", "acme/report");
-    assert_non_null(strstr(removed.err, "cancelled its job report@"));
+    assert_non_null(strstr(removed.err, "removed schedule acme/report. Undo"));
     ROTA_MUST(pool, EX_NOINPUT, "schedule", "show", "acme/report");
     struct ran log = ROTA_MUST(pool, 0, "audit", "log");
     assert_non_null(strstr(log.out, "schedule_set"));

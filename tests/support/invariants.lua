@@ -456,7 +456,7 @@ local function check_schedules()
     for schedule in pairs(org.schedules) do
       local fields, full = hash(prefix .. 'org:' .. name .. ':schedule:' .. schedule), name .. '/' .. schedule
       local at = fields.next_ms and not fields.paused and math.max(tonumber(fields.next_ms) + tonumber(fields.offset_ms), tonumber(fields.retry_ms or 0)) or math.huge
-      if fields.pending_go and not fields.paused then at = tonumber(fields.pending_ms) end
+      if fields.pending_go and not fields.paused then at = math.max(tonumber(fields.pending_ms), tonumber(fields.retry_ms or 0)) end
       if fields.pending_go and not fields.pending_ms then violation('I14 schedule %s: nothing waits to go', full) end
       if listed[schedule] ~= 0 then violation('I14 schedule %s is not listed', full) end
       if ticks[full] ~= at then violation('I14 schedule %s ticks at %s, schedules says %s', full, tostring(at), tostring(ticks[full])) end

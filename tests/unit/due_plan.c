@@ -27,6 +27,8 @@ static struct due_plan plan_of(const char *text, struct schedule schedule, int64
     struct due_plan plan;
 
     schedule.next_ms = START_MS;
+    if (schedule.last_ms == 0)
+        schedule.since_ms = START_MS - 1;
     due_plan_make(&plan, &schedule, recurrence, START_MS + after_ms);
     recurrence_free(recurrence);
     return plan;
@@ -90,7 +92,7 @@ static void what_is_older_than_the_window_is_missed(void **state)
 
 static void many_are_caught_up_in_steps(void **state)
 {
-    struct schedule schedule = {.missed = MISSED_ALL, .window_ms = DAY_MS, .next_ms = START_MS};
+    struct schedule schedule = {.missed = MISSED_ALL, .window_ms = DAY_MS, .next_ms = START_MS, .since_ms = START_MS - 1};
     struct recurrence *recurrence = recurrence_of(every_minute);
     int64_t now_ms = START_MS + 40 * 60 * SECOND_MS, expected_ms = START_MS;
     (void)state;
@@ -102,9 +104,29 @@ static void many_are_caught_up_in_steps(void **state)
         for (size_t i = 0; i < plan.job_count; i++, expected_ms += 60 * SECOND_MS)
             assert_int_equal(plan.jobs_ms[i], expected_ms);
         schedule.next_ms = plan.next_ms;
+        schedule.last_ms = plan.through_ms;
     }
     assert_int_equal(schedule.next_ms, expected_ms);
     recurrence_free(recurrence);
+}
+
+/* Payloads that do not go into one call together. */
+static void large_ones_are_caught_up_one_by_one(void **state)
+{
+    (void)state;
+    struct schedule schedule = {.missed = MISSED_ALL, .window_ms = DAY_MS, .record_bytes = 900000};
+    assert_int_equal(plan_of(every_minute, schedule, 600 * SECOND_MS).job_count, 1);
+    schedule.record_bytes = 300000;
+    assert_int_equal(plan_of(every_minute, schedule, 600 * SECOND_MS).job_count, 3);
+}
+
+static void those_before_a_resumption_are_not_its_own(void **state)
+{
+    struct schedule schedule = {
+        .missed = MISSED_ALL, .window_ms = DAY_MS, .last_ms = START_MS - DAY_MS, .since_ms = START_MS - 1};
+    (void)state;
+
+    assert_int_equal(plan_of(every_minute, schedule, 20).job_count, 1);
 }
 
 static void years_of_seconds_are_counted_up_to_a_bound(void **state)
@@ -201,7 +223,7 @@ static void offsets_are_steady_and_spread(void **state)
 static bool is_ill(int64_t done_ms, int64_t now_ms, bool paused)
 {
     struct recurrence *recurrence = recurrence_of(every_minute);
-    bool ill = schedule_is_unhealthy(&(struct schedule){.created_ms = START_MS, .last_done_ms = done_ms, .paused = paused},
+    bool ill = schedule_is_unhealthy(&(struct schedule){.since_ms = START_MS, .last_done_ms = done_ms, .paused = paused},
                                      recurrence, now_ms);
 
     recurrence_free(recurrence);
@@ -250,6 +272,8 @@ int main(void)
         cmocka_unit_test(three_due_times_are_skipped_or_run_once_or_all),
         cmocka_unit_test(what_is_older_than_the_window_is_missed),
         cmocka_unit_test(many_are_caught_up_in_steps),
+        cmocka_unit_test(large_ones_are_caught_up_one_by_one),
+        cmocka_unit_test(those_before_a_resumption_are_not_its_own),
         cmocka_unit_test(years_of_seconds_are_counted_up_to_a_bound),
         cmocka_unit_test(bursts_with_long_pauses_are_found),
         cmocka_unit_test(an_offset_puts_off_and_names_the_due_time),
