@@ -2,16 +2,11 @@
 
 #define RECORDS_BYTES_MAX (1024 * 1024 - 4096) /* that go into a call, with what is around them */
 
-static int64_t due_after(const struct schedule *schedule, const struct recurrence *recurrence, int64_t after_ms)
-{
-    return schedule_due_after(schedule, recurrence, after_ms);
-}
-
 /* The newest due time up to `now_ms`; `first_ms` is one of them. Halves what is between. */
 static int64_t newest(const struct schedule *schedule, const struct recurrence *recurrence, int64_t first_ms, int64_t now_ms)
 {
     for (int64_t end_ms = now_ms; first_ms < end_ms;) {
-        int64_t middle_ms = first_ms + (end_ms - first_ms) / 2, found_ms = due_after(schedule, recurrence, middle_ms);
+        int64_t middle_ms = first_ms + (end_ms - first_ms) / 2, found_ms = schedule_due_after(schedule, recurrence, middle_ms);
         if (found_ms > 0 && found_ms <= now_ms)
             first_ms = found_ms;
         else
@@ -26,23 +21,31 @@ static int64_t count(const struct schedule *schedule, const struct recurrence *r
     int64_t found = 0;
 
     for (; first_ms > 0 && first_ms < end_ms && found < DUE_PLAN_COUNT_MAX; found++)
-        first_ms = due_after(schedule, recurrence, first_ms);
+        first_ms = schedule_due_after(schedule, recurrence, first_ms);
     return found;
+}
+
+/* At least one. */
+static size_t jobs_that_fit(const struct schedule *schedule)
+{
+    size_t fit = RECORDS_BYTES_MAX / (schedule->record_bytes + 64); /* 64: its due time */
+
+    if (fit > DUE_PLAN_JOBS_MAX)
+        return DUE_PLAN_JOBS_MAX;
+    return fit > 0 ? fit : 1;
 }
 
 /* The oldest ones that are not too old, as many as go into a step. */
 static void plan_all(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
 {
     int64_t oldest_ms = now_ms - schedule->window_ms, at_ms = schedule->next_ms;
-    size_t fit = RECORDS_BYTES_MAX / (schedule->record_bytes + 64), most = fit < 1                   ? 1
-                                                                           : fit < DUE_PLAN_JOBS_MAX ? fit
-                                                                                                     : DUE_PLAN_JOBS_MAX;
+    size_t most = jobs_that_fit(schedule);
 
     if (at_ms < oldest_ms) {
-        at_ms = due_after(schedule, recurrence, oldest_ms - 1);
+        at_ms = schedule_due_after(schedule, recurrence, oldest_ms - 1);
         plan->missed = count(schedule, recurrence, schedule->next_ms, at_ms > 0 ? at_ms : oldest_ms);
     }
-    for (; at_ms > 0 && at_ms <= now_ms && plan->job_count < most; at_ms = due_after(schedule, recurrence, at_ms))
+    for (; at_ms > 0 && at_ms <= now_ms && plan->job_count < most; at_ms = schedule_due_after(schedule, recurrence, at_ms))
         plan->through_ms = plan->jobs_ms[plan->job_count++] = at_ms;
     plan->next_ms = at_ms;
     if (plan->job_count == 0)
@@ -61,7 +64,7 @@ static void plan_newest(struct due_plan *plan, const struct schedule *schedule, 
     else
         plan->missed++;
     plan->through_ms = newest_ms;
-    plan->next_ms = due_after(schedule, recurrence, newest_ms);
+    plan->next_ms = schedule_due_after(schedule, recurrence, newest_ms);
 }
 
 /* The stored next due time must be the first one behind the last that has passed. If it is not, that one takes its place. */
@@ -69,16 +72,14 @@ static bool plan_anew(struct due_plan *plan, const struct schedule *schedule, co
 {
     int64_t after_ms = schedule->last_ms > schedule->since_ms ? schedule->last_ms : schedule->since_ms;
 
-    plan->next_ms = due_after(schedule, recurrence, after_ms);
+    plan->next_ms = schedule_due_after(schedule, recurrence, after_ms);
     return plan->next_ms != schedule->next_ms;
 }
 
 void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
 {
-    struct due_plan plan = {0};
-
     now_ms -= schedule->offset_ms; /* from here on in due times */
-    *ret = plan;
+    *ret = (struct due_plan){.job_count = 0};
     if (plan_anew(ret, schedule, recurrence))
         return;
     if (schedule->missed == MISSED_ALL)
