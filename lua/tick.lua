@@ -25,14 +25,17 @@ register('due', due, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYSCO
   been overtaken: nothing changes.
   ARGV  for each of 1..64 schedules: org, name, rev int, due_ms int: the stored next due time; through_ms int, due_ms..: the last one that
         this call is about, '' to serve none: the stored one is none any more (the zone's data has changed); next_ms int or '': the new one;
-        missed int: those of them that get no job; jobs int 0..16, and for each of them its due_ms int (due_ms..through_ms, growing), record
+        missed int: those of them that get no job; jobs int 0..16, and for each of them its due_ms int (due_ms..through_ms, growing), record.
+        Or, of one whose job waited until the one before is over (overlap queue-one, cancel-running) and that may go: next_ms 'go', due_ms and
+        through_ms the stored pending_ms, missed 0, and that job. Its next due time stays
         At most 128 jobs and 1 MiB of records
   Returns a word for each schedule:
     'ticked'     its jobs are enqueued, and it has advanced
     'queued'     it has advanced; the job of the newest of these due times is enqueued when the one before is over (overlap queue-one, or
                  cancel-running, which cancels that one). A due time that waited for the same is skipped
     'skipped'    it has advanced without a job, because the one before is not over (overlap skip)
-    'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large)
+    'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large). One that waited does
+                 not wait any more
     'stale'      another next due time is stored, another definition, or none: nothing changed
     'rearmed'    it has another next due time, and none was served
     'early'      its time has not come on the server's clock: nothing changed
@@ -47,9 +50,10 @@ local function parse_tick(args, at)
     org = check_org(args[at]), name = check_schedule(args[at + 1]), rev = args[at + 2], due_ms = to_int(args[at + 3], 'due_ms', 0, 2 ^ 46), pairs = {},
   }
   tick.through_ms = args[at + 4] ~= '' and to_int(args[at + 4], 'through_ms', tick.due_ms, 2 ^ 46) or nil
-  tick.next_ms = args[at + 5] ~= '' and to_int(args[at + 5], 'next_ms', 0, 2 ^ 46) or ''
-  tick.missed = to_int(args[at + 6], 'missed', 0, tick.through_ms and 2 ^ 46 or 0)
-  local count, before_ms = to_int(args[at + 7], 'jobs', 0, tick.through_ms and TICK_JOBS_MAX or 0), tick.due_ms - 1
+  tick.go = args[at + 5] == 'go'
+  tick.next_ms = not tick.go and args[at + 5] ~= '' and to_int(args[at + 5], 'next_ms', 0, 2 ^ 46) or ''
+  tick.missed = to_int(args[at + 6], 'missed', 0, tick.through_ms and not tick.go and 2 ^ 46 or 0)
+  local count, before_ms = to_int(args[at + 7], 'jobs', tick.go and 1 or 0, tick.through_ms and (tick.go and 1 or TICK_JOBS_MAX) or 0), tick.due_ms - 1
   if tick.next_ms ~= '' and tick.through_ms and tick.next_ms <= tick.through_ms then
     refuse('INVALID', format('next_ms is %.0f, it must be after through_ms, %.0f', tick.next_ms, tick.through_ms))
   end
@@ -106,20 +110,29 @@ local function overlap_word(lane, org, fields)
   return 'queued'
 end
 
+-- Why nothing is to be done for it, or nil.
+local function tick_refusal(lane, tick, fields)
+  local stored_ms = fields.next_ms
+  if tick.go then stored_ms = fields.pending_go and fields.pending_ms end
+  if fields.rev ~= tick.rev or tonumber(stored_ms or nil) ~= tick.due_ms then return 'stale' end
+  if fields.paused or lane.intake then return 'paused' end
+  if not tick.go and lane.now_ms < tick.due_ms + tonumber(fields.offset_ms) then return 'early' end
+end
+
 local function run_tick(lane, tick)
   local org = load_org(lane, tick.org)
   local schedule = load_schedule(org, tick.name)
   if not schedule then forget_schedule(lane, org, tick.name) end -- after damage by hand: nobody is to come for it again
   local fields = schedule and schedule.fields or {}
-  if fields.rev ~= tick.rev or tonumber(fields.next_ms or nil) ~= tick.due_ms then return 'stale' end
-  if fields.paused or lane.intake then return 'paused' end
-  if lane.now_ms < tick.due_ms + tonumber(fields.offset_ms) then return 'early' end
+  local refusal = tick_refusal(lane, tick, fields)
+  if refusal then return refusal end
   drop_served(org, tick)
-  local changes, word, jobs = { next_ms = tick.next_ms, last_ms = tick.through_ms, retry_ms = '' }, tick.through_ms and 'ticked' or 'rearmed', #tick.pairs / 2
+  local changes, word, jobs = { retry_ms = '' }, tick.through_ms and 'ticked' or 'rearmed', #tick.pairs / 2
+  if not tick.go then changes.next_ms, changes.last_ms = tick.next_ms, tick.through_ms end
   local function count(field, more)
     if more > 0 then changes[field] = tonumber(fields[field] or 0) + more end
   end
-  local held_back = jobs > 0 and overlap_word(lane, org, fields)
+  local held_back = jobs > 0 and not tick.go and overlap_word(lane, org, fields)
   if held_back == 'skipped' then
     word = held_back
     count('skipped_count', jobs)
@@ -140,9 +153,9 @@ local function run_tick(lane, tick)
     end
   end
   count('missed_count', tick.missed)
-  if fields.pending_ms and jobs > 0 and not held_back then -- it was let go and nobody came, or its job was deleted: this one is newer
+  if tick.go or (fields.pending_ms and jobs > 0 and not held_back) then
     changes.pending_ms, changes.pending_go = '', ''
-    count('skipped_count', 1)
+    if not tick.go then count('skipped_count', 1) end -- it was let go and nobody came, or its job was deleted: this one is newer
   end
   save_schedule(schedule, changes)
   place_schedule(lane, org, schedule)
@@ -154,7 +167,7 @@ end
 local function note_tick(lane, tick)
   note_often(lane, 'tick', tick.org, tick.org, schedule_job(tick.name, tick.last_ms or tick.through_ms or tick.due_ms),
              format('%s%s%s%s', tick.word, tick.late_ms > 0 and format(', %.0f ms late', tick.late_ms) or '',
-                    tick.missed > 0 and format(', %.0f due times missed', tick.missed) or '', tick.next_ms == '' and ', the last' or ''), 1)
+                    tick.missed > 0 and format(', %.0f due times missed', tick.missed) or '', tick.next_ms == '' and not tick.go and ', the last' or ''), 1)
 end
 
 local function tick(keys, args)
@@ -199,33 +212,3 @@ local function tick_later(keys, args)
   return 'later'
 end
 register('tick_later', tick_later, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZRANGE', 'ZREM' })
-
---[[ tick_pending - enqueues the job of a due time that waited until the one before was over (overlap queue-one, cancel-running).
-  ARGV  1 org, 2 name, 3 rev int, 4 pending_ms int: the stored one, 5 record
-  Returns 'ticked' | 'refused WHY': it is not enqueued, and does not wait any more | 'stale' | 'paused', as tick
-  Calls <= 70, and those for a new queue as of enqueue ]]
-local function tick_pending(keys, args)
-  local lane, name, pending_ms = open_lane(keys), check_schedule(args[2]), to_int(args[4], 'pending_ms', 0, 2 ^ 46)
-  local org, pairs_of = load_org(lane, check_org(args[1])), { schedule_job(name, pending_ms), args[5] or '' }
-  parse_batch(pairs_of, 1) -- refuses what is no record
-  local schedule = load_schedule(org, name)
-  local fields = schedule and schedule.fields or {}
-  if not fields.pending_go or fields.rev ~= args[3] or tonumber(fields.pending_ms) ~= pending_ms then return 'stale' end
-  if fields.paused or lane.intake then return 'paused' end
-  local answers, why = enqueue_jobs(lane, org, pairs_of, 1, true)
-  local changes, word = { pending_ms = '', pending_go = '', retry_ms = '' }, answers and 'ticked' or 'refused ' .. why
-  if answers then
-    changes.last_job, changes.runs = pairs_of[1], tonumber(fields.runs or 0) + 1
-    changes.late_ms = max(0, lane.now_ms - pending_ms - tonumber(fields.offset_ms))
-  else
-    changes.refused, changes.refused_count = why, tonumber(fields.refused_count or 0) + 1
-  end
-  save_schedule(schedule, changes)
-  place_schedule(lane, org, schedule)
-  note_often(lane, 'tick', org.name, org.name, pairs_of[1], format('%s, %.0f ms late', word, changes.late_ms or 0), 1)
-  save_lane(lane)
-  return word
-end
-register('tick_pending', tick_pending, {}, {
-  'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZREM', 'ZSCORE',
-})

@@ -87,3 +87,8 @@ void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const 
     else
         plan_newest(ret, schedule, recurrence, now_ms);
 }
+
+void due_plan_go(struct due_plan *ret, const struct schedule *schedule)
+{
+    *ret = (struct due_plan){.jobs_ms = {schedule->pending_ms}, .job_count = 1, .through_ms = schedule->pending_ms, .go = true};
+}

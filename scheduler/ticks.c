@@ -116,15 +116,15 @@ static void take_word(struct clerk *clerk, const struct served *served, const ch
         log_error("due time without a job", "schedule=%s due_ms=%" PRId64 " why=%s", served->name, served->due_ms, word + 8);
 }
 
-/* The call is over; it has answered an array of words, or one word. */
-static void end_batch(struct batch *batch, const struct reply *reply, const struct error *err, bool is_array)
+static void on_ticked(const struct reply *reply, const struct error *err, void *ctx)
 {
+    struct batch *batch = ctx;
     struct clerk *clerk = batch->clerk;
 
     if (!err) {
         duty_worked(&clerk->calls, "tick", clerk->lane);
         for (size_t i = 0; i < batch->count; i++)
-            take_word(clerk, &batch->served[i], reply_string(is_array ? reply_at(reply, i) : reply));
+            take_word(clerk, &batch->served[i], reply_string(reply_at(reply, i)));
     } else if (duty_is_refused(err) && batch->count == 1) {
         put_off(clerk, &batch->served[0], err);
         clerk->moved = true;
@@ -133,19 +133,8 @@ static void end_batch(struct batch *batch, const struct reply *reply, const stru
     } else {
         duty_failed(&clerk->ticks->duty, &clerk->calls, "tick", clerk->lane, err);
     }
-    call_clear(&batch->call);
     free(batch);
     end_call(clerk);
-}
-
-static void on_ticked(const struct reply *reply, const struct error *err, void *ctx)
-{
-    end_batch(ctx, reply, err, true);
-}
-
-static void on_pending(const struct reply *reply, const struct error *err, void *ctx)
-{
-    end_batch(ctx, reply, err, false);
 }
 
 /* ---- a round ---- */
@@ -203,9 +192,12 @@ static void add_tick(struct clerk *clerk, const char *org, const struct schedule
     call_add_string(&batch->call, org);
     call_add_string(&batch->call, schedule->name);
     call_add_int(&batch->call, schedule->rev);
-    call_add_int(&batch->call, schedule->next_ms);
+    call_add_int(&batch->call, plan->go ? schedule->pending_ms : schedule->next_ms);
     call_add_positive(&batch->call, plan->through_ms);
-    call_add_positive(&batch->call, plan->next_ms);
+    if (plan->go)
+        call_add_string(&batch->call, "go");
+    else
+        call_add_positive(&batch->call, plan->next_ms);
     call_add_int(&batch->call, plan->missed);
     call_add_int(&batch->call, (int64_t)plan->job_count);
     for (size_t i = 0, from = 0; i < plan->job_count; from = records->ends[i++]) {
@@ -217,30 +209,19 @@ static void add_tick(struct clerk *clerk, const char *org, const struct schedule
     batch->served[batch->count++] = *served;
 }
 
-/* One of which a job may go that has waited for the one before. */
-static int send_pending(struct clerk *clerk, const char *org, const struct schedule *schedule, const struct served *served,
-                        struct error *err)
+static int make_plan(struct ticks *ticks, struct due_plan *ret, const struct schedule *schedule, int64_t now_ms,
+                     struct error *err)
 {
-    struct call *call = &clerk->ticks->call;
-    struct records records = {.bytes = {0}};
-    struct batch *batch;
+    const struct recurrence *recurrence;
 
-    if (encode(&records, schedule, &schedule->pending_ms, 1, served->name, err) < 0) {
-        buffer_clear(&records.bytes);
-        return err->code;
+    if (schedule->pending_go) {
+        due_plan_go(ret, schedule);
+        return 0;
     }
-    call_function(call, "tick_pending", clerk->lane);
-    call_add_string(call, org);
-    call_add_string(call, schedule->name);
-    call_add_int(call, schedule->rev);
-    call_add_int(call, schedule->pending_ms);
-    call_add(call, records.bytes.data, records.bytes.length);
-    buffer_clear(&records.bytes);
-    clerk->under_way++;
-    batch = memory_new(sizeof *batch);
-    *batch = (struct batch){.clerk = clerk, .count = 1};
-    batch->served[0] = *served;
-    redis_send(clerk->ticks->duty.redis, call, DUTY_TIMEOUT_MS, on_pending, batch);
+    recurrence = recurrences_get(ticks->recurrences, schedule->recurrence, clock_mono_ms(), err);
+    if (!recurrence)
+        return err->code;
+    due_plan_make(ret, schedule, recurrence, now_ms);
     return 0;
 }
 
@@ -248,17 +229,12 @@ static int send_pending(struct clerk *clerk, const char *org, const struct sched
 static int try_to_serve(struct clerk *clerk, const char *org, const struct schedule *schedule, const struct served *served,
                         int64_t now_ms, struct error *err)
 {
-    const struct recurrence *recurrence;
     struct records records = {.bytes = {0}};
     struct due_plan plan;
     int rc;
 
-    if (schedule->pending_go)
-        return send_pending(clerk, org, schedule, served, err);
-    recurrence = recurrences_get(clerk->ticks->recurrences, schedule->recurrence, clock_mono_ms(), err);
-    if (!recurrence)
+    if (make_plan(clerk->ticks, &plan, schedule, now_ms, err) < 0)
         return err->code;
-    due_plan_make(&plan, schedule, recurrence, now_ms);
     rc = encode(&records, schedule, plan.jobs_ms, plan.job_count, served->name, err);
     if (rc == 0)
         add_tick(clerk, org, schedule, served, &plan, &records);
