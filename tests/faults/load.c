@@ -7,26 +7,16 @@
 
 #include "common/buffer.h"
 #include "common/memory.h"
+#include "tests/support/numbers.h"
 
 #define RUN_MS_MIN     5
 #define RUN_MS_MAX     200
 #define DELAY_MS_MAX   800
 #define REFUSALS_SHOWN 1
 
-/* ---- chance: splitmix64 ---- */
-
-static uint64_t draw(struct load *load)
-{
-    uint64_t z = load->random += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 unsigned load_random(struct load *load, unsigned below)
 {
-    return (unsigned)(draw(load) % below);
+    return (unsigned)(draw_number(&load->random) % below);
 }
 
 /* ---- jobs ---- */

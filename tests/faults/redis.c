@@ -2,25 +2,24 @@
  * killed, full, its snapshots failing. Nothing acknowledged is lost, no living worker is taken for dead, completions pass.
  *
  * ROTA_SEED: the seed of all tests. */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "common/memory.h"
 #include "tests/faults/load.h"
+#include "tests/support/wrong_clock.h"
 
 #define DRAIN_MS 20000
 
 struct crew {
     struct pool *pool;
     struct load *load;
+    struct wrong_clock *clock; /* of Redis; NULL: the true one */
     struct process *schedulers[2], *workers[2];
 };
 
@@ -47,6 +46,7 @@ static int end_crew(void **state)
     load_free(crew.load);
     if (crew.pool)
         pool_free(crew.pool);
+    wrong_clock_free(crew.clock);
     crew = (struct crew){0};
     return 0;
 }
@@ -76,13 +76,11 @@ static void prove(const char *killed)
                   crew.load->unknown, crew.load->again_exists, crew.load->again_new);
 }
 
-static int64_t *clock_shift_ms;
-
 static void step_clock(int64_t ms)
 {
     int64_t before_ms = pool_now_ms(crew.pool);
 
-    *clock_shift_ms += ms;
+    wrong_clock_step(crew.clock, ms);
     assert_in_range(pool_now_ms(crew.pool) - before_ms - ms, 0, 2000);
 }
 
@@ -202,20 +200,12 @@ static void a_redis_that_takes_no_writes_for_a_while_kills_nobody(void **state)
 
 static struct pool *pool_with_clock(void)
 {
-    char path[] = "/tmp/rota-test-clock-XXXXXX";
-    int fd = mkstemp(path);
     struct pool *pool;
 
-    assert_true(fd >= 0 && ftruncate(fd, 4096) == 0);
-    clock_shift_ms = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_true(clock_shift_ms != MAP_FAILED);
-    setenv("LD_PRELOAD", CLOCK_SHIM_PATH, 1);
-    setenv("ROTA_CLOCK_FILE", path, 1);
+    crew.clock = wrong_clock_new(0);
+    wrong_clock_begin(crew.clock);
     pool = pool_new(8, NULL);
-    unsetenv("LD_PRELOAD");
-    unsetenv("ROTA_CLOCK_FILE");
-    unlink(path);
-    close(fd);
+    wrong_clock_end();
     return pool;
 }
 
@@ -228,7 +218,6 @@ static void run_through_step(int64_t ms)
     run_load(4000);
     prove("");
     prove_detector(2000 + 1000, ms);
-    munmap(clock_shift_ms, 4096);
 }
 
 static void a_clock_stepped_forward_kills_nobody(void **state)
@@ -258,7 +247,6 @@ static void a_clock_stepped_forward_ends_no_running_job(void **state)
     WAIT_UNTIL(pool_job(crew.pool, "acme", "brief")->state.attempt_count == 1);
     assert_true(clock_mono_ms() - began_mono_ms >= 4900); /* its own time-out ended it, not the step */
     assert_string_equal(job_last_attempt(pool_job(crew.pool, "acme", "brief"))->outcome, "timed_out");
-    munmap(clock_shift_ms, 4096);
 }
 
 /* ---- functions and clients are taken away ---- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/memory.h"
+#include "tests/support/numbers.h"
 
 /* ---- the story ---- */
 
@@ -63,19 +64,9 @@ void expect_number(struct world *w, int64_t is, int64_t should, const char *what
 
 /* ---- chance ---- */
 
-/* splitmix64, by Sebastiano Vigna (public domain). */
-static uint64_t next_random(struct world *w)
-{
-    uint64_t z = w->random += 0x9e3779b97f4a7c15ULL;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-}
-
 uint64_t draw(struct world *w, uint64_t limit)
 {
-    return next_random(w) % limit;
+    return draw_number(&w->random) % limit;
 }
 
 int64_t draw_between(struct world *w, int64_t low, int64_t high)
@@ -122,7 +113,7 @@ struct model_job *draw_job(struct world *w, unsigned places)
 void draw_token(struct world *w, unsigned char ret_token[TOKEN_BYTES])
 {
     for (int i = 0; i < TOKEN_BYTES; i += 8) {
-        uint64_t bytes = next_random(w);
+        uint64_t bytes = draw_number(&w->random);
         memcpy(ret_token + i, &bytes, 8);
     }
 }

@@ -1,4 +1,4 @@
-/* clock_shim - LD_PRELOAD for a redis-server: shifts the wall clock (CLOCK_REALTIME, gettimeofday, time), and that alone, by as
+/* clock_shim - LD_PRELOAD for programs under test (wrong_clock.h): shifts the wall clock (CLOCK_REALTIME, gettimeofday, time), and that alone, by as
  * many milliseconds as the first eight bytes of the file ROTA_CLOCK_FILE say at that moment. */
 #include <fcntl.h>
 #include <stdint.h>
