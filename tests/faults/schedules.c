@@ -11,8 +11,7 @@
 #include "common/buffer.h"
 #include "common/id.h"
 #include "tests/support/numbers.h"
-#include "tests/support/pool.h"
-#include "tests/support/rota.h"
+#include "tests/support/recurring.h"
 #include "tests/support/wrong_clock.h"
 
 #define SCHEDULERS 8
@@ -91,11 +90,6 @@ static int64_t due_ms(const struct round *round, unsigned due)
 static const char *job_of(struct round *round, unsigned schedule, unsigned due)
 {
     return pool_text(round->pool, "tick%u@%lld", schedule, (long long)due_ms(round, due));
-}
-
-static int64_t field(struct pool *pool, const char *org, const char *name, const char *member)
-{
-    return pool_number(pool, "HGET rota:{%u}:org:%s:schedule:%s %s", lane_of(org, pool->lanes), org, name, member);
 }
 
 /* ---- the crew ---- */
@@ -308,12 +302,12 @@ static void check_counters(struct round *round, unsigned schedule)
         const char *name;
         int64_t is;
     } wanted[] = {{"runs", DUE_TIMES}, {"done", DUE_TIMES}, {"missed_count", 0}, {"skipped_count", 0}, {"refused_count", 0}};
-    const char *name = pool_text(round->pool, "tick%u", schedule);
+    const char *name = pool_text(round->pool, "%s/tick%u", org_of(schedule), schedule);
 
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        int64_t is = field(round->pool, org_of(schedule), name, wanted[i].name);
+        int64_t is = recurring_field(round->pool, name, wanted[i].name);
         if (is != wanted[i].is)
-            complain(round, org_of(schedule), name, wanted[i].name, is);
+            complain(round, "schedule", name, wanted[i].name, is);
     }
 }
 
@@ -411,7 +405,7 @@ static int64_t sum(struct pool *pool, const char *member)
     int64_t all = 0;
 
     for (unsigned i = 0; i < POLICIES; i++)
-        all += field(pool, "acme", policies[i][0], member);
+        all += recurring_field(pool, pool_text(pool, "acme/%s", policies[i][0]), member);
     return all;
 }
 
@@ -481,7 +475,7 @@ static unsigned check_policy(struct round *round, unsigned policy, int64_t first
 {
     static unsigned ran[DUE_MAX];
     const char *name = policies[policy][0], *mark = pool_text(round->pool, "/%s@", name);
-    int64_t last_ms = field(round->pool, "acme", name, "last_ms");
+    int64_t last_ms = recurring_field(round->pool, pool_text(round->pool, "acme/%s", name), "last_ms");
     unsigned count = (unsigned)((last_ms - first_ms) / PERIOD_MS) + 1, runs = 0;
 
     assert_in_range(count, 1, DUE_MAX);
@@ -499,7 +493,7 @@ static unsigned check_policy(struct round *round, unsigned policy, int64_t first
             complain(round, name, pool_text(round->pool, "%+lld ms", (long long)(at_ms - sections[0].from_ms)),
                      "ran so often:", ran[due]);
     }
-    assert_int_equal(runs, field(round->pool, "acme", name, "runs"));
+    assert_int_equal(runs, recurring_field(round->pool, pool_text(round->pool, "acme/%s", name), "runs"));
     return runs;
 }
 

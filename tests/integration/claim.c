@@ -121,7 +121,7 @@ static void jobs_of_one_order_keep_their_own_priority(void **state)
     assert_int_equal(lane_state(f, "acme", "b-plain").priority, 0);
 }
 
-static void a_job_of_an_unknown_type_rests_and_takes_its_old_place_again(void **state)
+static void GA_12_a_job_of_an_unknown_type_rests_and_takes_its_old_place_again(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 6000);
@@ -334,7 +334,7 @@ int main(void)
         cmocka_unit_test(the_time_out_is_the_jobs_own_or_that_of_its_type),
         cmocka_unit_test(jobs_of_one_visit_share_nothing_in_which_they_differ),
         cmocka_unit_test(jobs_of_one_order_keep_their_own_priority),
-        cmocka_unit_test(a_job_of_an_unknown_type_rests_and_takes_its_old_place_again),
+        cmocka_unit_test(GA_12_a_job_of_an_unknown_type_rests_and_takes_its_old_place_again),
         cmocka_unit_test(jobs_of_unknown_types_do_not_hide_known_ones),
         cmocka_unit_test(a_job_whose_time_has_passed_is_cancelled_instead),
         cmocka_unit_test(an_expired_job_leaves_in_time_also_where_keys_are_kept_shorter_than_jobs),

@@ -56,7 +56,7 @@ static void dead_jobs_are_kept_for_30_days(void **state)
     assert_false(is_known(f, "job1"));
 }
 
-static void retention_is_the_organizations_setting(void **state)
+static void GA_18_retention_is_the_organizations_setting(void **state)
 {
     struct fixture *f = *state;
     lane_open(f, "w1", 60000);
@@ -350,7 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(done_jobs_are_kept_for_an_hour),
         cmocka_unit_test(dead_jobs_are_kept_for_30_days),
-        cmocka_unit_test(retention_is_the_organizations_setting),
+        cmocka_unit_test(GA_18_retention_is_the_organizations_setting),
         cmocka_unit_test(a_setting_that_is_shortened_counts_for_what_is_there),
         cmocka_unit_test(without_retention_a_done_job_is_forgotten_at_once),
         cmocka_unit_test(without_retention_a_cancelled_job_is_forgotten_too),

@@ -24,7 +24,7 @@ static void an_ended_lease_is_stale(void **state)
     assert_string_equal(lane_place(f, "acme", "job1"), "done");
 }
 
-static void a_stale_token_changes_nothing(void **state)
+static void AP_9_a_stale_token_changes_nothing(void **state)
 {
     struct fixture *f = *state;
     struct lane_lease old = running_job(f);
@@ -39,7 +39,7 @@ static void a_stale_token_changes_nothing(void **state)
     assert_string_equal(lane_end(f, &current, "done"), "ok");
 }
 
-static void another_sessions_lease_cannot_be_ended_even_with_its_token(void **state)
+static void AP_9_another_sessions_lease_cannot_be_ended_even_with_its_token(void **state)
 {
     struct fixture *f = *state;
     struct lane_lease lease = running_job(f);
@@ -204,8 +204,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_ended_lease_is_stale),
-        cmocka_unit_test(a_stale_token_changes_nothing),
-        cmocka_unit_test(another_sessions_lease_cannot_be_ended_even_with_its_token),
+        cmocka_unit_test(AP_9_a_stale_token_changes_nothing),
+        cmocka_unit_test(AP_9_another_sessions_lease_cannot_be_ended_even_with_its_token),
         cmocka_unit_test(unknown_and_malformed_names_are_stale),
         cmocka_unit_test(a_lease_named_twice_in_a_call_ends_once),
         cmocka_unit_test(a_lost_session_ends_nothing),

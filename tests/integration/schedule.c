@@ -25,7 +25,7 @@ static void a_paused_one_does_not_tick_and_goes_on_from_now(void **state)
 
 /* ---- what became of its jobs ---- */
 
-static void it_knows_what_became_of_its_jobs(void **state)
+static void PB_8_it_knows_what_became_of_its_jobs(void **state)
 {
     struct fixture *f = *state;
     schedule_set(f, "acme", "report", NULL);
@@ -209,7 +209,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_paused_one_does_not_tick_and_goes_on_from_now),
-        cmocka_unit_test(it_knows_what_became_of_its_jobs),
+        cmocka_unit_test(PB_8_it_knows_what_became_of_its_jobs),
         cmocka_unit_test(outcomes_are_noted_also_where_nothing_is_kept),
         cmocka_unit_test(a_schedule_that_is_gone_does_not_come_back_with_its_last_job),
         cmocka_unit_test(a_removed_one_takes_the_job_back_that_has_not_begun),

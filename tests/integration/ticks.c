@@ -22,7 +22,7 @@ static void a_due_time_gives_one_job_with_its_name(void **state)
     assert_string_equal(schedule_field(f, "runs"), "1");
 }
 
-static void a_second_tick_of_a_due_time_changes_nothing(void **state)
+static void PB_3_a_second_tick_of_a_due_time_changes_nothing(void **state)
 {
     struct fixture *f = *state;
     schedule_set(f, "acme", "report", NULL);
@@ -35,7 +35,7 @@ static void a_second_tick_of_a_due_time_changes_nothing(void **state)
     assert_string_equal(lane_digest(f), digest);
 }
 
-static void nothing_ticks_before_its_time(void **state)
+static void GA_14_nothing_ticks_before_its_time(void **state)
 {
     struct fixture *f = *state;
     schedule_set(f, "acme", "report", &(struct definition){.spread_ms = 5000, .offset_ms = 3000});
@@ -363,8 +363,8 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_due_time_gives_one_job_with_its_name),
-        cmocka_unit_test(a_second_tick_of_a_due_time_changes_nothing),
-        cmocka_unit_test(nothing_ticks_before_its_time),
+        cmocka_unit_test(PB_3_a_second_tick_of_a_due_time_changes_nothing),
+        cmocka_unit_test(GA_14_nothing_ticks_before_its_time),
         cmocka_unit_test(a_tick_of_an_older_definition_is_stale),
         cmocka_unit_test(several_due_times_are_caught_up_in_one_call),
         cmocka_unit_test(a_due_time_whose_job_is_there_is_served),

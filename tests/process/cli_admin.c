@@ -7,7 +7,7 @@
 
 /* ---- queues ---- */
 
-static void queues_are_listed_and_paused(void **state)
+static void GA_18_queues_are_listed_and_paused(void **state)
 {
     struct pool *pool = *state;
     struct ran ran;
@@ -206,7 +206,7 @@ static void an_audit_names_what_is_damaged_and_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROTA_TEST_LANES(queues_are_listed_and_paused),
+        ROTA_TEST_LANES(GA_18_queues_are_listed_and_paused),
         ROTA_TEST_LANES(everything_is_paused_in_all_lanes),
         ROTA_TEST_LANES(workers_are_listed_with_what_they_do),
         ROTA_TEST_LANES(a_worker_that_is_gone_is_still_known),

@@ -14,7 +14,7 @@
 
 /* ---- cancel, retry, run-now, reschedule, delete ---- */
 
-static void jobs_are_cancelled_whatever_they_do(void **state)
+static void GA_18_jobs_are_cancelled_whatever_they_do(void **state)
 {
     struct pool *pool = *state;
     struct ran ran;
@@ -39,7 +39,7 @@ static void jobs_are_cancelled_whatever_they_do(void **state)
     ROTA_MUST(pool, EX_NOINPUT, "job", "cancel", "acme/none");
 }
 
-static void jobs_are_tried_again_where_that_makes_sense(void **state)
+static void GA_18_jobs_are_tried_again_where_that_makes_sense(void **state)
 {
     struct pool *pool = *state;
     struct process *worker = start_work(pool);
@@ -243,8 +243,8 @@ static void dead_letters_are_purged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROTA_TEST_LANES(jobs_are_cancelled_whatever_they_do),
-        ROTA_TEST_LANES(jobs_are_tried_again_where_that_makes_sense),
+        ROTA_TEST_LANES(GA_18_jobs_are_cancelled_whatever_they_do),
+        ROTA_TEST_LANES(GA_18_jobs_are_tried_again_where_that_makes_sense),
         ROTA_TEST_LANES(due_times_are_moved),
         ROTA_TEST_LANES(nothing_is_deleted_without_a_yes),
         ROTA_TEST_LANES(on_a_terminal_one_is_asked),

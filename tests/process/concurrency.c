@@ -24,7 +24,7 @@ static unsigned begun(struct pool *pool)
     return count_text(pool_file(pool, "begun"), "\n");
 }
 
-static void those_beyond_it_hold_no_slot_and_block_nobody(void **state)
+static void GA_8_those_beyond_it_hold_no_slot_and_block_nobody(void **state)
 {
     struct pool *pool = *state;
 
@@ -92,7 +92,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pool_setup, pool_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(those_beyond_it_hold_no_slot_and_block_nobody),
+        TEST(GA_8_those_beyond_it_hold_no_slot_and_block_nobody),
         TEST(they_follow_each_other_at_once),
         TEST(a_handler_may_be_for_all_types_that_begin_alike),
     };

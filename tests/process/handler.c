@@ -161,7 +161,7 @@ static pid_t hold_in_the_kernel(struct pool *pool)
     return pid;
 }
 
-static void what_runs_too_long_is_stopped(void **state)
+static void GA_13_what_runs_too_long_is_stopped(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -448,7 +448,7 @@ int main(int argc, char **argv)
         POOL_TEST(the_exit_code_is_the_verdict),
         POOL_TEST(a_killed_handler_is_reported_within_a_second),
         POOL_TEST(a_missing_executable_uses_no_attempt),
-        POOL_TEST(what_runs_too_long_is_stopped),
+        POOL_TEST(GA_13_what_runs_too_long_is_stopped),
         POOL_TEST(what_finishes_after_a_term_is_done),
         POOL_TEST(the_payload_is_its_standard_input),
         POOL_TEST(its_environment_is_built_from_nothing),

@@ -64,7 +64,7 @@ static void assert_rate(const int64_t *starts_ms, unsigned count, double rate, u
         }
 }
 
-static void a_rate_holds_for_all_workers_and_organizations(void **state)
+static void AP_8_a_rate_holds_for_all_workers_and_organizations(void **state)
 {
     struct pool *pool = *state;
     const unsigned orgs = 20, each = 2;
@@ -159,7 +159,7 @@ static void a_handlers_limit_holds_for_its_type(void **state)
 }
 
 /* A handler that is told 429 says so, and nothing of its limit starts until then, whatever worker it would be. */
-static void a_handler_pauses_the_limit_it_runs_under(void **state)
+static void AP_8_a_handler_pauses_the_limit_it_runs_under(void **state)
 {
     struct pool *pool = *state;
     start_scheduler(pool);
@@ -189,14 +189,14 @@ static void a_handler_pauses_the_limit_it_runs_under(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        POOL_TEST(a_rate_holds_for_all_workers_and_organizations),
-        POOL_TEST_LANES(a_rate_holds_for_all_workers_and_organizations),
+        POOL_TEST(AP_8_a_rate_holds_for_all_workers_and_organizations),
+        POOL_TEST_LANES(AP_8_a_rate_holds_for_all_workers_and_organizations),
         POOL_TEST(no_two_run_at_a_time_though_a_worker_is_killed),
         POOL_TEST_LANES(no_two_run_at_a_time_though_a_worker_is_killed),
         POOL_TEST_LANES(one_slot_goes_to_the_lane_where_somebody_waits),
         POOL_TEST(a_handlers_limit_holds_for_its_type),
-        POOL_TEST(a_handler_pauses_the_limit_it_runs_under),
-        POOL_TEST_LANES(a_handler_pauses_the_limit_it_runs_under),
+        POOL_TEST(AP_8_a_handler_pauses_the_limit_it_runs_under),
+        POOL_TEST_LANES(AP_8_a_handler_pauses_the_limit_it_runs_under),
     };
 
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

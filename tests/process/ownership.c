@@ -25,7 +25,7 @@ static unsigned handlers_of(struct pool *pool, const char *session)
 /* ---- a worker dies ---- */
 
 /* With the time-outs that everybody has. */
-static void the_jobs_of_a_killed_worker_run_again_within_seven_seconds(void **state)
+static void AP_5_the_jobs_of_a_killed_worker_run_again_within_seven_seconds(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
@@ -89,7 +89,7 @@ static void a_stopped_worker_is_told_that_it_lost_everything(void **state)
     assert_int_equal(ran(pool, fresh, "acme/next"), 1);
 }
 
-static void a_completion_that_comes_too_late_changes_nothing(void **state)
+static void AP_9_a_completion_that_comes_too_late_changes_nothing(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -349,11 +349,12 @@ static void a_lease_that_its_worker_does_not_know_of_is_handed_back(void **state
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_jobs_of_a_killed_worker_run_again_within_seven_seconds, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(the_jobs_of_a_killed_worker_run_again_within_seven_seconds, pool_setup_lanes,
+        cmocka_unit_test_setup_teardown(AP_5_the_jobs_of_a_killed_worker_run_again_within_seven_seconds, pool_setup,
+                                        pool_teardown),
+        cmocka_unit_test_setup_teardown(AP_5_the_jobs_of_a_killed_worker_run_again_within_seven_seconds, pool_setup_lanes,
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(a_stopped_worker_is_told_that_it_lost_everything, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_completion_that_comes_too_late_changes_nothing, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(AP_9_a_completion_that_comes_too_late_changes_nothing, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_report_on_a_purged_job_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_report_on_a_job_that_somebody_else_ended_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_leaves_no_orphan_and_no_double, pool_setup, pool_teardown),

@@ -108,7 +108,7 @@ static void no_due_time_is_lost_or_doubled_when_leaders_die(void **state)
 }
 
 /* Three due times, while nobody was there. */
-static void what_was_missed_runs_as_the_policy_says(void **state)
+static void PB_4_what_was_missed_runs_as_the_policy_says(void **state)
 {
     static const char *const names[] = {"skip", "once", "all"};
     struct pool *pool = *state;
@@ -140,7 +140,7 @@ static void what_was_missed_runs_as_the_policy_says(void **state)
     assert_non_null(strstr(events.out, "ms late"));
 }
 
-static void a_run_that_takes_long_is_not_overtaken(void **state)
+static void PB_5_a_run_that_takes_long_is_not_overtaken(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -153,7 +153,7 @@ static void a_run_that_takes_long_is_not_overtaken(void **state)
     assert_int_equal(pool_count(pool, "acme", "running"), 1);
 }
 
-static void the_next_run_waits_or_takes_the_place(void **state)
+static void PB_5_the_next_run_waits_or_takes_the_place(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -171,7 +171,7 @@ static void the_next_run_waits_or_takes_the_place(void **state)
 }
 
 /* One that cannot be computed any more, as after its zone has left the system: it is put off, others go on. */
-static void a_broken_schedule_is_in_nobodys_way(void **state)
+static void GA_6_a_broken_schedule_is_in_nobodys_way(void **state)
 {
     struct pool *pool = *state;
     struct process *scheduler = pool_scheduler(pool, NULL);
@@ -220,7 +220,7 @@ static void changes_say_what_they_did_and_how_to_undo_it(void **state)
     assert_non_null(strstr(log.out, "schedule_remove"));
 }
 
-static void what_makes_no_sense_is_refused_before_anything_is_written(void **state)
+static void PB_13_what_makes_no_sense_is_refused_before_anything_is_written(void **state)
 {
     static const struct {
         const char *flag, *value, *words;
@@ -228,6 +228,7 @@ static void what_makes_no_sense_is_refused_before_anything_is_written(void **sta
     } wrong[] = {
         {"--cron", "* * 31 2 *", "never due", EX_USAGE},
         {"--cron", "61 * * * *", "61", EX_USAGE},
+        {"--cron", "", "0 fields", EX_USAGE},
         {"--every", "10ms", "1s", EX_USAGE},
         {"--at", "2020-01-01T00:00:00Z", "no due time", EX_DATAERR},
         {"--rrule", "FREQ=SECONDLY", "SECONDLY", EX_USAGE},
@@ -259,12 +260,13 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(each_due_time_has_one_job, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_schedule_that_is_set_earlier_is_not_overslept, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(no_due_time_is_lost_or_doubled_when_leaders_die, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(what_was_missed_runs_as_the_policy_says, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_run_that_takes_long_is_not_overtaken, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(the_next_run_waits_or_takes_the_place, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_broken_schedule_is_in_nobodys_way, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_4_what_was_missed_runs_as_the_policy_says, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_5_a_run_that_takes_long_is_not_overtaken, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_5_the_next_run_waits_or_takes_the_place, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(GA_6_a_broken_schedule_is_in_nobodys_way, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(changes_say_what_they_did_and_how_to_undo_it, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(what_makes_no_sense_is_refused_before_anything_is_written, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_13_what_makes_no_sense_is_refused_before_anything_is_written, pool_setup,
+                                        pool_teardown),
     };
 
     if (argc > 1)

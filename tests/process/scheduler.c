@@ -6,7 +6,8 @@
 #include <sysexits.h>
 
 #include "tests/support/numbers.h"
-#include "tests/support/pool.h"
+#include "tests/support/recurring.h"
+#include "tests/support/wrong_clock.h"
 
 static bool leads(struct process *scheduler)
 {
@@ -62,7 +63,7 @@ static void a_killed_leader_is_followed_within_five_seconds(void **state)
     assert_int_equal(pool_number(pool, "HGET rota:{0}:clock epoch"), 2);
 }
 
-static void a_leader_that_stops_is_followed_at_once(void **state)
+static void PB_10_a_leader_that_stops_is_followed_at_once(void **state)
 {
     struct pool *pool = *state;
     struct process *two[2];
@@ -165,6 +166,41 @@ static void a_job_that_is_due_earlier_wakes_the_scheduler(void **state)
         assert_true(awake_ms_since(pushed_mono_ms) < 70 + 150);
     }
     assert_string_equal(pool_place(pool, "acme", "far"), "scheduled");
+}
+
+/* Of a scheduler, and of a worker: five minutes behind, and ahead. */
+static void GA_14_wrong_clocks_of_programs_make_nothing_early_or_late(void **state)
+{
+    struct pool *pool = *state;
+    struct wrong_clock *behind = wrong_clock_new(-300000), *ahead = wrong_clock_new(300000);
+    int64_t started_mono_ms = clock_mono_ms(), first_ms;
+    wrong_clock_begin(behind);
+    pool_scheduler(pool, NULL);
+    wrong_clock_end();
+    wrong_clock_begin(ahead);
+    struct process *worker = pool_worker(pool, "--slots", "4", "--on", "t=sleep 0.3", NULL);
+    wrong_clock_end();
+    int64_t card_ms = pool_number(pool, "HGET rota:worker:%s started_ms", pool_session(pool, worker, 0));
+    assert_in_range(card_ms - pool_now_ms(pool), 270000, 300000); /* it is wrong */
+
+    RECURRING(pool, "acme/tick", "--every", "1s", "--overlap", "allow");
+    first_ms = pool_now_ms(pool) + 500;
+    for (int i = 0; i < 10; i++) {
+        struct job_record record = {
+            .type = "t", .payload = "", .has_payload = true, .timeout_ms = 5000, .due_ms = first_ms + i * 100};
+        pool_push_record(pool, "acme", pool_text(pool, "job%d", i), &record);
+    }
+    for (int i = 0; i < 10; i++) {
+        pool_wait_place(pool, "acme", pool_text(pool, "job%d", i), "done");
+        int64_t late_ms = lateness_ms(pool, "acme", pool_text(pool, "job%d", i), first_ms + i * 100);
+        assert_true(late_ms <= 1000 + stall_ms(started_mono_ms, clock_mono_ms())); /* it may wait for a slot */
+    }
+    WAIT_UNTIL(recurring_field(pool, "acme/tick", "done") >= 3);
+    int64_t last_ms = recurring_field(pool, "acme/tick", "last_ms");
+    assert_true(job_enqueued_ms(pool_job(pool, "acme", recurring_job(pool, "acme/tick", last_ms))) >= last_ms);
+    assert_true(recurring_field(pool, "acme/tick", "late_ms") <= 300 + stall_ms(started_mono_ms, clock_mono_ms()));
+    wrong_clock_free(behind);
+    wrong_clock_free(ahead);
 }
 
 static void a_retry_runs_after_its_delay(void **state)
@@ -306,13 +342,14 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(of_two_schedulers_one_leads, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_killed_leader_is_followed_within_five_seconds, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_leader_that_stops_is_followed_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_10_a_leader_that_stops_is_followed_at_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_leader_that_was_asleep_stands_down, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_stop_does_not_wait_for_redis, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(delayed_jobs_start_when_they_are_due, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(delayed_jobs_start_when_they_are_due, pool_setup_lanes, pool_teardown),
         cmocka_unit_test_setup_teardown(a_job_that_is_due_earlier_wakes_the_scheduler, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_job_that_is_due_earlier_wakes_the_scheduler, pool_setup_lanes, pool_teardown),
+        cmocka_unit_test_setup_teardown(GA_14_wrong_clocks_of_programs_make_nothing_early_or_late, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_retry_runs_after_its_delay, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(retention_is_kept, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(drift_of_an_index_is_mended, pool_setup, pool_teardown),

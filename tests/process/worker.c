@@ -35,7 +35,7 @@ static void push_to(struct pool *pool, const char *org, const char *id, const ch
 
 /* ---- stopping ---- */
 
-static void term_lets_running_jobs_end(void **state)
+static void PB_10_term_lets_running_jobs_end(void **state)
 {
     struct pool *pool = *state;
     struct process *scheduler = pool_scheduler(pool, NULL);
@@ -57,7 +57,7 @@ static void term_lets_running_jobs_end(void **state)
     assert_int_equal(sessions(pool), 0);
 }
 
-static void what_outlasts_the_drain_goes_back_to_the_next_worker_at_once(void **state)
+static void PB_10_what_outlasts_the_drain_goes_back_to_the_next_worker_at_once(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
@@ -70,7 +70,8 @@ static void what_outlasts_the_drain_goes_back_to_the_next_worker_at_once(void **
     process_signal(first, SIGTERM);
     WAIT_UNTIL(pool_logged(pool, "acme/") == 4);
 
-    assert_in_range(awake_ms_since(stopped_mono_ms), 200, 300 + 500);
+    assert_true(clock_mono_ms() - stopped_mono_ms >= 200);
+    assert_true(awake_ms_since(stopped_mono_ms) <= 300 + 500);
     pool_wait_place(pool, "acme", "job0000", "done");
     const struct job *job = pool_job(pool, "acme", "job0000");
     assert_int_equal(job->state.attempt_count, 2);
@@ -446,8 +447,9 @@ static void what_cannot_work_is_refused_at_start(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(term_lets_running_jobs_end, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(what_outlasts_the_drain_goes_back_to_the_next_worker_at_once, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_10_term_lets_running_jobs_end, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(PB_10_what_outlasts_the_drain_goes_back_to_the_next_worker_at_once, pool_setup,
+                                        pool_teardown),
         cmocka_unit_test_setup_teardown(a_second_term_stops_at_once, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_term_that_reaches_the_handlers_too_uses_no_attempt, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(an_idle_worker_stops_even_while_redis_is_away, pool_setup, pool_teardown),

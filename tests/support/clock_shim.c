@@ -1,5 +1,5 @@
-/* clock_shim - LD_PRELOAD for programs under test (wrong_clock.h): shifts the wall clock (CLOCK_REALTIME, gettimeofday, time), and that alone, by as
- * many milliseconds as the first eight bytes of the file ROTA_CLOCK_FILE say at that moment. */
+/* clock_shim - LD_PRELOAD for programs under test (wrong_clock.h): shifts the wall clock (CLOCK_REALTIME, gettimeofday, time),
+ * and that alone, by as many milliseconds as the first eight bytes of the file ROTA_CLOCK_FILE say at that moment. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 
 static const char *const new_year = "2025-12-31T23:59:59Z";
 
-static void fields_are_lists_of_values_ranges_and_steps(void **state)
+static void PB_13_fields_are_lists_of_values_ranges_and_steps(void **state)
 {
     (void)state;
     DUE("cron 5,35 6-8/2 * * *", new_year, "2026-01-01T06:05:00Z", "2026-01-01T06:35:00Z", "2026-01-01T08:05:00Z");
@@ -73,7 +73,7 @@ static void two_restricted_fields_of_days_match_either(void **state)
     DUE("cron 0 0 13 * 0-6", new_year, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
 }
 
-static void what_is_wrong_is_named_with_value_and_limit(void **state)
+static void PB_13_what_is_wrong_is_named_with_value_and_limit(void **state)
 {
     (void)state;
     assert_refused("cron 60 * * * *", "minute \"60\" is not within 0..59");
@@ -159,12 +159,12 @@ static void local_times_go_up_to_the_year_9999(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields_are_lists_of_values_ranges_and_steps),
+        cmocka_unit_test(PB_13_fields_are_lists_of_values_ranges_and_steps),
         cmocka_unit_test(nicknames_stand_for_expressions),
         cmocka_unit_test(days_are_counted_from_the_end_too),
         cmocka_unit_test(nearest_weekdays_stay_in_their_month),
         cmocka_unit_test(two_restricted_fields_of_days_match_either),
-        cmocka_unit_test(what_is_wrong_is_named_with_value_and_limit),
+        cmocka_unit_test(PB_13_what_is_wrong_is_named_with_value_and_limit),
         cmocka_unit_test(floods_are_refused_at_once),
         cmocka_unit_test(hourly_and_finer_ones_are_told_from_fixed_times),
         cmocka_unit_test(local_times_go_up_to_the_year_9999),

@@ -49,7 +49,7 @@ static void a_due_time_in_time_gets_its_job(void **state)
     }
 }
 
-static void three_due_times_are_skipped_or_run_once_or_all(void **state)
+static void GA_4_three_due_times_are_skipped_or_run_once_or_all(void **state)
 {
     int64_t now_ms = 2 * 60 * SECOND_MS + 30 * SECOND_MS; /* three have come, the last one half a minute ago */
     (void)state;
@@ -230,7 +230,7 @@ static bool is_ill(int64_t done_ms, int64_t now_ms, bool paused)
     return ill;
 }
 
-static void two_periods_without_a_job_done_are_unhealthy(void **state)
+static void AP_13_two_periods_without_a_job_done_are_unhealthy(void **state)
 {
     int64_t minute_ms = 60 * SECOND_MS;
     (void)state;
@@ -269,7 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_due_time_in_time_gets_its_job),
-        cmocka_unit_test(three_due_times_are_skipped_or_run_once_or_all),
+        cmocka_unit_test(GA_4_three_due_times_are_skipped_or_run_once_or_all),
         cmocka_unit_test(what_is_older_than_the_window_is_missed),
         cmocka_unit_test(many_are_caught_up_in_steps),
         cmocka_unit_test(large_ones_are_caught_up_one_by_one),
@@ -280,7 +280,7 @@ int main(void)
         cmocka_unit_test(new_zone_data_moves_the_next_due_time),
         cmocka_unit_test(until_ends_it),
         cmocka_unit_test(offsets_are_steady_and_spread),
-        cmocka_unit_test(two_periods_without_a_job_done_are_unhealthy),
+        cmocka_unit_test(AP_13_two_periods_without_a_job_done_are_unhealthy),
         cmocka_unit_test(what_is_no_schedule_is_refused),
     };
 

@@ -7,7 +7,7 @@
 #include "tests/unit/due.h"
 
 /* GA-15 */
-static void fixed_times_in_the_gap_are_due_once_right_after_it(void **state)
+static void GA_15_fixed_times_in_the_gap_are_due_once_right_after_it(void **state)
 {
     (void)state;
     DUE("cron tz=Europe/Zurich 30 2 * * *", "2026-03-28T02:00:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z");
@@ -45,7 +45,7 @@ static void the_day_that_samoa_left_out_is_due_at_its_end(void **state)
 }
 
 /* GA-15 */
-static void fixed_times_that_come_twice_are_due_the_first_time(void **state)
+static void GA_15_fixed_times_that_come_twice_are_due_the_first_time(void **state)
 {
     (void)state;
     DUE("cron tz=Europe/Zurich 30 2 * * *", "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z");
@@ -81,7 +81,7 @@ static void assert_steady(const char *text, const char *after, int count, int64_
 }
 
 /* GA-15 */
-static void hourly_and_finer_ones_follow_elapsed_time_all_year(void **state)
+static void GA_15_hourly_and_finer_ones_follow_elapsed_time_all_year(void **state)
 {
     static const char *const zones[] = {"Europe/Zurich",    "America/New_York", "America/St_Johns", "Pacific/Chatham",
                                         "Africa/Cairo",     "America/Santiago", "Asia/Kolkata",     "Europe/Dublin",
@@ -110,7 +110,7 @@ static void hourly_and_finer_ones_follow_elapsed_time_all_year(void **state)
     DUE("cron tz=Europe/Zurich */30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-30T00:00:00Z");
 }
 
-static void months_end_where_they_end(void **state)
+static void GA_15_months_end_where_they_end(void **state)
 {
     (void)state;
     DUE("cron tz=Europe/Zurich 0 0 L * *", "2026-01-31T12:00:00Z", "2026-02-27T23:00:00Z", "2026-03-30T22:00:00Z",
@@ -224,12 +224,12 @@ static void rules_of_zones_go_on_after_the_years_that_are_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed_times_in_the_gap_are_due_once_right_after_it),
+        cmocka_unit_test(GA_15_fixed_times_in_the_gap_are_due_once_right_after_it),
         cmocka_unit_test(several_times_in_the_gap_are_due_together),
         cmocka_unit_test(the_day_that_samoa_left_out_is_due_at_its_end),
-        cmocka_unit_test(fixed_times_that_come_twice_are_due_the_first_time),
-        cmocka_unit_test(hourly_and_finer_ones_follow_elapsed_time_all_year),
-        cmocka_unit_test(months_end_where_they_end),
+        cmocka_unit_test(GA_15_fixed_times_that_come_twice_are_due_the_first_time),
+        cmocka_unit_test(GA_15_hourly_and_finer_ones_follow_elapsed_time_all_year),
+        cmocka_unit_test(GA_15_months_end_where_they_end),
         cmocka_unit_test(intervals_count_from_their_start_both_ways),
         cmocka_unit_test(a_moment_is_due_once),
         cmocka_unit_test(unknown_zones_are_refused_by_name),
