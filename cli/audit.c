@@ -102,7 +102,7 @@ static int audit_org(struct audit *audit, const char *org, struct error *err)
     if (rc == 0)
         rc = walk(audit, lane, err);
     if (rc == ERR_NOT_FOUND)
-        return 0; /* it was purged meanwhile */
+        return 0; /* it was deleted meanwhile */
     if (rc == 0 || !is_damage(err))
         return rc < 0 ? error_wrap(err, "organization %s", org) : 0;
     cli_complain(audit->cli, EXIT_FAILED, "organization %s cannot be audited: %s", org, err->message);

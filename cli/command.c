@@ -26,6 +26,7 @@ const struct command *const command_tables[] = {
     export_commands,
     org_commands,
     org_change_commands,
+    org_delete_commands,
     acl_print_commands,
     usage_commands,
     queue_commands,

@@ -93,6 +93,7 @@ extern const struct command
     export_commands[],
     org_commands[],
     org_change_commands[],
+    org_delete_commands[],
     acl_print_commands[],
     usage_commands[],
     stats_commands[],

@@ -259,6 +259,13 @@ void diagnose_type(struct diagnosis *diagnosis, const char *type, const char *qu
            "give one a handler: handlers.%s in its file; or cancel them: rota job explain %s", type, sample);
 }
 
+void diagnose_deletion(struct diagnosis *diagnosis, const char *org)
+{
+    advise(find(diagnosis, FINDING_WARN, "deletion",
+                "organization %s is being deleted: what runs of it, or the rest of it, is still there", org),
+           "if nobody is at it any more, go on: rota org delete %s", org);
+}
+
 void diagnose_pause(struct diagnosis *diagnosis, const char *by)
 {
     advise(find(diagnosis, FINDING_WARN, "pause", "everything is paused by %s", by), "rota resume");

@@ -75,5 +75,8 @@ void diagnose_queue(struct diagnosis *diagnosis, const struct queue_measures *qu
 /* A type that waits in a queue and that none of its workers knows. `sample` is a job of it. */
 void diagnose_type(struct diagnosis *diagnosis, const char *type, const char *queue, const char *sample);
 
+/* The deletion of an organization has begun and not ended. */
+void diagnose_deletion(struct diagnosis *diagnosis, const char *org);
+
 /* Everything is paused. */
 void diagnose_pause(struct diagnosis *diagnosis, const char *by);

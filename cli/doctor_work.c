@@ -58,6 +58,18 @@ static void read_pause(char *ret_by, size_t size, const char *text)
     snprintf(ret_by, size, "%s", space ? space + 1 : "somebody");
 }
 
+/* Names with spaces between. */
+static void tell_deletions(struct work *work, const char *text)
+{
+    char name[NAME_BYTES_MAX + 1];
+
+    for (const char *at = text; *at; at += strspn(at, " ")) {
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, " "), at);
+        diagnose_deletion(work->diagnosis, name);
+        at += strcspn(at, " ");
+    }
+}
+
 static void on_clock(const struct reply *reply, void *ctx)
 {
     struct work *work = ctx;
@@ -80,6 +92,8 @@ static void on_clock(const struct reply *reply, void *ctx)
                 find_queue(work, at, strcspn(at, " "));
                 at += strcspn(at, " ");
             }
+        } else if (strcmp(name, "deleting") == 0) {
+            tell_deletions(work, value);
         }
     }
 }

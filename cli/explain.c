@@ -65,6 +65,8 @@ static void read_text(struct reason_facts *facts, const char *name, const struct
         read_pause(&facts->of_org, text);
     else if (strcmp(name, "org_paused_by") == 0)
         snprintf(facts->of_org.by, sizeof facts->of_org.by, "%s", text);
+    else if (strcmp(name, "org_deleting") == 0)
+        facts->org_deleting = true;
     else if (strcmp(name, "rate") == 0)
         snprintf(facts->rate, sizeof facts->rate, "%s", text);
     else if (strcmp(name, "limit") == 0)

@@ -276,7 +276,7 @@ static int list_orgs(struct listing *listing, const struct names *names, struct 
         listing->resumes = listing->resumes && order == 0;
         rc = list_org(listing, names->items[i], err);
         if (rc == ERR_NOT_FOUND && cli_argument_count(listing->cli) == 0)
-            rc = 0; /* it was purged meanwhile */
+            rc = 0; /* it was deleted meanwhile */
     }
     return rc;
 }

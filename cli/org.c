@@ -126,7 +126,8 @@ static const struct config_setting list_settings[] = {SETTINGS_CLI, SETTINGS_PAG
 
 const struct command org_commands[] = {
     {"org list", "[ORG]...", "List organizations: what waits, what runs, since when", list_settings, 0, -1, org_list,
-     "States: active; idle (nothing waits or runs); capped (at max-running); parked (waits for its rate limit); paused."},
+     "States: active; idle (nothing waits or runs); capped (at max-running); parked (waits for its rate limit); paused; deleting "
+     "(rota org delete has not ended)."},
     {"org show", "ORG", "Show an organization with its settings and queues", plain_settings, 1, 1, org_show, NULL},
     {0},
 };

@@ -1,4 +1,4 @@
-/* `rota org set`, pause, resume, purge. */
+/* `rota org set`, pause, resume. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,8 +8,7 @@
 #include "cli/orgs.h"
 #include "common/buffer.h"
 
-#define PURGE_STEP_JOBS 500
-#define KEY_BYTES       64
+#define KEY_BYTES 64
 
 /* ---- set ---- */
 
@@ -153,55 +152,6 @@ static int org_resume(struct cli *cli, struct error *err)
     return set_paused(cli, false, err);
 }
 
-/* ---- purge ---- */
-
-static int purge(struct cli *cli, const char *name, struct error *err)
-{
-    struct call call = {0};
-    char answer[ANSWER_BYTES] = "1";
-    int rc = 0;
-
-    while (rc == 0 && strcmp(answer, "0") != 0) {
-        change_begin(&call, "purge", cli_lane(cli, name));
-        call_add_string(&call, name);
-        call_add_int(&call, PURGE_STEP_JOBS);
-        rc = change_call(cli, &call, answer, err);
-    }
-    call_clear(&call);
-    return rc;
-}
-
-static int org_purge(struct cli *cli, struct error *err)
-{
-    const char *name = cli_argument(cli, 0);
-    struct org_view org = {0};
-    int64_t jobs;
-    int rc = 0;
-
-    if (cli_org(cli, name, err) < 0 || cli_connect(cli, false, NULL, err) < 0 || orgs_look_at(cli, name, &org, err) < 0)
-        return err->code;
-    jobs = org.ready + org.running + org.scheduled + org.dead + org.done + org.cancelled;
-    if (config_bool(cli->config, "cli.dry-run")) {
-        cli_note(cli, "would remove org %s with its %lld jobs, %lld of them running", name, (long long)jobs,
-                 (long long)org.running);
-        if (cli->output.format != OUTPUT_TABLE)
-            output_object(&cli->output, json_pack("{s:s, s:I}", "org", name, "would_remove_jobs", (json_int_t)jobs), NULL);
-        org_view_clear(&org);
-        return 0;
-    }
-    if (!cli_confirm(cli, err, "remove organization %s with its %lld jobs, %lld of them running, which cannot be undone", name,
-                     (long long)jobs, (long long)org.running))
-        rc = err->code;
-    if (rc == 0)
-        rc = purge(cli, name, err);
-    if (rc == 0 && cli->output.format != OUTPUT_TABLE)
-        output_object(&cli->output, json_pack("{s:s, s:I}", "org", name, "removed_jobs", (json_int_t)jobs), NULL);
-    if (rc == 0)
-        cli_note(cli, "removed org %s with %lld jobs: this cannot be undone", name, (long long)jobs);
-    org_view_clear(&org);
-    return rc;
-}
-
 /* As in org_settings; a table of settings must be spelled out. */
 #define ORG_SETTING(name, value, text) FLAG_TEXT("cli.org.", name, value, 40, text)
 
@@ -226,13 +176,11 @@ static const struct config_setting set_settings[] = {
 };
 
 static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
-static const struct config_setting purge_settings[] = {SETTINGS_CLI, SETTING_YES, SETTING_DRY_RUN, {0}};
 
 const struct command org_change_commands[] = {
     {"org set", "ORG --SETTING VALUE...", "Change settings of an organization", set_settings, 1, 1, org_set,
      "An organization exists from its first job or setting on. The value \"default\" puts a setting back."},
     {"org pause", "ORG", "Start nothing of an organization any more", plain_settings, 1, 1, org_pause, NULL},
     {"org resume", "ORG", "Go on with an organization", plain_settings, 1, 1, org_resume, NULL},
-    {"org purge", "ORG", "Remove an organization with all its jobs", purge_settings, 1, 1, org_purge, NULL},
     {0},
 };

@@ -92,6 +92,8 @@ const char *org_view_state(const struct org_view *org)
         active = active || org->queues[i].active;
         parked = parked || org->queues[i].parked_ms > 0;
     }
+    if (org_view_field(org, "deleting"))
+        return "deleting";
     if (org_view_field(org, "paused"))
         return "paused";
     if (org->ready == 0)

@@ -204,6 +204,17 @@ static void find_pause(struct finding *finding, const struct reason_pause *pause
              "%s", command);
 }
 
+static void find_deletion(struct finding *finding)
+{
+    const struct reason_facts *facts = finding->facts;
+    const char *org = facts->job.org;
+    char since[MOMENT_BYTES];
+
+    hint(add(finding, "org_deleting", "organization %s is being deleted by %s since %s", org,
+             facts->of_org.by[0] ? facts->of_org.by : "somebody", moment(finding, facts->of_org.since_ms, since)),
+         "it is gone with the organization; if nobody is at it any more: rota org delete %s", org);
+}
+
 static void find_pauses(struct finding *finding)
 {
     const struct reason_facts *facts = finding->facts;
@@ -215,7 +226,10 @@ static void find_pauses(struct finding *finding)
     find_pause(finding, &facts->of_queue, "queue_paused", what, command);
     snprintf(what, sizeof what, "organization %s", facts->job.org);
     snprintf(command, sizeof command, "rota org resume %s", facts->job.org);
-    find_pause(finding, &facts->of_org, "org_paused", what, command);
+    if (facts->org_deleting)
+        find_deletion(finding);
+    else
+        find_pause(finding, &facts->of_org, "org_paused", what, command);
 }
 
 /* ---- scheduled ---- */

@@ -42,6 +42,7 @@ struct reason_facts {
     struct reason_workers workers;
     /* Of a job that waits. */
     struct reason_pause all, of_queue, of_org;
+    bool org_deleting; /* and of_org says by whom, since when */
     int64_t rank, ready, running, max_running;
     int64_t rests; /* so many times in a row a worker that was asked did not know its type; 0 also where nobody has counted */
     char rate[32]; /* jobs a second; "" for no limit */

@@ -126,6 +126,7 @@ const char *refusal_why(struct refusals *refusals, const struct sent *sent, char
         {"taken", "another job has this id"},
         {"intake_paused", "the deployment takes no jobs at present: its server keeps less than was declared"},
         {"expired", "it has expired already"},
+        {"deleting", "the organization is being deleted"},
     };
 
     snprintf(ret_why, REFUSAL_BYTES, "%s", sent->answer);

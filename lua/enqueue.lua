@@ -11,6 +11,7 @@
     'intake_paused' the deployment takes no jobs at present (server weaker than declared)
     'too_large'     the payload is above the organization's max_payload_bytes
     'expired'       its expires_ms has passed already
+    'deleting'      the organization is being deleted: none of the batch is accepted, nor were those that had been
   Errors  INVALID (whole batch, nothing changed), OOM (refused by Redis before it begins)
   Calls <= 49 for one queue, 13 more for each further queue; 128 more for each queue that is new to a lane which knows 64 ]]
 local function enqueue(keys, args)

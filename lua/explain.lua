@@ -8,7 +8,7 @@
           intake                why no jobs are taken in
         and of a job that waits:
           paused, queue_paused  'MS WHO': everything, its queue
-          org_paused_ms, org_paused_by
+          org_paused_ms, org_paused_by, org_deleting (by them, since then)
           rank, ready           jobs of its organization before it in its queue, and in it
           running, max_running  jobs of its organization that run, and may
           rate, burst, token_ms jobs a second, at once; when the next may start, if that is to come
@@ -65,7 +65,7 @@ local function explain(keys, args)
   if job.place == 'running' then
     local _, _, lease = find_lease(lane, org, job)
     fact('deadline_ms', lease and lease[DEADLINE_MS])
-    fact('cancelling', lease and lease[CANCEL])
+    fact('cancelling', lease and (is_cancelled(org, lease) and 1 or 0))
     fact('session_ms', job.state[SESSION] and call('ZSCORE', lane.prefix .. 'sessions', job.state[SESSION]))
   elseif WAITS[job.place] then
     local active, state = lane.prefix .. 'active:' .. job.queue, virtual_time(lane, job.queue)
@@ -73,6 +73,7 @@ local function explain(keys, args)
     fact('queue_paused', state.paused)
     fact('org_paused_ms', org.fields.paused and (org.fields.paused_ms or '0'))
     fact('org_paused_by', org.fields.paused and org.fields.paused_by)
+    fact('org_deleting', org.fields.deleting)
     fact('rank', job.place == 'ready' and call('ZRANK', org_key(org, job.set), id))
     fact('ready', call('ZCARD', org_key(org, 'ready:' .. job.queue)))
     fact('running', call('ZCARD', org_key(org, 'running')))

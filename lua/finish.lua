@@ -16,7 +16,7 @@
           'ok'     the lease has ended as asked (or: the job was cancelled meanwhile and is cancelled now)
           'stale'  the caller does not own the job (any more): nothing changed
           'children:WHY'  its further jobs were refused, nothing changed and the lease goes on. WHY: 'too_large', 'taken', 'conflict',
-                   'expired' (as enqueue answers), 'queues' (their queues would be too many)
+                   'expired', 'deleting' (as enqueue answers), 'queues' (their queues would be too many)
           {'lost'}: the session is over; nothing changed
   Calls <= those of claim, 7, and for each organization 53, 3 for each run of leases that end alike, 12 for each further queue; 9 for
         each log, 48 for each lease with further jobs, 13 for each further queue of these; 11 for each limit that is left ]]

@@ -60,6 +60,7 @@ end
 local function org_set(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org = load_org(lane, check_org(args[2]))
+  check_stays(org)
   if #args < 4 or #args % 2 == 1 or #args > 34 then refuse('INVALID', 'org_set takes 1..16 pairs of field and value') end
   local weight, rate, private_inbox = setting(org, 'weight'), org.fields.rate, org.fields.private_inbox
   for i = 3, #args, 2 do check_setting(lane, org, args[i], args[i + 1]) end
@@ -148,7 +149,7 @@ local function job(keys, args)
   local deadline_ms, cancelling = 0, 0
   if found.place == 'running' then
     local _, _, lease = find_lease(lane, found_org, found)
-    if lease then deadline_ms, cancelling = lease[DEADLINE_MS], lease[CANCEL] end
+    if lease then deadline_ms, cancelling = lease[DEADLINE_MS], is_cancelled(found_org, lease) and 1 or 0 end
   end
   return { found.place or 'lost', found.score or 0, found.record, found.state_text, deadline_ms, cancelling }
 end

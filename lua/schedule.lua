@@ -74,6 +74,7 @@ local function schedule_set(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, name, new = load_org(lane, check_org(args[2])), check_schedule(args[3]), {}
   for i = 7, #args, 2 do new[args[i]] = args[i + 1] or '' end
+  check_stays(org)
   check_definition(org, new)
   local wanted, next_ms = args[4] ~= '' and to_int(args[4], 'rev', 0, 2 ^ 50), read_next(args[5])
   local offset_ms = to_int(args[6], 'offset_ms', 0, tonumber(new.spread_ms))

@@ -26,7 +26,7 @@ register('open', open, { 'allow-oom' }, { 'HMGET', 'HSET', 'SET', 'TIME', 'XADD'
         2 'keep' or absent: 'keep' takes no job away. The caller ends what is over its time itself, on a clock that nobody sets;
           the server's may have been stepped
   Returns {'ok', now_ms, held, {name, ...}, order, dump}: leases held after the call, and those (at most 64) that an operator has
-          cancelled; what an operator has asked for last, 'NUMBER VERB WHO' and 'NUMBER WHO', or '' (`order`)
+          cancelled, or whose organization is being deleted; what an operator has asked for last, 'NUMBER VERB WHO' and 'NUMBER WHO', or '' (`order`)
           {'lost'}: the session is over; kill its handlers
   Calls <= 13, 14 for each organization and queue charged (<= 64 jobs), 3 for each overdue job (<= 16), 53 for the organization
         of one, 12 for each further queue of it; 11 for each limit that is left, and those of claim for lines ]]
@@ -76,7 +76,8 @@ local function beat(keys, args)
       add_single(lane, overdue, name, lease, 'timeout', OVERDUE_DELAY_MS, attempts_of(lane, name))
       gone[#gone + 1] = name
     else
-      if lease[CANCEL] == 1 and #cancelled < BEAT_CANCELS_MAX then cancelled[#cancelled + 1] = name end
+      local stop = lease[CANCEL] == 1 or (lane.deleting ~= '' and has_word(lane.deleting, (split_name(name))))
+      if stop and #cancelled < BEAT_CANCELS_MAX then cancelled[#cancelled + 1] = name end
       if elapsed > lease[CHARGED_MS] + CHARGE_STEP_MS and #charges < BEAT_CHARGES_MAX then
         charges[#charges + 1] = { name = name, org = (split_name(name)), lease = cmsgpack.unpack(value), elapsed = elapsed }
       end

@@ -34,8 +34,8 @@ register('due', due, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYSCO
     'queued'     it has advanced; the job of the newest of these due times is enqueued when the one before is over (overlap queue-one, or
                  cancel-running, which cancels that one). A due time that waited for the same is skipped
     'skipped'    it has advanced without a job, because the one before is not over (overlap skip)
-    'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large). One that waited does
-                 not wait any more
+    'refused WHY'  the same, because the job cannot be enqueued (queues: there is no room for another queue; too_large; deleting: its
+                 organization is being deleted). One that waited does not wait any more
     'stale'      another next due time is stored, another definition, or none: nothing changed
     'rearmed'    it has another next due time, and none was served
     'early'      its time has not come on the server's clock: nothing changed

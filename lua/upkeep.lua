@@ -44,7 +44,8 @@ register('promote', promote, { 'allow-oom' }, {
   is not moved again, whatever became of its job since.
   ARGV  1 org, 2.. id, record: 1..128 pairs; the job's id is that of the entry, 'p:' before it if the entry is of its private inbox
   Returns as enqueue, and 'moved' for an entry whose job was accepted before (or was there already); 'closed': its private inbox is
-          gone. A refused entry is refused again when it is tried again. All answers but 'intake_paused' are final
+          gone; 'deleted': the organization was deleted after the entry had come. A refused entry is refused again when it is tried
+          again. All answers but 'intake_paused' are final
   Calls <= those of enqueue and 3 ]]
 local function inbox(keys, args)
   check_batch(args, BATCH_MAX)
@@ -52,10 +53,14 @@ local function inbox(keys, args)
   local org, seen_key = load_org(lane, check_org(args[1])), lane.prefix .. 'inbox_seen'
   local entries, rest, at, answers, seen = {}, {}, {}, {}, {}
   for i = 2, #args, 2 do entries[#entries + 1] = org.name .. '/' .. check_job_id(args[i]) end
+  entries[#entries + 1] = deletion_entry(org)
   local known = call('ZMSCORE', seen_key, unpack(entries))
-  for i = 1, #entries do
+  local deleted_ms = tonumber(known[#entries] or -1)
+  for i = 1, #entries - 1 do
     if known[i] then
       answers[i] = 'moved'
+    elseif came_before(args[2 * i], deleted_ms) then
+      answers[i] = 'deleted'
     elseif is_private(args[2 * i]) and not org.fields.private_inbox then
       answers[i] = 'closed'
     else
@@ -153,78 +158,6 @@ local function trim(keys, args)
 end
 register('trim', trim, { 'allow-oom' }, {
   'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM',
-})
-
---[[ purge - removes an organization with everything it has, in bounded steps. The first step pauses it; running jobs are taken
-  from their workers, whose reports are then stale; what waits in its private inbox is lost. Repeat until it answers 0.
-  ARGV  1 who, 2 org, 3 limit int 1..500 jobs
-  Returns 1: there is more to do, 0: it is gone
-  Calls <= 100 + 11 for each of its queues, 5 for each running job, 5 for each that waits for a limit, 3 for each schedule, 11 for each
-        limit that is
-        left, and those of claim for lines ]]
-
--- Takes a job from its worker, and out of the limits that it runs under. Calls: <= 4.
-local function purge_lease(lane, org, held, id)
-  local value = call('HGET', held, org.name .. '/' .. id)
-  local limits = value and cmsgpack.unpack(value)[LEASE_LIMITS]
-  if limits then leave_limits(lane, org, limits, { id }) end
-  call('HDEL', held, org.name .. '/' .. id)
-end
-
-local function purge(keys, args)
-  local lane, who = open_lane(keys), check_who(args[1])
-  local org, limit = load_org(lane, check_org(args[2])), to_int(args[3], 'limit', 1, 500)
-  local begun, jobs = org.fields.paused_by ~= 'purge', 0
-  if begun then
-    jobs = call('HLEN', org_key(org, 'jobs'))
-    set_field(org, 'paused', '1')
-    set_field(org, 'paused_by', 'purge')
-    set_field(org, 'paused_ms', lane.now_text)
-  end
-  if org.fields.private_inbox then -- the first step: nothing more comes in
-    set_field(org, 'private_inbox', nil)
-    call('HDEL', org.key, 'private_inbox')
-    reindex_inbox(lane, org)
-  end
-  local sets, removed = {}, 0
-  for _, queue in ipairs(org_queues(org)) do sets[#sets + 1] = 'ready:' .. queue end
-  for _, place in ipairs(PLACES) do sets[#sets + 1] = place end
-  for _, set in ipairs(sets) do
-    local ids = removed < limit and call('ZRANGE', org_key(org, set), 0, limit - removed - 1) or {}
-    if #ids > 0 then
-      if set == 'running' then
-        for i, text in ipairs(call('HMGET', org_key(org, 'state'), unpack(ids))) do
-          local session = text and cmsgpack.unpack(text)[SESSION]
-          if session then purge_lease(lane, org, lane.prefix .. 'held:' .. session, ids[i]) end
-        end
-      elseif set == 'waiting' then
-        for i, text in ipairs(call('HMGET', org_key(org, 'state'), unpack(ids))) do
-          local notes = text and cmsgpack.unpack(text)[NOTES]
-          if notes and notes.limit then leave_waiting(lane, org, notes.limit, { ids[i] }) end
-        end
-      end
-      call('ZREM', org_key(org, set), unpack(ids))
-      forget_jobs(org, ids)
-      removed = removed + #ids
-    end
-  end
-  local names = removed < limit and call('ZRANGE', org_key(org, 'schedules'), 0, limit - removed - 1) or {}
-  for _, name in ipairs(names) do forget_schedule(lane, org, name) end
-  removed = removed + #names
-  call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until')) -- at each step: no key may outlive its job for ever
-  reindex(lane, org)
-  if lane.freed then serve_lines(lane) end
-  save_lane(lane)
-  if begun and org.known then note_change(lane, who, 'purge', org.name, '', format('%d jobs', jobs), 'gone') end
-  if removed > 0 then return 1 end
-  for _, part in ipairs({ 'jobs', 'state', 'logs', 'log_order', 'waiting_until' }) do call('UNLINK', org_key(org, part)) end
-  call('ZREM', lane.prefix .. 'orgs', org.name)
-  call('ZREM', lane.prefix .. 'expiring', org.name)
-  call('UNLINK', org.key)
-  return 0
-end
-register('purge', purge, { 'allow-oom' }, {
-  'EXISTS', 'EXPIRE', 'HDEL', 'HGET', 'HGETALL', 'HLEN', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).

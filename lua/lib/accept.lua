@@ -177,10 +177,19 @@ local function fit_queues(lane, org, wanted)
   return new == 0 or (#org_queues(org) + new <= QUEUES_MAX and known + new <= LANE_QUEUES_MAX)
 end
 
+-- The answer of enqueue_jobs() for an organization that is being deleted.
+local function refuse_all(count, own)
+  local answers = new_list(count)
+  if own then return nil, 'deleting' end
+  for n = 1, count do answers[n] = 'deleting' end
+  return answers
+end
+
 -- Adds what is acceptable of the pairs args[from..]; the answers as a list. `own`: the organization's own work goes on with them.
 -- Its queue is not too full for them, no stop of the intake holds them back, and it is all of them or none: nil, and why.
 function enqueue_jobs(lane, org, args, from, own)
   local ids, wanted, sizes, keys = parse_batch(args, from)
+  if org.fields.deleting then return refuse_all(#ids, own) end
   local queues, lane_queues, new_queues = org.fields.queues, lane.queues, lane.new_queues
   local stored, owners = call('HMGET', org_key(org, 'jobs'), unpack(ids)), {}
   if keys then

@@ -5,7 +5,7 @@
     org:<org>:inbox, :rejected   its entries on their way in; those that were refused
   Entries of two streams may have the same id, so a job of a private one is named 'p:' and the entry's id. ]]
 
-local reindex_inbox, check_private_inbox, is_private -- what other files use
+local reindex_inbox, check_private_inbox, is_private, deletion_entry, came_before -- what other files use
 do
 
 local INBOXES_MAX = 1000 -- of a lane: the leader reads them all
@@ -39,6 +39,17 @@ end
 -- True if the job of this id comes from a private inbox.
 function is_private(id)
   return sub(id, 1, 2) == 'p:'
+end
+
+-- The member of inbox_seen that tells when the organization was deleted.
+function deletion_entry(org)
+  return org.name .. '/'
+end
+
+-- True if the entry that the job is named after had come by then: its id begins with its time.
+function came_before(id, ms)
+  local entry_ms = string.match(id, '^p?:?(%d+)%-%d+$')
+  return entry_ms ~= nil and tonumber(entry_ms) <= ms
 end
 
 end

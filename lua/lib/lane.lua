@@ -105,13 +105,13 @@ local function check_schema(name, schema)
   if tonumber(schema) > SCHEMA then refuse('SCHEMA', format('lane %s has schema %s, this library knows %d', name, schema, SCHEMA)) end
 end
 
--- The lane of this call: {prefix, clock (key), paused, intake, queues, lines_ms (when to look at the lines of limits, or nil), now_us, now_ms,
+-- The lane of this call: {prefix, clock (key), paused, intake, queues, deleting (names, as queues), lines_ms (when to look at the lines of limits, or nil), now_us, now_ms,
 -- now_text, orgs, queue states and limits read so far}.
 -- Calls: 2.
 local function open_lane(keys)
   local prefix = (keys[1] or '') .. ':'
   if keys[2] ~= prefix .. 'clock' then refuse('INVALID', 'the keys of a call are rota:{k} and rota:{k}:clock') end
-  local clock = call('HMGET', keys[2], 'schema', 'queues', 'paused', 'intake', 'lines_ms')
+  local clock = call('HMGET', keys[2], 'schema', 'queues', 'paused', 'intake', 'lines_ms', 'deleting')
   if not clock[1] then refuse('NOTREADY', 'lane ' .. keys[1] .. ' is not set up: run `rota setup`') end
   check_schema(keys[1], clock[1])
   local time = call('TIME')
@@ -119,7 +119,7 @@ local function open_lane(keys)
   local now_ms = floor(now_us / 1000)
   return {
     prefix = prefix, clock = keys[2], paused = clock[3], intake = clock[4], queues = clock[2] or QUEUE_DEFAULT, new_queues = false,
-    lines_ms = tonumber(clock[5] or nil), line_visits = 0, now_us = now_us, now_ms = now_ms, now_text = int_text(now_ms), orgs = {}, order = {},
+    deleting = clock[6] or '', lines_ms = tonumber(clock[5] or nil), line_visits = 0, now_us = now_us, now_ms = now_ms, now_text = int_text(now_ms), orgs = {}, order = {},
     virtual = {},
   }
 end

@@ -20,6 +20,11 @@ local function pack_lease(l)
   return '\151' .. cmsgpack.pack(l[1], l[2], l[3], l[4], l[5], l[6], l[7])
 end
 
+-- True if whoever holds the lease is to stop its job.
+local function is_cancelled(org, lease)
+  return lease[CANCEL] == 1 or org.fields.deleting ~= nil
+end
+
 local function split_name(name)
   local slash = find(name, '/', 1, true)
   if not slash then refuse('INVALID', format('job "%s" must be named org/id', sub(name, 1, 80))) end
@@ -116,6 +121,10 @@ end
 -- Ends the jobs of a batch in memory. Calls: <= 2, 9 for each job with a log.
 local function route_batch(moves, lane, batch, keep)
   local org, ids, verdict, key = moves.org, batch.ids, batch.verdict, batch.lease[LEASE_KEY]
+  if org.fields.deleting then -- however it ended: nothing of it stays
+    moves.forget[#moves.forget + 1] = ids
+    return
+  end
   local success = SUCCESS[verdict]
   if success and key then end_key(moves, key, ids[1]) end
   if success and not keep then

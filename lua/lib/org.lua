@@ -6,7 +6,7 @@
     settings   weight 1..10000 (100) · max_running 1..1000000 · rate jobs/s · burst (1) · max_queued (10000000) ·
                max_payload_bytes (1000000) · log_bytes_max (16 MiB) · keep_logs_ms (24 h) · keep_done_ms (3600000) · keep_done_max (10000) · keep_dead_ms (30 days) ·
                keep_dead_max (10000) · keep_unique_ms (24 h) · max_crashes (3) · paused, paused_by, paused_ms; private_inbox;
-               created_ms, if it was made by org_set
+               created_ms, if it was made by org_set; deleting: it is being deleted (org_delete), and paused, too
     fairness   queues ("default mail": those it has used) · vt:<queue> start tag while it is not in active ·
                est:<queue> estimated worker-ms of a job · tat_us theoretical arrival time of the rate limit (GCRA) ·
                large (it has had records above 32 KiB)
@@ -23,10 +23,12 @@ local COST_MS_MIN, COST_MS_MAX = 0.0625, 60000 -- of one job, and of one charge
 local TAG_UNITS_PER_MS = 16 -- start tags and V are integers: sixteenths of a worker-ms at weight 100
 local WAKE_TOKENS_MAX = 8
 local LOG_UNIT = 2097152 -- of the scores of log_order: lib/logs.lua
+-- The keys of an organization beside the places of its jobs (lib/find.lua), those of its schedules, and one for each limit waited for.
+local ORG_PARTS = { 'jobs', 'state', 'logs', 'log_order', 'unique', 'unique_until', 'waiting_until', 'schedules', 'inbox', 'rejected' }
 local EXPIRING = { { 'done', 'keep_done_ms' }, { 'cancelled', 'keep_done_ms' }, { 'dead', 'keep_dead_ms' } }
 
 local save_limits -- lib/limit.lua
-local load_org, setting, set_field, org_key, org_queues, use_queue, tag_units, rate_tokens, spend_tokens, wake, wake_quiet,
+local load_org, check_stays, setting, set_field, org_key, org_queues, use_queue, tag_units, rate_tokens, spend_tokens, wake, wake_quiet,
       tag_of, place_org, wake_scheduler, reindex_due, log_ends_ms, first_to_trim, reindex_expiring, reindex, place_after, save_lane -- what other files use
 do
 
@@ -48,6 +50,11 @@ function load_org(lane, name)
   lane.orgs[name] = org
   lane.order[#lane.order + 1] = org
   return org
+end
+
+-- Refuses to change what is about to go.
+function check_stays(org)
+  if org.fields.deleting then refuse('INVALID', format('organization %s is being deleted', org.name)) end
 end
 
 function setting(org, name)

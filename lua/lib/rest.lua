@@ -11,7 +11,7 @@
                                    no job rests. Where it is full, whoever has most in it gives way: no organization's types can
                                    displace those of others ]]
 
-local rest_job, note_resting, wake_resting -- what other files use
+local rest_job, note_resting, wake_resting, forget_resting -- what other files use
 do
 
 local RESTS_MS = { 5000, 10000, 20000, 40000, 60000 }
@@ -167,6 +167,25 @@ function wake_resting(lane, queue, claim)
   end
   state.resting = kept
   if #kept < #resting then save_resting(lane, queue, kept) end
+end
+
+-- No job of an organization rests any more. What other organizations have of the same types stays; among that its hints may, for as long
+-- as any. Calls: <= 3 for each of its queues.
+function forget_resting(lane, org)
+  for _, queue in ipairs(org_queues(org)) do
+    local kept, gone, of_others = {}, {}, {}
+    for _, entry in ipairs(resting_types(lane, queue) or NONE) do
+      if entry.org ~= org.name then kept[#kept + 1], of_others[entry.kind] = entry, true end
+    end
+    for _, entry in ipairs(resting_types(lane, queue) or NONE) do
+      if not of_others[entry.kind] then gone[#gone + 1] = resting_key(lane, queue, entry.kind) end
+    end
+    if gone[1] then call('UNLINK', unpack(gone)) end
+    if #kept < #(resting_types(lane, queue) or NONE) then
+      virtual_time(lane, queue).resting = kept
+      save_resting(lane, queue, kept)
+    end
+  end
 end
 
 end

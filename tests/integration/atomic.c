@@ -115,10 +115,12 @@ static const struct {
     {"job", "acme bad/id"},
     {"job", "Acme job1"},
     {"trim", ""},
-    {"purge", "tester acme"},
-    {"purge", "tester acme 0"},
-    {"purge", "tester acme 501"},
-    {"purge", "tester Acme 1"},
+    {"org_delete", "tester acme"},
+    {"org_delete", "tester acme end"},
+    {"org_delete", "tester acme step"},
+    {"org_delete", "tester acme step 0"},
+    {"org_delete", "tester acme take 501"},
+    {"org_delete", "tester Acme begin"},
     {"lead", ""},
     {"explain", "acme"},
     {"explain", "Acme job1"},
@@ -227,7 +229,7 @@ static const struct {
     {"redrive", "tester acme dead cancelled", 0},
     {"delete", "tester acme ready later dead", 0},
     {"trim", "10", 400000000},
-    {"purge", "tester acme 500", 0},
+    {"org_delete", "tester acme begin", 0},
     {"pause", "me default pause", 0},
     {"pause", "me default resume", 0},
     {"intake", "tester stop because", 0},
@@ -306,7 +308,7 @@ static const struct {
     {"redrive", "clock org:acme org:acme:jobs org:acme:state org:acme:dead"},
     {"delete", "clock org:acme org:acme:jobs org:acme:state org:acme:ready:default"},
     {"trim", "clock inbox_seen expiring"},
-    {"purge", "clock org:acme org:acme:ready:default"},
+    {"org_delete", "clock org:acme org:acme:running org:acme:jobs"},
     {"pause", "clock"},
     {"intake", "clock"},
     {"org_set", "clock org:acme orgs"},
@@ -420,7 +422,7 @@ static void an_error_halfway_loses_no_job(void **state)
             lane_call(f, "audit_jobs", "tester %s 0 100 1", lane_org(f, 1));
             lane_call(f, "audit", "tester 0 100 1");
 
-            bool forgets = strstr("delete trim purge", calls[call].function) != NULL;
+            bool forgets = strstr("delete trim org_delete", calls[call].function) != NULL;
             if (!forgets && lane_redis(f, "HLEN %s", lane_key(f, "org:acme:jobs"))->integer < jobs)
                 fail_msg("%s %s: with %s of a wrong type a job was lost", calls[call].function, calls[call].arguments, key);
             const redisReply *rest = reply_element(lane_call(f, "audit_jobs", "tester acme 0 100 0"), 2);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/lane.h"
+#include "tests/support/schedules.h"
 
 static void assert_calls(struct fixture *f, const char *what, long long most)
 {
@@ -157,32 +157,18 @@ static void unparking_stays_in_bounds(void **state)
     assert_calls(f, "claim that brings 32 organizations back", 25 + 11 + 32 * 35 + 32 * 23);
 }
 
-static void set_schedule(struct fixture *f, const char *org, struct bytes record)
-{
-    struct args args = {0};
-    const char *const words[] = {
-        "tester",    org,          "s",       "",         fixture_text(f, "%lld", (long long)CLOCK_START_MS + 1000),
-        "0",         "recurrence", "x",       "missed",   "once",
-        "window_ms", "1000",       "overlap", "skip",     "spread_ms",
-        "0",         "from_ms",    "0",       "until_ms", "0",
-        "record"};
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        args_text(&args, "%s", words[i]);
-    args_add(&args, record.data, record.length);
-    lane_call_args(f, "schedule_set", &args);
-}
-
 /* A job for each organization, in a queue that is new to it; and again, when none of them is over. */
 static void ticks_stay_in_bounds(void **state)
 {
     struct fixture *f = *state;
-    struct bytes record = lane_record(f, &(struct lane_record){.queue = "reports", .priority = 3});
+    const struct lane_record spec = {.queue = "reports", .priority = 3};
+    struct bytes record = lane_record(f, &spec);
     f->check_each = false;
     for (unsigned n = 0; n < 16; n++) {
         if (n > 0)
             lane_call(f, "org_set", "tester %s rate 1000 burst 1000 max_running 1000", lane_org(f, n));
-        set_schedule(f, lane_org(f, n), record);
+        schedule_set(f, lane_org(f, n), "s",
+                     &(struct definition){.next_ms = CLOCK_START_MS + 1000, .overlap = "skip", .record = &spec});
         assert_calls(f, "schedule_set", 15);
     }
     for (int round = 1; round <= 2; round++) {
@@ -490,8 +476,11 @@ static void upkeep_stays_in_bounds(void **state)
     make_heavy(f, "acme", 3);
     lane_call(f, "beat", "w1");
     long long taken = (long long)lane_claim(f, &(struct lane_claim){.session = "w1", .want = 20, .queues = all_queues(f)}).jobs;
-    lane_call(f, "purge", "tester acme 500");
-    assert_calls(f, "purge", 98 + 16 * 11 + taken);
+    lane_call(f, "org_delete", "tester acme begin");
+    assert_calls(f, "org_delete begin", 90 + 16 * 20);
+    lane_call(f, "org_delete", "tester acme take 500");
+    assert_calls(f, "org_delete take", 90 + 16 * 20 + 4 * taken);
+    assert_false(lane_has(f, "orgs", "acme"));
 }
 
 static void audits_stay_in_bounds(void **state)

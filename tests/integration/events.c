@@ -64,11 +64,14 @@ static void each_change_is_noted_with_what_was_before_and_after(void **state)
     lane_call(f, "intake", "bob resume strong");
     assert_newest("audit", "who=bob|what=intake|org=|subject=|before=stopped: weak|after=open");
 
-    lane_call(f, "purge", "bob acme 1");
-    lane_call(f, "purge", "bob acme 1");
-    assert_newest("audit", "who=bob|what=purge|org=acme|subject=|before=0 jobs|after=gone");
-    assert_int_equal(entries(f, "audit"), 11);
-    assert_int_equal(entries(f, "events"), 11);
+    lane_call(f, "org_delete", "bob acme begin");
+    lane_call(f, "org_delete", "bob acme begin");
+    assert_newest("audit", "who=bob|what=org_delete|org=acme|subject=|before=0 jobs|after=deleting");
+    lane_call(f, "org_delete", "bob acme step 1");
+    lane_call(f, "org_delete", "bob acme step 1");
+    assert_newest("audit", "who=bob|what=org_delete|org=acme|subject=|before=deleting|after=gone");
+    assert_int_equal(entries(f, "audit"), 12);
+    assert_int_equal(entries(f, "events"), 12);
 }
 
 static void a_running_job_is_cancelled_once(void **state)

@@ -157,8 +157,7 @@ static void logs_go_with_their_job(void **state)
     lane_call(f, "org_set", "tester acme keep_dead_max 1");
     run(f, "newest", "dead", 'c', 100);
     assert_false(has_logs(f, "kept"));
-    lane_call(f, "purge", "tester acme 500");
-    lane_call(f, "purge", "tester acme 500");
+    lane_delete_org(f, "acme", 500);
     assert_int_equal(lane_redis(f, "EXISTS %s %s", lane_key(f, "org:acme:logs"), lane_key(f, "org:acme:log_order"))->integer, 0);
 }
 

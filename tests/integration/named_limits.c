@@ -6,17 +6,6 @@
 
 #include "tests/support/lane.h"
 
-/* Defines a limit, all of which is this lane's. */
-static void define(struct fixture *f, const char *name, const char *concurrency, const char *rate, const char *burst)
-{
-    lane_call(f, "limit_set", "me %s %s %s %s", name, concurrency, rate, burst);
-    if (f->lanes > 1) {
-        lane_call(f, "limit_look", "test %s 1", name);
-        lane_call(f, "limit_part", "test %s %s %s 0", name, concurrency, *rate ? *burst ? burst : "1" : "");
-        lane_redis(f, "HDEL %s tat_us", lane_key(f, "limit:%s", name)); /* a full bucket */
-    }
-}
-
 static void enqueue(struct fixture *f, const char *org, const char *id, const char *limit)
 {
     assert_string_equal(lane_enqueue(f, org, id, &(struct lane_record){.limit = limit}), "new");
@@ -30,7 +19,7 @@ static struct lane_claimed claim(struct fixture *f, unsigned want)
 /* Two jobs under a concurrency of one: the first runs, the other waits. */
 static struct lane_lease run_one_of_two(struct fixture *f)
 {
-    define(f, "mail", "1", "", "");
+    lane_limit(f, "mail", "1", "", "");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "first", "mail");
     enqueue(f, "acme", "second", "mail");
@@ -62,7 +51,7 @@ static void no_more_run_than_the_limit_allows_and_an_end_lets_the_next_go(void *
 static void a_job_that_waits_is_in_nobodys_way(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "1", "", "");
+    lane_limit(f, "mail", "1", "", "");
     lane_open(f, "w1", 60000);
     for (int i = 0; i < 100; i++)
         enqueue(f, "acme", fixture_text(f, "mail%02d", i), "mail");
@@ -85,7 +74,7 @@ static void whatever_ends_a_lease_leaves_the_limit(void **state)
     static const char *const verdicts[] = {"done",      "discard",   "dead",        "release",
                                            "release 5", "retry 5 3", "timeout 5 3", "crash 5 3"};
     struct fixture *f = *state;
-    define(f, "mail", "1", "", "");
+    lane_limit(f, "mail", "1", "", "");
     lane_open(f, "w1", 60000);
 
     for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
@@ -147,7 +136,7 @@ static void an_end_of_any_organization_lets_another_ones_job_go(void **state)
 static void a_rate_gives_its_burst_and_then_one_at_a_time(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "", "5/s", "3");
+    lane_limit(f, "mail", "", "5/s", "3");
     lane_open(f, "w1", 60000);
     for (int i = 0; i < 9; i++)
         enqueue(f, "acme", fixture_text(f, "job%d", i), "mail");
@@ -172,7 +161,7 @@ static void a_rate_gives_its_burst_and_then_one_at_a_time(void **state)
 static void a_fast_rate_is_reached_by_claims_that_follow_each_other(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "", "1000/s", "2");
+    lane_limit(f, "mail", "", "1000/s", "2");
     lane_open(f, "w1", 60000);
     f->check_each = false;
     lane_enqueue_many(f, "acme", "job", 300, &(struct lane_record){.limit = "mail"});
@@ -191,7 +180,7 @@ static void a_fast_rate_is_reached_by_claims_that_follow_each_other(void **state
 static void a_clock_set_back_blocks_no_limit(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "", "1/m", "1");
+    lane_limit(f, "mail", "", "1/m", "1");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "a", "mail");
     enqueue(f, "acme", "b", "mail");
@@ -206,8 +195,8 @@ static void a_clock_set_back_blocks_no_limit(void **state)
 static void both_limits_must_have_room(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "1", "", "");
-    define(f, "smtp", "2", "", "");
+    lane_limit(f, "mail", "1", "", "");
+    lane_limit(f, "smtp", "2", "", "");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "a", "mail");
     enqueue(f, "acme", "b", "mail");
@@ -233,7 +222,7 @@ static void both_limits_must_have_room(void **state)
 static void a_limit_of_a_key_is_one_for_each_key_and_organization(void **state)
 {
     struct fixture *f = *state;
-    define(f, "per-user", "1", "", "");
+    lane_limit(f, "per-user", "1", "", "");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "a", "per-user:42");
     enqueue(f, "acme", "b", "per-user:42");
@@ -251,7 +240,7 @@ static void a_limit_of_a_key_is_one_for_each_key_and_organization(void **state)
 static void a_rate_of_a_key_is_forgotten_after_a_while(void **state)
 {
     struct fixture *f = *state;
-    define(f, "per-user", "", "1/s", "1");
+    lane_limit(f, "per-user", "", "1/s", "1");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "a", "per-user:42");
     enqueue(f, "acme", "b", "per-user:42");
@@ -284,7 +273,7 @@ static void a_raised_or_cleared_limit_lets_jobs_go(void **state)
     enqueue(f, "acme", "third", "mail");
     claim(f, 4);
 
-    define(f, "mail", "2", "", "");
+    lane_limit(f, "mail", "2", "", "");
     assert_string_equal(lane_place(f, "acme", "second"), "ready:default");
     assert_int_equal(claim(f, 4).jobs, 1);
     assert_string_equal(lane_place(f, "acme", "third"), "waiting");
@@ -299,13 +288,13 @@ static void a_raised_or_cleared_limit_lets_jobs_go(void **state)
 static void a_lowered_limit_waits_for_those_that_run(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "2", "", "");
+    lane_limit(f, "mail", "2", "", "");
     lane_open(f, "w1", 60000);
     for (int i = 0; i < 4; i++)
         enqueue(f, "acme", fixture_text(f, "job%d", i), "mail");
     struct lane_lease leases[2] = {lane_claim_one(f, "w1"), lane_claim_one(f, "w1")};
     f->unchecked = UNCHECKED_CAPS;
-    define(f, "mail", "1", "", "");
+    lane_limit(f, "mail", "1", "", "");
 
     lane_end(f, &leases[0], "done");
     assert_int_equal(claim(f, 4).jobs, 0);
@@ -316,7 +305,7 @@ static void a_lowered_limit_waits_for_those_that_run(void **state)
 static void a_paused_limit_lets_nothing_start_until_it_is_over(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "5", "", "");
+    lane_limit(f, "mail", "5", "", "");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "a", "mail");
     const redisReply *reply = lane_call(f, "limit_pause", "me mail %s 30000", "");
@@ -335,7 +324,7 @@ static void a_paused_limit_lets_nothing_start_until_it_is_over(void **state)
 static void a_resumed_limit_lets_jobs_go_at_once(void **state)
 {
     struct fixture *f = *state;
-    define(f, "per-user", "5", "", "");
+    lane_limit(f, "per-user", "5", "", "");
     lane_open(f, "w1", 60000);
     enqueue(f, "acme", "a", "per-user:1");
     lane_call(f, "limit_pause", "me per-user:1 acme 30000");
@@ -351,7 +340,7 @@ static void a_resumed_limit_lets_jobs_go_at_once(void **state)
 static void wait_for_keys(struct fixture *f, const char *name, int keys)
 {
     f->check_each = false;
-    define(f, name, "1", "", "");
+    lane_limit(f, name, "1", "", "");
     for (int i = 0; i < keys; i++)
         for (int n = 0; n < 2; n++)
             enqueue(f, "acme", fixture_text(f, "%s%d-%d", name, i, n), fixture_text(f, "%s:%d", name, i));
@@ -461,15 +450,14 @@ static void a_job_that_expires_while_it_waits_ends_then(void **state)
     assert_string_equal(claim(f, 1).job[0].id, "second");
 }
 
-static void a_waiting_job_counts_as_queued_and_is_purged(void **state)
+static void a_waiting_job_counts_as_queued_and_goes_with_its_organization(void **state)
 {
     struct fixture *f = *state;
     run_one_of_two(f);
     lane_call(f, "org_set", "me acme max_queued 1");
 
     assert_string_equal(lane_enqueue(f, "acme", "more", NULL), "queue_full");
-    while (lane_call(f, "purge", "me acme 500")->integer == 1)
-        ;
+    lane_delete_org(f, "acme", 500);
     assert_int_equal(lane_count(f, "line:mail"), 0);
     assert_int_equal(lane_count(f, "limited:mail"), 0);
 }
@@ -478,7 +466,7 @@ static void organizations_in_a_line_take_turns(void **state)
 {
     struct fixture *f = *state;
     unsigned started[3] = {0};
-    define(f, "mail", "1", "", "");
+    lane_limit(f, "mail", "1", "", "");
     lane_open(f, "w1", 600000);
     f->check_each = false;
     for (unsigned n = 0; n < 3; n++)
@@ -518,7 +506,7 @@ static void who_is_held_up_does_not_hold_up_the_line(void **state)
 static void where_nobody_takes_a_job_that_was_let_go_another_one_is(void **state)
 {
     struct fixture *f = *state;
-    define(f, "mail", "1", "", "");
+    lane_limit(f, "mail", "1", "", "");
     lane_open(f, "w1", 60000);
     lane_enqueue(f, "acme", "first", &(struct lane_record){.limit = "mail"});
     lane_enqueue(f, "acme", "unserved", &(struct lane_record){.limit = "mail", .queue = "nobody"});
@@ -702,7 +690,7 @@ int main(void)
         cmocka_unit_test(so_it_does_with_very_many_keys_in_steps),
         cmocka_unit_test(a_waiting_job_is_cancelled_deleted_and_rescheduled_like_a_ready_one),
         cmocka_unit_test(a_job_that_expires_while_it_waits_ends_then),
-        cmocka_unit_test(a_waiting_job_counts_as_queued_and_is_purged),
+        cmocka_unit_test(a_waiting_job_counts_as_queued_and_goes_with_its_organization),
         cmocka_unit_test(organizations_in_a_line_take_turns),
         cmocka_unit_test(who_is_held_up_does_not_hold_up_the_line),
         cmocka_unit_test(where_nobody_takes_a_job_that_was_let_go_another_one_is),

@@ -152,20 +152,19 @@ static void an_entry_of_an_inbox_that_is_gone_makes_no_job(void **state)
     assert_false(lane_has(f, "orgs", "acme"));
 }
 
-static void a_purge_takes_it_away_first(void **state)
+static void a_deletion_takes_it_away_first(void **state)
 {
     struct fixture *f = *state;
     set(f, "private_inbox 1");
     append(f);
     lane_enqueue_many(f, "acme", "job", 10, NULL);
 
-    assert_int_equal(lane_call(f, "purge", "tester acme 2")->integer, 1);
+    assert_reply(reply_element(lane_call(f, "org_delete", "tester acme begin"), 0), "deleting");
 
     assert_int_equal(exists(f, "inbox") + exists(f, "rejected"), 0);
     assert_int_equal(lane_count(f, "inboxes"), 0);
     assert_string_equal(move(f, "p:5-0", NULL), "closed");
-    while (lane_call(f, "purge", "tester acme 500")->integer == 1)
-        continue;
+    lane_delete_org(f, "acme", 500);
     assert_int_equal(lane_redis(f, "EXISTS %s", lane_key(f, "org:acme"))->integer, 0);
 }
 
@@ -210,7 +209,7 @@ int main(void)
         cmocka_unit_test(entries_of_both_inboxes_are_told_apart),
         cmocka_unit_test(so_are_those_of_two_organizations),
         cmocka_unit_test(an_entry_of_an_inbox_that_is_gone_makes_no_job),
-        cmocka_unit_test(a_purge_takes_it_away_first),
+        cmocka_unit_test(a_deletion_takes_it_away_first),
         cmocka_unit_test(the_audit_mends_list_and_streams),
     };
 

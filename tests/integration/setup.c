@@ -49,7 +49,7 @@ static void numbers_out_of_range_are_refused(void **state)
 
 static const char *const functions[] = {"enqueue", "claim",  "finish",     "open",    "beat",    "close", "watch",
                                         "recover", "cancel", "reschedule", "redrive", "delete",  "pause", "intake",
-                                        "org_set", "org",    "job",        "jobs",    "promote", "trim",  "purge",
+                                        "org_set", "org",    "job",        "jobs",    "promote", "trim",  "org_delete",
                                         "lead",    "audit",  "audit_jobs", "explain"};
 #define FUNCTIONS (sizeof functions / sizeof functions[0])
 

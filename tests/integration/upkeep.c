@@ -1,4 +1,4 @@
-/* promote, trim, inbox, purge - the scheduler's regular work. What retention keeps: ends.c. */
+/* promote, trim, inbox - the scheduler's regular work. What retention keeps: ends.c. */
 #include <stdio.h>
 #include <string.h>
 
@@ -277,82 +277,6 @@ static void a_bad_entry_refuses_the_batch_and_changes_nothing(void **state)
     assert_string_equal(lane_digest(f), before);
 }
 
-/* ---- purge ---- */
-
-static void a_purged_organization_leaves_no_trace(void **state)
-{
-    struct fixture *f = *state;
-    lane_open(f, "w1", 60000);
-    lane_call(f, "org_set", "tester acme rate 100 burst 100 max_running 50");
-    lane_enqueue_many(f, "acme", "job", 10, &(struct lane_record){.queue = "mail"});
-    lane_enqueue_many(f, "acme", "job-", 10, NULL);
-    lane_enqueue_many(f, "acme", "later", 5, &(struct lane_record){.delay_ms = 1000});
-    lane_enqueue(f, "acme", "keyed", &(struct lane_record){.key = "k"});
-    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 6, .queues = "mail"});
-    static const char *const verdicts[] = {"done", "dead", "retry 1000 5"};
-    for (size_t i = 0; i < 3; i++)
-        lane_end(f, &got.job[i], verdicts[i]);
-    lane_call(f, "cancel", "tester acme keyed");
-
-    int steps = 0;
-    while (lane_call(f, "purge", "tester acme 7")->integer == 1)
-        steps++;
-
-    assert_in_range(steps, 4, 5); /* 26 jobs */
-    assert_int_equal(lane_redis(f, "KEYS *acme*")->elements, 0);
-    static const char *const indexes[] = {"active:default", "active:mail", "quiet:mail", "parked:mail", "due",
-                                          "expiring",       "orgs"};
-    for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++)
-        assert_false(lane_has(f, indexes[i], "acme"));
-    assert_int_equal(lane_redis(f, "EXISTS %s", lane_key(f, "held:w1"))->integer, 0);
-    assert_string_equal(lane_end(f, &got.job[4], "done"), "stale");
-    assert_string_equal(lane_enqueue(f, "acme", "job0000", &(struct lane_record){.nonce = 99}), "new");
-}
-
-static void a_purge_touches_no_other_organization(void **state)
-{
-    struct fixture *f = *state;
-    const char *a = lane_org(f, 0), *b = lane_org(f, 1);
-    lane_open(f, "w1", 60000);
-    lane_enqueue_many(f, b, "job", 4, &(struct lane_record){.delay_ms = 5});
-    lane_enqueue_many(f, b, "now", 4, NULL);
-    lane_claim(f, &(struct lane_claim){.session = "w1", .want = 2});
-    lane_enqueue_many(f, a, "job", 4, NULL);
-    lane_enqueue_many(f, a, "later", 4, &(struct lane_record){.delay_ms = 5});
-
-    while (lane_call(f, "purge", "tester %s 3", a)->integer == 1)
-        ;
-
-    assert_int_equal(lane_count(f, fixture_text(f, "org:%s:ready:default", b)), 2);
-    assert_int_equal(lane_count(f, fixture_text(f, "org:%s:running", b)), 2);
-    assert_int_equal(lane_count(f, fixture_text(f, "org:%s:scheduled", b)), 4);
-    assert_true(lane_has(f, "active:default", b));
-    assert_true(lane_has(f, "due", b));
-}
-
-static void a_purge_pauses_first(void **state)
-{
-    struct fixture *f = *state;
-    lane_open(f, "w1", 60000);
-    lane_enqueue_many(f, "acme", "job", 10, NULL);
-
-    assert_int_equal(lane_call(f, "purge", "tester acme 2")->integer, 1);
-
-    assert_string_equal(lane_field(f, "org:acme", "paused_by"), "purge");
-    assert_string_equal(lane_field(f, "org:acme", "paused_ms"), fixture_text(f, "%lld", CLOCK_START_MS));
-    assert_int_equal(lane_claim(f, &(struct lane_claim){.session = "w1"}).jobs, 0);
-}
-
-static void a_purge_of_nobody_leaves_nothing(void **state)
-{
-    struct fixture *f = *state;
-    const char *before = lane_digest(f);
-
-    assert_int_equal(lane_call(f, "purge", "tester acme 10")->integer, 0);
-
-    assert_string_equal(lane_digest(f), before);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,10 +298,6 @@ int main(void)
         cmocka_unit_test(an_entry_that_found_the_intake_stopped_is_tried_again),
         cmocka_unit_test(entries_old_and_new_are_answered_in_their_order),
         cmocka_unit_test(a_bad_entry_refuses_the_batch_and_changes_nothing),
-        cmocka_unit_test(a_purged_organization_leaves_no_trace),
-        cmocka_unit_test(a_purge_touches_no_other_organization),
-        cmocka_unit_test(a_purge_pauses_first),
-        cmocka_unit_test(a_purge_of_nobody_leaves_nothing),
     };
 
     return RUN_IN_LANES("upkeep", tests);

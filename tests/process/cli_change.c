@@ -156,7 +156,7 @@ static void a_dry_run_changes_nothing(void **state)
     assert_has(ROTA_MUST(pool, EXIT_FAILURE, "job", "cancel", "-n", "acme/off").err,
                "would not cancel job acme/off: it is cancelled");
     ROTA_MUST(pool, 0, "job", "retry", "-n", "acme/off");
-    assert_has(ROTA_MUST(pool, 0, "org", "purge", "-n", "acme").err, "would remove org acme with its 3 jobs, 0 of them running");
+    assert_has(ROTA_MUST(pool, 0, "org", "delete", "-n", "acme").err, "would delete org acme with its 3 jobs, 0 of them running");
     ROTA_MUST(pool, EX_NOINPUT, "job", "cancel", "-n", "acme/none");
     assert_string_equal(pool_digest(pool, "acme"), before);
 }

@@ -73,7 +73,7 @@ static void names_that_are_none_are_refused(void **state)
         REFUSED(pool, EX_USAGE, "must match [a-z0-9]", "push", orgs[i], "t", "x");
     REFUSED(pool, EX_USAGE, "organization", "push", pool_text(pool, "%.64s", long_text(pool, "a")), "t");
     REFUSED(pool, EX_USAGE, "organization", "org", "set", "a*", "--weight", "5");
-    REFUSED(pool, EX_USAGE, "organization", "org", "purge", "*", "--yes");
+    REFUSED(pool, EX_USAGE, "organization", "org", "delete", "*", "--yes");
     REFUSED(pool, EX_USAGE, "organization", "dead", "purge", "a*", "--yes");
     REFUSED(pool, EX_USAGE, "organization", "job", "list", "a*");
     REFUSED(pool, EX_USAGE, "type", "push", "acme", "a b", "x");

@@ -163,7 +163,7 @@ static void the_pages_of_organizations_and_queues_are_the_list(void **state)
         ROTA_MUST(pool, 0, "org", "set", pool_text(pool, "org%d", i), "--weight", "7");
         ROTA_MUST(pool, 0, "push", "acme", "t", "--queue", pool_text(pool, "queue%d", i));
     }
-    ROTA_MUST(pool, 0, "org", "purge", "acme", "--yes");
+    ROTA_MUST(pool, 0, "org", "delete", "acme", "--yes");
     PAGES(pool, 8, "org", "list");
     PAGES(pool, 9, "queue", "list"); /* of all lanes: default is in each of them */
 }

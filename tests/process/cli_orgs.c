@@ -1,4 +1,4 @@
-/* `rota org` and `rota limit` - organizations: listed, set, paused, purged; and limits beyond them. */
+/* `rota org` and `rota limit` - organizations: listed, set, paused; and limits beyond them. */
 #include <sysexits.h>
 
 #include "tests/support/rota.h"
@@ -142,21 +142,6 @@ static void an_organization_is_paused_by_somebody(void **state)
     ROTA_MUST(pool, EX_NOINPUT, "org", "pause", "nobody");
 }
 
-static void an_organization_is_purged_with_all_it_has(void **state)
-{
-    struct pool *pool = *state;
-    struct ran ran;
-
-    pool_push_many(pool, "acme", "j", 1100, "t", "");
-    ran = ROTA_MUST(pool, EX_USAGE, "org", "purge", "acme");
-    assert_has(ran.err, "remove organization acme with its 1100 jobs");
-    assert_int_equal(pool_count(pool, "acme", "ready:default"), 1100);
-    ran = ROTA_MUST(pool, 0, "org", "purge", "acme", "-y");
-    assert_has(ran.err, "removed org acme with 1100 jobs: this cannot be undone");
-    ROTA_MUST(pool, EX_NOINPUT, "org", "show", "acme");
-    ROTA_MUST(pool, EX_NOINPUT, "org", "purge", "acme", "-y");
-}
-
 /* ---- limits beyond organizations ---- */
 
 static void limits_are_set_listed_and_cleared(void **state)
@@ -226,7 +211,6 @@ int main(void)
         ROTA_TEST_LANES(settings_are_changed_and_told),
         ROTA_TEST_LANES(settings_that_make_no_sense_are_refused),
         ROTA_TEST_LANES(an_organization_is_paused_by_somebody),
-        ROTA_TEST_LANES(an_organization_is_purged_with_all_it_has),
         ROTA_TEST_LANES(limits_are_set_listed_and_cleared),
         ROTA_TEST_LANES(a_limit_is_paused_and_resumed),
         ROTA_TEST_LANES(a_wrong_limit_is_refused),

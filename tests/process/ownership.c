@@ -150,14 +150,14 @@ static void prove_stale(struct pool *pool, struct process *worker)
     assert_null(process_said(worker, "session lost"));
 }
 
-static void a_report_on_a_purged_job_is_stale(void **state)
+static void a_report_on_a_job_that_went_with_its_organization_is_stale(void **state)
 {
     struct pool *pool = *state;
     pool_scheduler(pool, NULL);
     struct process *worker = start_unaware(pool);
 
-    while (pool_call(pool, 0, "purge", "tester acme 100")->integer > 0)
-        ;
+    pool_call(pool, 0, "org_delete", "tester acme begin");
+    pool_call(pool, 0, "org_delete", "tester acme take 100");
     prove_stale(pool, worker);
 
     assert_string_equal(pool_place(pool, "acme", "job"), "");
@@ -355,7 +355,7 @@ int main(int argc, char **argv)
                                         pool_teardown),
         cmocka_unit_test_setup_teardown(a_stopped_worker_is_told_that_it_lost_everything, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(AP_9_a_completion_that_comes_too_late_changes_nothing, pool_setup, pool_teardown),
-        cmocka_unit_test_setup_teardown(a_report_on_a_purged_job_is_stale, pool_setup, pool_teardown),
+        cmocka_unit_test_setup_teardown(a_report_on_a_job_that_went_with_its_organization_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_report_on_a_job_that_somebody_else_ended_is_stale, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_leaves_no_orphan_and_no_double, pool_setup, pool_teardown),
         cmocka_unit_test_setup_teardown(a_cut_leaves_no_orphan_and_no_double, pool_setup_lanes, pool_teardown),

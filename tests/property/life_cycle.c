@@ -20,12 +20,12 @@ static const struct {
     unsigned weight;
     operation *make;
 } operations[] = {
-    {18, op_enqueue},      {9, op_enqueue_batch}, {3, op_inbox},  {4, op_cancel},  {4, op_reschedule},
-    {4, op_redrive},       {3, op_delete},        {26, op_claim}, {24, op_finish}, {6, op_note},
-    {4, op_repeat},        {5, op_open},          {7, op_beat},   {2, op_close},   {5, op_recover},
-    {8, op_promote},       {3, op_trim},          {1, op_purge},  {25, op_clock},  {5, op_org_set},
-    {4, op_estimate},      {3, op_pause},         {2, op_intake}, {1, op_audit},   {1, op_drift_of_indexes},
-    {1, op_drift_of_jobs}, {1, op_refused},       {2, op_order},  {3, op_limit},
+    {18, op_enqueue},      {9, op_enqueue_batch}, {3, op_inbox},      {4, op_cancel},  {4, op_reschedule},
+    {4, op_redrive},       {3, op_delete},        {26, op_claim},     {24, op_finish}, {6, op_note},
+    {4, op_repeat},        {5, op_open},          {7, op_beat},       {2, op_close},   {5, op_recover},
+    {8, op_promote},       {3, op_trim},          {1, op_org_delete}, {25, op_clock},  {5, op_org_set},
+    {4, op_estimate},      {3, op_pause},         {2, op_intake},     {1, op_audit},   {1, op_drift_of_indexes},
+    {1, op_drift_of_jobs}, {1, op_refused},       {2, op_order},      {3, op_limit},
 };
 
 /* Returns the operation it made. */

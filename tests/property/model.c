@@ -35,7 +35,7 @@ void model_default_settings(struct model_org *org)
     org->max_crashes = 3;
     org->keep_logs_ms = 86400000;
     org->rate = 0;
-    org->paused = org->private_inbox = false;
+    org->paused = org->private_inbox = org->deleting = false;
 }
 
 void model_init(struct model *model)
@@ -216,7 +216,9 @@ void model_enqueue(struct model *model, int64_t now_ms, struct model_org *org, c
     struct model_job *known = model_find(model, org, id);
     const char *answer = NULL;
 
-    if (known)
+    if (org->deleting)
+        answer = "deleting";
+    else if (known)
         answer = wish_is(&known->wish, wish) ? "exists" : "taken";
     else if (wish->payload_bytes > org->max_payload_bytes)
         answer = "too_large";
@@ -313,7 +315,7 @@ const char *model_delete(struct model *model, struct model_job *job, int64_t now
 const char *model_enqueue_own(struct model *model, int64_t now_ms, struct model_org *org, const char *const *ids,
                               const struct wish *wishes, int count)
 {
-    static const char *const refusals[] = {"taken", "conflict", "too_large", "expired"};
+    static const char *const refusals[] = {"taken", "conflict", "too_large", "expired", "deleting"};
     static struct model before;
     const bool stopped = model->intake_stopped;
     const int64_t max_queued = org->max_queued;
@@ -351,6 +353,10 @@ void model_end(struct model *model, int64_t now_ms, struct model_job *job, enum 
     bool crashed = verdict == VERDICT_CRASH || verdict == VERDICT_LOST;
     bool uses_attempt = verdict != VERDICT_RELEASE && verdict != VERDICT_LOST;
 
+    if (job->org->deleting) {
+        *job = (struct model_job){0};
+        return;
+    }
     job->attempt += uses_attempt;
     job->crashes += crashed;
     job->logged += job->logged < LOGGED_MAX;

@@ -57,7 +57,8 @@ struct model_org {
     int64_t weight, max_running, burst, max_queued, max_payload_bytes;
     int64_t keep_done_ms, keep_done_max, keep_dead_ms, keep_dead_max, keep_unique_ms, max_crashes, keep_logs_ms;
     double rate;
-    bool paused, private_inbox;
+    bool paused, private_inbox, deleting;
+    int64_t deleted_ms; /* when it was last deleted, while that is remembered; 0: not */
     /* the token bucket: when it is full again, at the latest and at the earliest. What lies further ahead than an empty bucket
      * takes to fill comes from a clock that was set back, and may be forgotten at any time. */
     double full_us, full_soonest_us;

@@ -96,6 +96,10 @@ void op_org_set(struct world *w)
     struct model_org *org = draw_org(w);
     struct args args = {0};
 
+    if (org->deleting) {
+        op_org_delete(w);
+        return;
+    }
     note(w, "org_set %s", org->name);
     args_text(&args, "tester");
     args_text(&args, "%s", org->name);
@@ -185,7 +189,7 @@ static const struct {
     {"recover", "s1 1 65"},
     {"promote", "0"},
     {"trim", "501"},
-    {"purge", "tester acme 0"},
+    {"org_delete", "tester acme step 0"},
     {"org_set", "tester acme weight 0"},
     {"org_set", "tester acme weight 100 rate 0"},
     {"org_set", "tester acme colour red"},

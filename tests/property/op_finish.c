@@ -203,7 +203,8 @@ static void add_extras(struct world *w, struct args *args, const struct end *end
 /* Its further jobs, before the lease ends: the word for the lease. */
 static const char *enqueue_children(struct world *w, const struct model_job *job, const struct end *end)
 {
-    static const char *const words[] = {"children:taken", "children:conflict", "children:too_large", "children:expired"};
+    static const char *const words[] = {"children:taken", "children:conflict", "children:too_large", "children:expired",
+                                        "children:deleting"};
     const char *ids[CHILDREN_MAX];
 
     for (int n = 0; n < end->child_count; n++)

@@ -124,7 +124,7 @@ static void check_cancelled(struct world *w, const struct model_session *session
         const struct model_job *job = &w->model->jobs[i];
         char name[NAME_BYTES_MAX + 1 + MODEL_ID_BYTES_MAX + 1];
         bool told = false;
-        if (job->place != PLACE_RUNNING || job->session != session || !job->cancelling)
+        if (job->place != PLACE_RUNNING || job->session != session || !(job->cancelling || job->org->deleting))
             continue;
         cancelled++;
         snprintf(name, sizeof name, "%s/%s", job->org->name, job->id);

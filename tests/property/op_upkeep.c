@@ -247,6 +247,19 @@ static int find_forgotten_entries(struct world *w, int *ret_left)
         gone++;
         *seen = (struct model_seen){0};
     }
+    for (int i = 0; i < w->model->org_count; i++) {
+        struct model_org *org = &w->model->orgs[i];
+        if (org->deleted_ms == 0 || org->deleted_ms + MODEL_SEEN_MS > now_ms(w))
+            continue;
+        char entry[NAME_BYTES_MAX + 2];
+        snprintf(entry, sizeof entry, "%s/", org->name);
+        if (is_in_set(w, entry, "inbox_seen")) {
+            ++*ret_left;
+            continue;
+        }
+        gone++;
+        org->deleted_ms = 0;
+    }
     return gone;
 }
 
@@ -289,9 +302,10 @@ void op_trim(struct world *w)
         continue;
 }
 
-/* ---- purge ---- */
+/* ---- deletion of an organization ---- */
 
-static int find_purged(struct world *w, struct model_org *org)
+/* What a step has removed: jobs that waited for limits and, if it takes them, running ones. The last one removes all. */
+static int find_deleted(struct world *w, const struct model_org *org, bool last, bool takes)
 {
     int gone = 0;
 
@@ -299,44 +313,91 @@ static int find_purged(struct world *w, struct model_org *org)
         struct model_job *job = &w->model->jobs[i];
         if (job->place == PLACE_NONE || job->org != org || is_in_hash(w, job->id, "org:%s:jobs", org->name))
             continue;
+        bool counts = job->place == PLACE_WAITING || (takes && job->place == PLACE_RUNNING);
+        if (!counts && (!last || job->place == PLACE_RUNNING))
+            complain(w, "a step of the deletion removes %s/%s, which is %s", org->name, job->id, place_name(job->place));
         *job = (struct model_job){0};
-        gone++;
-    }
-    for (int i = 0; i < MODEL_KEYS_MAX; i++) {
-        if (w->model->keys[i].org == org)
-            w->model->keys[i] = (struct model_key){0};
+        gone += counts;
     }
     return gone;
 }
 
-void op_purge(struct world *w)
+static void forget_keys(struct world *w, const struct model_org *org)
+{
+    for (int i = 0; i < MODEL_KEYS_MAX; i++)
+        if (w->model->keys[i].org == org)
+            w->model->keys[i] = (struct model_key){0};
+}
+
+static const redisReply *ask_delete(struct world *w, const struct model_org *org, const char *what, int limit)
+{
+    struct args args = {0};
+
+    args_text(&args, "tester");
+    args_text(&args, "%s", org->name);
+    args_text(&args, "%s", what);
+    args_text(&args, "%d", limit);
+    return ask(w, "org_delete", &args);
+}
+
+static void begin_deletion(struct world *w, struct model_org *org)
+{
+    const redisReply *reply = ask_delete(w, org, "begin", 1);
+    bool is_there = org->registered;
+
+    expect_text(w, reply_element(reply, 0), is_there ? "deleting" : "gone", "org_delete begin");
+    expect_number(w, reply_number(reply_element(reply, 1)), model_count(w->model, org, PLACE_RUNNING, -1), "running");
+    if (!is_there)
+        return;
+    org->deleting = org->paused = true;
+    org->private_inbox = false;
+    forget_keys(w, org);
+}
+
+/* One step; the word it must answer follows from what is there. */
+static void step_deletion(struct world *w, struct model_org *org, bool takes, int limit)
+{
+    int waiting = model_count(w->model, org, PLACE_WAITING, -1), running = model_count(w->model, org, PLACE_RUNNING, -1);
+    int counts = waiting + (takes ? running : 0), left = takes && counts < limit ? 0 : running;
+    bool last = org->deleting && counts < limit && left == 0;
+    const redisReply *reply = ask_delete(w, org, takes ? "take" : "step", limit);
+
+    if (takes && counts >= limit && limit > waiting)
+        left = running - (limit - waiting);
+    expect_text(w, reply_element(reply, 0),
+                !org->deleting    ? "gone"
+                : counts >= limit ? "more"
+                : last            ? "deleted"
+                                  : "running",
+                "org_delete");
+    if (!org->deleting)
+        return;
+    expect_number(w, reply_number(reply_element(reply, 1)), left, "running");
+    expect_number(w, find_deleted(w, org, last, takes), counts < limit ? counts : limit, "number of jobs that a step removes");
+    see_let_go(w);
+    if (last) {
+        org->deleted_ms = now_ms(w);
+        model_forget_org(w->model, org);
+    }
+}
+
+/* Begins to delete an organization, or goes on, and mostly to the end. */
+void op_org_delete(struct world *w)
 {
     struct model_org *org = draw_org(w);
     int limit = (int)(draw_percent(w, 50) ? 500 : draw_between(w, 1, 8));
-    bool more = true, once = draw_percent(w, 30);
+    int steps = (int)(draw_percent(w, 70) ? MODEL_JOBS_MAX : draw_between(w, 0, 3));
+    bool takes = draw_percent(w, 60);
 
-    note(w, "purge %s by %d:", org->name, limit);
-    while (more) {
-        struct args args = {0};
-        args_text(&args, "tester");
-        args_text(&args, "%s", org->name);
-        args_text(&args, "%d", limit);
-        more = reply_number(ask(w, "purge", &args)) == 1;
-        int gone = find_purged(w, org);
-        see_let_go(w);
-        note(w, " %d", gone);
-        if (gone > limit || (gone == 0) == more)
-            complain(w, "purge removes %d jobs and says %s", gone, more ? "that there are more" : "that it is done");
-        for (int i = 0; i < MODEL_JOBS_MAX && !more; i++) {
-            if (w->model->jobs[i].place != PLACE_NONE && w->model->jobs[i].org == org)
-                complain(w, "purge says that it is done, %s is left", w->model->jobs[i].id);
-        }
-        org->paused = true;
-        org->private_inbox = false;
-        if (once)
+    note(w, "org_delete %s%s by %d, %d steps", org->name, takes ? ", take" : "", limit, steps);
+    if (!org->deleting || draw_percent(w, 20))
+        begin_deletion(w, org);
+    for (bool was = org->deleting; steps > 0 && (org->deleting || !was); steps--) {
+        if (!takes && model_count(w->model, org, PLACE_WAITING, -1) == 0 && model_count(w->model, org, PLACE_RUNNING, -1) > 0)
+            steps = 1; /* the others would say the same */
+        step_deletion(w, org, takes, limit);
+        if (!was)
             break;
     }
-    if (!more)
-        model_forget_org(w->model, org);
     forget_empty_sessions(w);
 }

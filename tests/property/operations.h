@@ -27,7 +27,7 @@ void op_recover(struct world *w);
 /* the scheduler's and the operator's (op_upkeep.c, op_admin.c) */
 void op_promote(struct world *w);
 void op_trim(struct world *w);
-void op_purge(struct world *w);
+void op_org_delete(struct world *w);
 void op_clock(struct world *w);
 void op_org_set(struct world *w);
 void op_estimate(struct world *w);

@@ -34,6 +34,8 @@
       that limit's line, and nobody else is; each line has a time in `lines`, and the first of these is in the clock
   I12 limited:<limit> has the jobs whose leases name it, at the ms of their claims, and (caps) no more than the limit's concurrency
   I13 waiting_until has the jobs in `waiting` that expire, at their ms, and no others
+  I15 an organization that is being deleted is paused, has neither idempotency keys nor a private inbox, and is in the clock's list of
+      those; nothing else is in there
   I14 a schedule is in the organization's `schedules`, and in the lane's at its next tick, or at +inf if there is none or it is paused;
       nothing else is in these
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
@@ -385,6 +387,20 @@ local function check_inbox(name, org, settings)
   end
 end
 
+local going = {}
+for name in string.gmatch(clock.deleting or '', '%S+') do
+  if going[name] then violation('I15 %s is twice among those that are deleted', name) end
+  going[name] = true
+end
+
+local function check_deletion(name, settings)
+  if (settings.deleting ~= nil) ~= (going[name] == true) then violation('I15 %s: deleting is %s, in the list: %s', name, tostring(settings.deleting), tostring(going[name])) end
+  if not settings.deleting then return end
+  going[name] = nil
+  if settings.deleting ~= '1' or not settings.paused or not settings.paused_by or settings.private_inbox then violation('I15 %s is deleted, and not paused as that', name) end
+  if next(hash(prefix .. 'org:' .. name .. ':unique')) then violation('I15 %s is deleted, and has idempotency keys', name) end
+end
+
 for name, org in pairs(orgs) do
   if not registry[name] then violation('I9 %s has keys and is not in orgs', name) end
   local settings = hash(prefix .. 'org:' .. name)
@@ -393,7 +409,9 @@ for name, org in pairs(orgs) do
   check_indexes(name, org, settings)
   check_times(name, org, settings, ends, check_logs(name, records, settings))
   check_inbox(name, org, settings)
+  check_deletion(name, settings)
 end
+for name in pairs(going) do violation('I15 %s is in the list of those that are deleted', name) end
 for name in pairs(inboxes) do
   if not orgs[name] then violation('I10 inboxes has %s, which has no keys', name) end
 end

@@ -350,3 +350,23 @@ const char *lane_end(struct fixture *f, const struct lane_lease *lease, const ch
 {
     return lane_end_after(f, lease, verdict, 1000);
 }
+
+void lane_limit(struct fixture *f, const char *name, const char *concurrency, const char *rate, const char *burst)
+{
+    lane_call(f, "limit_set", "me %s %s %s %s", name, concurrency, rate, burst);
+    if (f->lanes > 1) {
+        lane_call(f, "limit_look", "test %s 1", name);
+        lane_call(f, "limit_part", "test %s %s %s 0", name, concurrency, *rate ? *burst ? burst : "1" : "");
+        lane_redis(f, "HDEL %s tat_us", lane_key(f, "limit:%s", name)); /* a full bucket */
+    }
+}
+
+int lane_delete_org(struct fixture *f, const char *org, int limit)
+{
+    const char *word = reply_text(reply_element(lane_call(f, "org_delete", "tester %s begin", org), 0));
+    int steps = 0;
+
+    for (; strcmp(word, "deleted") != 0 && strcmp(word, "gone") != 0; steps++)
+        word = reply_text(reply_element(lane_call(f, "org_delete", "tester %s take %d", org, limit), 0));
+    return steps;
+}

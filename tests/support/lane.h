@@ -224,6 +224,16 @@ const char *lane_end(struct fixture *f, const struct lane_lease *lease, const ch
 /* The same after the handler ran for `run_us`. */
 const char *lane_end_after(struct fixture *f, const struct lane_lease *lease, const char *verdict, int64_t run_us);
 
+/* ---- Limits -------------------------------------------------------------------------------------------------------------- */
+
+/* Defines a limit, all of which is this lane's. "" for what it has not. */
+void lane_limit(struct fixture *f, const char *name, const char *concurrency, const char *rate, const char *burst);
+
+/* ---- Organizations ------------------------------------------------------------------------------------------------------- */
+
+/* Deletes an organization, which may have gone, with what runs of it, in steps of `limit`. How many steps it took. */
+int lane_delete_org(struct fixture *f, const char *org, int limit);
+
 /* ---- What is there ------------------------------------------------------------------------------------------------------- */
 
 /* Where a job is, read from the sets themselves: "ready:<queue>", "scheduled", "running", "done", "dead", "cancelled"; several

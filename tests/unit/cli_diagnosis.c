@@ -186,6 +186,8 @@ static void work_wants_workers(void **state)
     assert_finding(&diagnosis, "types", FINDING_WARN, "type web waits in queue default (acme/j1)", "handlers.web");
     diagnose_pause(&diagnosis, "bob");
     assert_finding(&diagnosis, "pause", FINDING_WARN, "everything is paused by bob", "rota resume");
+    diagnose_deletion(&diagnosis, "acme");
+    assert_finding(&diagnosis, "deletion", FINDING_WARN, "organization acme is being deleted", "rota org delete acme");
 }
 
 static void more_findings_than_there_is_room_for_do_no_harm(void **state)

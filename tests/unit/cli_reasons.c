@@ -82,6 +82,10 @@ static void a_pause_names_who_and_since_when(void **state)
     assert_first(&facts, "org_paused",
                  "organization acme is paused by ann@host (rota 0.1.0) since 2026-11-20T08:50:03.000Z (1m ago)",
                  "rota org resume acme");
+    facts.org_deleting = true;
+    assert_first(&facts, "org_deleting", "organization acme is being deleted by ann@host (rota 0.1.0) since",
+                 "rota org delete acme");
+    facts.org_deleting = false;
     facts.of_queue = (struct reason_pause){true, NOW - 1000, "bob"};
     assert_first(&facts, "queue_paused", "queue default is paused by bob", "rota queue resume default");
     facts.all = (struct reason_pause){.paused = true, .since_ms = NOW};
