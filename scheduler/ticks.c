@@ -230,7 +230,7 @@ static int try_to_serve(struct clerk *clerk, const char *org, const struct sched
                         int64_t now_ms, struct error *err)
 {
     struct records records = {.bytes = {0}};
-    struct due_plan plan;
+    struct due_plan plan = {.job_count = 0};
     int rc;
 
     if (make_plan(clerk->ticks, &plan, schedule, now_ms, err) < 0)

@@ -6,44 +6,35 @@
 #include <sysexits.h>
 
 #include "common/schedule.h"
-#include "tests/support/pool.h"
-#include "tests/support/rota.h"
+#include "tests/support/recurring.h"
 
 #define SECOND_MS 1000LL
 
+static const char *full(struct pool *pool, const char *name)
+{
+    return pool_text(pool, "acme/%s", name);
+}
+
 static int64_t field(struct pool *pool, const char *name, const char *member)
 {
-    return pool_number(pool, "HGET rota:{0}:org:acme:schedule:%s %s", name, member);
+    return recurring_field(pool, full(pool, name), member);
 }
 
 static const char *job_of(struct pool *pool, const char *name, int64_t due_ms)
 {
-    return pool_text(pool, "%s@%lld", name, (long long)due_ms);
+    return recurring_job(pool, full(pool, name), due_ms);
 }
 
 /* Due times from..to, a second apart, that have a job. */
 static unsigned served(struct pool *pool, const char *name, int64_t from_ms, int64_t to_ms)
 {
-    unsigned count = 0;
-
-    for (int64_t due_ms = from_ms; due_ms <= to_ms; due_ms += SECOND_MS)
-        count += pool_job(pool, "acme", job_of(pool, name, due_ms))->place[0] != '\0';
-    return count;
+    return recurring_served(pool, full(pool, name), from_ms, to_ms);
 }
 
 /* When a schedule is due next, at first. */
 static int64_t add(struct pool *pool, const char *name, const char *const *flags)
 {
-    const char *arguments[24] = {"schedule", "add", pool_text(pool, "acme/%s", name), "t", "--json"};
-    size_t count = 5;
-
-    while (*flags)
-        arguments[count++] = *flags++;
-    struct ran ran = rota_must(pool, 0, arguments);
-    json_t *answer = ran_json(&ran);
-    int64_t next_ms = json_number(answer, "next_ms");
-    json_decref(answer);
-    return next_ms;
+    return recurring_add(pool, full(pool, name), flags);
 }
 #define ADD(pool, name, ...) add(pool, name, (const char *const[]){__VA_ARGS__, NULL})
 

@@ -12,7 +12,9 @@
 
 static const char *in_ms(struct pool *pool, int64_t ms)
 {
-    return pool_text(pool, "%lld", (long long)(pool_now_ms(pool) + ms));
+    int64_t at_ms = pool_now_ms(pool) + ms;
+
+    return pool_text(pool, "%lld", (long long)at_ms);
 }
 
 /* A schedule of each organization, due once soon. */
