@@ -87,10 +87,12 @@ static void have_everything(struct fixture *f, struct lane_lease ret[2])
     for (int i = 0; i < 3; i++) {
         lane_enqueue(f, "acme", fixture_text(f, "keyed%d", i), &(struct lane_record){.key = fixture_text(f, "k%d", i)});
         struct lane_lease lease = lane_claim_one(f, "w1");
-        lane_call(f, "finish", "w1 %b 0 0 1 default 0 1 * 1000 %s %b %s 1000 %s + 1 log 0 oops",
-                  fixture_text(f, "finish%010d", i), (size_t)LANE_TOKEN_BYTES, lease.name, lease.token, (size_t)LANE_TOKEN_BYTES,
-                  verdicts[i], "");
+        const redisReply *reply = lane_call(f, "finish", "w1 %b 0 0 1 default 0 1 * 1000 %s %b %s 1000 %s + 1 log 0 oops",
+                                            fixture_text(f, "finish%010d", i), (size_t)LANE_TOKEN_BYTES, lease.name, lease.token,
+                                            (size_t)LANE_TOKEN_BYTES, verdicts[i], "");
+        assert_reply(reply_element(reply_element(reply, 5), 0), "ok");
     }
+    assert_int_equal(lane_count(f, "org:acme:log_order"), 3);
     for (int i = 0; i < 4; i++) {
         lane_enqueue(f, "acme", fixture_text(f, "mail%d", i), &(struct lane_record){.limit = "mail", .queue = "mail"});
         lane_enqueue(f, "acme", fixture_text(f, "user%d", i),

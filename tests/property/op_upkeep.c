@@ -386,7 +386,7 @@ void op_org_delete(struct world *w)
 {
     struct model_org *org = draw_org(w);
     int limit = (int)(draw_percent(w, 50) ? 500 : draw_between(w, 1, 8));
-    int steps = (int)(draw_percent(w, 70) ? MODEL_JOBS_MAX : draw_between(w, 0, 3));
+    int steps = (int)(draw_percent(w, 40) ? MODEL_JOBS_MAX : draw_between(w, 0, 2));
     bool takes = draw_percent(w, 60);
 
     note(w, "org_delete %s%s by %d, %d steps", org->name, takes ? ", take" : "", limit, steps);
