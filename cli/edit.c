@@ -9,10 +9,10 @@
 #include "cli/connection.h"
 #include "cli/fetch.h"
 #include "cli/refusal.h"
-#include "cli/request.h"
 #include "cli/sender.h"
 #include "common/file.h"
 #include "common/memory.h"
+#include "common/request.h"
 
 #define RETRY_MS 30000
 

@@ -5,7 +5,7 @@
 #include "cli/connection.h"
 #include "cli/listing.h"
 #include "cli/queue.h"
-#include "cli/request.h"
+#include "common/request.h"
 
 /* What pushing the job again takes: it is due when it is due now, whatever was said at first. */
 static struct request request_of(const struct job *job)

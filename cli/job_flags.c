@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/request.h"
 #include "common/memory.h"
+#include "common/request.h"
 
 bool flag_is_given(const struct cli *cli, const char *key)
 {

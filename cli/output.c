@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base64.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "common/base64.h"
 #include "common/buffer.h"
 #include "common/memory.h"
 #include "common/units.h"
+#include "common/utf8.h"
 
 #define CUT_COLUMNS 60
 #define NAME_WIDTH  18 /* of the names in output_object */
@@ -230,7 +231,7 @@ void output_set_bytes(json_t *object, const char *name, const char *bytes, size_
 {
     char *coded, *coded_name;
 
-    if (!bytes || text_is_utf8(bytes, length)) {
+    if (!bytes || utf8_is_valid(bytes, length)) {
         json_object_set_new(object, name, bytes ? json_stringn(bytes, length) : json_null());
         return;
     }

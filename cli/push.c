@@ -7,10 +7,10 @@
 #include "cli/job_flags.h"
 #include "cli/lines.h"
 #include "cli/refusal.h"
-#include "cli/request.h"
 #include "cli/sender.h"
 #include "cli/wait.h"
 #include "common/memory.h"
+#include "common/request.h"
 #include "common/units.h"
 
 #define PLACE_BYTES 240

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "cli/cli.h"
-#include "cli/request.h"
+#include "common/request.h"
 
 struct sender;
 

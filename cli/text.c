@@ -1,46 +1,8 @@
 #include "cli/text.h"
 
-#include <stdint.h>
 #include <string.h>
 
-/* The character at `bytes`, and how many of the `length` bytes it takes; 0 bytes if they are not UTF-8. */
-static size_t decode(const char *bytes, size_t length, uint32_t *ret_character)
-{
-    const unsigned char *at = (const unsigned char *)bytes;
-    size_t count = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t character;
-
-    if (count == 1) {
-        *ret_character = at[0];
-        return 1;
-    }
-    if (at[0] < 0xc2 || at[0] > 0xf4 || count > length)
-        return 0;
-    character = at[0] & (0xffU >> (count + 1));
-    for (size_t i = 1; i < count; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        character = character << 6 | (at[i] & 0x3fU);
-    }
-    if (character < lowest[count] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
-        return 0;
-    *ret_character = character;
-    return count;
-}
-
-bool text_is_utf8(const char *bytes, size_t length)
-{
-    uint32_t character;
-
-    for (size_t at = 0; at < length;) {
-        size_t count = decode(bytes + at, length - at, &character);
-        if (count == 0)
-            return false;
-        at += count;
-    }
-    return true;
-}
+#include "common/utf8.h"
 
 static bool is_control(uint32_t character)
 {
@@ -55,7 +17,7 @@ void text_add_plain(struct buffer *out, const char *bytes, size_t length)
     uint32_t character;
 
     for (size_t at = 0; at < length;) {
-        size_t count = decode(bytes + at, length - at, &character);
+        size_t count = utf8_decode(bytes + at, length - at, &character);
         const char *escape = count == 1 && character ? strchr(escaped, (int)character) : NULL;
         if (count == 0)
             buffer_add_format(out, "\\x%02x", (unsigned char)bytes[at]);
@@ -76,7 +38,7 @@ void text_copy_plain(char *ret, size_t size, const char *text)
 
     text_add_plain(&plain, text, strlen(text));
     length = plain.length < size ? plain.length : size - 1;
-    while (length > 0 && !text_is_utf8(plain.data, length))
+    while (length > 0 && !utf8_is_valid(plain.data, length))
         length--;
     memcpy(ret, plain.data ? plain.data : "", length);
     ret[length] = '\0';
@@ -95,7 +57,7 @@ size_t text_width(const char *text)
     uint32_t character = 0;
 
     for (size_t at = 0; at < length;) {
-        size_t count = decode(text + at, length - at, &character);
+        size_t count = utf8_decode(text + at, length - at, &character);
         width += count == 0 || !is_combining(character);
         at += count ? count : 1;
     }

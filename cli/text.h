@@ -1,13 +1,9 @@
 /* text.h - bytes of users as text for a terminal: nothing that they contain moves the cursor or breaks out of its line. Pure. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buffer.h"
-
-/* True if the bytes are UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. Empty ones are. */
-bool text_is_utf8(const char *bytes, size_t length);
 
 /* Appends the bytes as one line: newline, return and tab become \n \r \t, other control characters (C0, C1, line separators and
  * those that turn the direction of text) \u202e, every byte that is not UTF-8 \xff. A backslash stays one. */

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/memory.h"
 #include "common/units.h"
+#include "common/utf8.h"
 
 /* Kept free for what ends a line that was cut: a quote, `,"cut":true`, a brace, the newline. */
 #define TAIL_BYTES 16
@@ -109,27 +110,6 @@ static void add_real(struct value *value, double number)
         value->number = false; /* JSON has no NaN */
 }
 
-/* Decodes the UTF-8 character at `text`; returns its bytes, or 0 if it is not valid (RFC 3629: no surrogates, nothing overlong).
- */
-static size_t decode_utf8(const unsigned char *text, size_t bytes, uint32_t *ret)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : text[0] < 0xf8 ? 4 : 0;
-    uint32_t code = length == 1 ? text[0] : text[0] & (0x7fu >> length);
-
-    if (length == 0 || length > bytes)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (text[i] & 0x3fu);
-    }
-    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    *ret = code;
-    return length;
-}
-
 /* Characters that steer a terminal or a reader's eye instead of being read: C0, DEL, C1, and Unicode's separators and directions.
  */
 static bool is_control(uint32_t code)
@@ -163,7 +143,7 @@ static void put_escaped(struct line *line, const char *text, size_t bytes)
 {
     for (size_t at = 0, length; at < bytes && !line->cut; at += length) {
         uint32_t code = 0;
-        length = decode_utf8((const unsigned char *)text + at, bytes - at, &code);
+        length = utf8_decode(text + at, bytes - at, &code);
         if (length)
             put_character(line, text + at, length, code);
         else {

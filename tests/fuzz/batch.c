@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/request.h"
 #include "cli/sender.h"
+#include "common/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/request.h"
 #include "common/base64.h"
 #include "common/memory.h"
+#include "common/request.h"
 
 static _Noreturn void give_up(const char *what, const char *why)
 {

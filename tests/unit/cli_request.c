@@ -1,7 +1,7 @@
 /* cli/request, cli/json_text, cli/lines - jobs from lines of JSON. */
-#include "cli/json_text.h"
 #include "cli/lines.h"
-#include "cli/request.h"
+#include "common/json_text.h"
+#include "common/request.h"
 #include "tests/unit/unit.h"
 
 #include "tests/support/text_file.h"

@@ -1,7 +1,8 @@
 /* cli/text, cli/base64, cli/table - bytes of users made fit for terminals and for JSON. */
-#include "common/base64.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "common/base64.h"
+#include "common/utf8.h"
 #include "tests/unit/unit.h"
 
 static char *plain(const char *bytes, size_t length)
@@ -30,10 +31,10 @@ static void utf8_is_known_from_what_is_not(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(good); i++)
-        assert_true(text_is_utf8(good[i], strlen(good[i])));
+        assert_true(utf8_is_valid(good[i], strlen(good[i])));
     for (size_t i = 0; i < COUNT(bad); i++)
-        assert_false(text_is_utf8(bad[i], strlen(bad[i])));
-    assert_true(text_is_utf8("a\0b", 3));
+        assert_false(utf8_is_valid(bad[i], strlen(bad[i])));
+    assert_true(utf8_is_valid("a\0b", 3));
 }
 
 static void nothing_breaks_out_of_its_line(void **state)

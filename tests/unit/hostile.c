@@ -6,8 +6,8 @@
 
 #include "cli/cli.h"
 #include "cli/org_settings.h"
-#include "cli/request.h"
 #include "cli/sender.h"
+#include "common/request.h"
 #include "tests/unit/unit.h"
 
 #define NAMES_MAX 4000

@@ -1,19 +1,18 @@
-#include "cli/request.h"
+#include "common/request.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base64.h"
-#include "cli/json_text.h"
-#include "cli/text.h"
 #include "common/file.h"
+#include "common/json_member.h"
+#include "common/json_text.h"
 #include "common/memory.h"
 #include "common/nearest.h"
+#include "common/utf8.h"
 
 /* ---- members ---- */
 
@@ -25,46 +24,11 @@ struct reader {
     struct error *err;
 };
 
-/* The text of a member, which has `bytes_max` bytes at most and no NUL; NULL on failure. */
-static const char *member_text(const json_t *value, const char *name, size_t bytes_max, struct error *err)
-{
-    if (!json_is_string(value))
-        error_set(err, ERR_INVALID, "\"%s\" must be a string", name);
-    else if (strlen(json_string_value(value)) != json_string_length(value))
-        error_set(err, ERR_INVALID, "\"%s\" holds a NUL", name);
-    else if (json_string_length(value) > bytes_max)
-        error_set(err, ERR_INVALID, "\"%s\" has %zu bytes, the limit is %zu", name, json_string_length(value), bytes_max);
-    else
-        return json_string_value(value);
-    return NULL;
-}
-
-static int read_text(const json_t *value, const char *name, char *ret, size_t size, struct error *err)
-{
-    const char *text = member_text(value, name, size - 1, err);
-
-    if (!text)
-        return err->code;
-    memcpy(ret, text, strlen(text) + 1);
-    return 0;
-}
-
-/* Numbers are read as doubles, so that one that is too large is refused here and not by the parser. */
-static int read_integer(const json_t *value, const char *name, int64_t low, int64_t high, int64_t *ret, struct error *err)
-{
-    double number = json_number_value(value);
-
-    if (!json_is_number(value) || number < (double)low || number > (double)high || number != (double)(int64_t)number)
-        return error_set(err, ERR_INVALID, "\"%s\" must be a whole number in %" PRId64 "..%" PRId64, name, low, high);
-    *ret = (int64_t)number;
-    return 0;
-}
-
 static int read_int(const json_t *value, const char *name, int low, int high, int *ret, struct error *err)
 {
     int64_t number = 0;
 
-    if (read_integer(value, name, low, high, &number, err) < 0)
+    if (json_member_integer(value, name, low, high, &number, err) < 0)
         return err->code;
     *ret = (int)number;
     return 0;
@@ -85,7 +49,7 @@ static int read_headers(struct reader *reader, json_t *value)
     record->header_count = 0;
     json_object_foreach(value, name, text)
     {
-        const char *header = member_text(text, name, JOB_HEADERS_BYTES_MAX, reader->err);
+        const char *header = json_member_text(text, name, JOB_HEADERS_BYTES_MAX, reader->err);
         if (!header || request_add_header(record, name, strlen(name), header, reader->err) < 0)
             return error_wrap(reader->err, "\"headers\"");
     }
@@ -138,7 +102,7 @@ static int read_payload_b64(struct reader *reader, const json_t *value)
 static int read_payload_file(struct reader *reader, const json_t *value)
 {
     size_t bytes;
-    const char *path = member_text(value, "payload_file", PATH_MAX, reader->err);
+    const char *path = json_member_text(value, "payload_file", PATH_MAX, reader->err);
     char *payload;
 
     if (!path)
@@ -153,7 +117,7 @@ static int read_payload_file(struct reader *reader, const json_t *value)
 static int read_due(const json_t *value, const char *name, int64_t high, int64_t *ret, int64_t *other, struct error *err)
 {
     *other = 0;
-    return read_integer(value, name, 0, high, ret, err);
+    return json_member_integer(value, name, 0, high, ret, err);
 }
 
 static int refuse_unknown(const char *name, struct error *err)
@@ -169,24 +133,24 @@ static int refuse_unknown(const char *name, struct error *err)
     return error_set(err, ERR_INVALID, "unknown member \"%.80s\"%s", name, nearest_hint(&nearest, hint));
 }
 
-static int read_member(struct reader *reader, const char *name, json_t *value)
+int request_read_member(struct request *request, const char *line, size_t bytes, const char *name, json_t *value,
+                        struct error *err)
 {
-    struct request *request = reader->request;
+    struct reader own = {request, line, bytes, err}, *reader = &own;
     struct job_record *record = &request->record;
-    struct error *err = reader->err;
 
     if (strcmp(name, "org") == 0)
-        return read_text(value, name, request->org, sizeof request->org, err);
+        return json_member_copy(value, name, request->org, sizeof request->org, err);
     if (strcmp(name, "type") == 0)
-        return read_text(value, name, record->type, sizeof record->type, err);
+        return json_member_copy(value, name, record->type, sizeof record->type, err);
     if (strcmp(name, "queue") == 0)
-        return read_text(value, name, record->queue, sizeof record->queue, err);
+        return json_member_copy(value, name, record->queue, sizeof record->queue, err);
     if (strcmp(name, "id") == 0)
-        return read_text(value, name, request->id, sizeof request->id, err);
+        return json_member_copy(value, name, request->id, sizeof request->id, err);
     if (strcmp(name, "limit") == 0)
-        return read_text(value, name, record->limit, sizeof record->limit, err);
+        return json_member_copy(value, name, record->limit, sizeof record->limit, err);
     if (strcmp(name, "key") == 0) {
-        const char *key = member_text(value, name, JOB_KEY_BYTES_MAX, err);
+        const char *key = json_member_text(value, name, JOB_KEY_BYTES_MAX, err);
         record->key = memory_string(key);
         return key ? 0 : err->code;
     }
@@ -201,9 +165,9 @@ static int read_member(struct reader *reader, const char *name, json_t *value)
     if (strcmp(name, "due_ms") == 0)
         return read_due(value, name, 1LL << 46, &record->due_ms, &record->delay_ms, err);
     if (strcmp(name, "expires_ms") == 0)
-        return read_integer(value, name, 1, 1LL << 46, &record->expires_ms, err);
+        return json_member_integer(value, name, 1, 1LL << 46, &record->expires_ms, err);
     if (strcmp(name, "timeout_ms") == 0)
-        return read_integer(value, name, 1, 1LL << 36, &record->timeout_ms, err);
+        return json_member_integer(value, name, 1, 1LL << 36, &record->timeout_ms, err);
     if (strcmp(name, "priority") == 0)
         return read_int(value, name, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, &record->priority, err);
     if (strcmp(name, "max_attempts") == 0)
@@ -268,7 +232,6 @@ static int check(const struct request *request, json_t *object, struct error *er
 int request_parse(struct request *ret, const char *line, size_t bytes, const struct request *defaults, struct error *err)
 {
     struct request request;
-    struct reader reader = {&request, line, bytes, err};
     json_error_t where;
     json_t *object = json_loadb(line, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &where), *value;
     const char *name;
@@ -281,7 +244,7 @@ int request_parse(struct request *ret, const char *line, size_t bytes, const str
     copy_defaults(&request, defaults);
     json_object_foreach(object, name, value)
     {
-        rc = read_member(&reader, name, value);
+        rc = request_read_member(&request, line, bytes, name, value, err);
         if (rc < 0)
             break;
     }
@@ -303,23 +266,13 @@ static void set_number(json_t *object, const char *name, int64_t number)
         json_object_set_new(object, name, json_integer(number));
 }
 
-static int set_text(json_t *object, const char *name, const char *text, struct error *err)
-{
-    json_t *string = json_string(text);
-
-    if (!string || !text_is_utf8(name, strlen(name)))
-        return error_set(err, ERR_INVALID, "%s is no UTF-8, which JSON cannot say", string ? "the name of a header" : name);
-    json_object_set_new(object, name, string);
-    return 0;
-}
-
 static int set_headers(json_t *object, const struct job_record *record, struct error *err)
 {
     json_t *headers = json_object();
     int rc = 0;
 
     for (size_t i = 0; i < record->header_count && rc == 0; i++)
-        rc = set_text(headers, record->headers[i].name, record->headers[i].value, err);
+        rc = json_member_add_text(headers, record->headers[i].name, record->headers[i].value, err);
     if (record->header_count > 0)
         json_object_set(object, "headers", headers);
     json_decref(headers);
@@ -330,7 +283,7 @@ static void set_payload_text(json_t *object, const struct job_record *record)
 {
     char *coded;
 
-    if (text_is_utf8(record->payload, record->payload_bytes)) {
+    if (utf8_is_valid(record->payload, record->payload_bytes)) {
         json_object_set_new(object, "payload", json_stringn(record->payload, record->payload_bytes));
         return;
     }
@@ -339,15 +292,8 @@ static void set_payload_text(json_t *object, const struct job_record *record)
     free(coded);
 }
 
-json_t *request_to_json(const struct request *request, struct error *err)
+int request_add_record(json_t *object, const struct job_record *record, struct error *err)
 {
-    const struct job_record *record = &request->record;
-    json_t *object = json_object();
-    int rc;
-
-    json_object_set_new(object, "org", json_string(request->org));
-    if (request->id[0])
-        json_object_set_new(object, "id", json_string(request->id));
     json_object_set_new(object, "type", json_string(record->type));
     if (record->queue[0])
         json_object_set_new(object, "queue", json_string(record->queue));
@@ -359,15 +305,23 @@ json_t *request_to_json(const struct request *request, struct error *err)
     set_number(object, "expires_ms", record->expires_ms);
     set_number(object, "max_attempts", record->max_attempts);
     set_number(object, "timeout_ms", record->timeout_ms);
-    rc = record->key ? set_text(object, "key", record->key, err) : 0;
-    if (rc == 0)
-        rc = set_headers(object, record, err);
-    if (rc < 0) {
-        json_decref(object);
-        return NULL;
-    }
+    if ((record->key && json_member_add_text(object, "key", record->key, err) < 0) || set_headers(object, record, err) < 0)
+        return err->code;
     set_payload_text(object, record);
-    return object;
+    return 0;
+}
+
+json_t *request_to_json(const struct request *request, struct error *err)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "org", json_string(request->org));
+    if (request->id[0])
+        json_object_set_new(object, "id", json_string(request->id));
+    if (request_add_record(object, &request->record, err) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 void request_clear(struct request *request)

@@ -6,6 +6,8 @@
 
 #include "common/job.h"
 
+struct json_t;
+
 #define REQUEST_LINE_BYTES_MAX (4 * 1024 * 1024) /* a payload of 1 MiB may be all escapes */
 
 /* All zeroes is an empty request; `record.payload` is `payload` where that is set. */
@@ -26,6 +28,14 @@ int request_parse(struct request *ret, const char *line, size_t bytes, const str
 /* The line that request_parse reads as this request again, as an object; `due_ms` and `delay_ms` 0 are left out, and a payload
  * that is no UTF-8 is in payload_b64. NULL if a name, a value or a key of it is no UTF-8, which JSON cannot say. Gives. */
 struct json_t *request_to_json(const struct request *request, struct error *err);
+
+/* Reads one member of the line, over what the request says already; one that no line has is refused. The reader of a line that
+ * has others besides begins with the others. */
+int request_read_member(struct request *request, const char *line, size_t bytes, const char *name, struct json_t *value,
+                        struct error *err) MUST_CHECK;
+
+/* Adds the members of a record to an object, as request_to_json has them. */
+int request_add_record(struct json_t *object, const struct job_record *record, struct error *err) MUST_CHECK;
 
 /* Adds a header to a record; copies. ERR_INVALID for a name that is empty or there already. */
 int request_add_header(struct job_record *record, const char *name, size_t name_bytes, const char *value,
