@@ -34,6 +34,7 @@ const struct command *const command_tables[] = {
     schedule_commands,
     schedule_set_commands,
     schedule_next_commands,
+    schedule_backup_commands,
     dead_commands,
     dead_group_commands,
     worker_commands,

@@ -102,6 +102,7 @@ extern const struct command
     schedule_commands[],
     schedule_set_commands[],
     schedule_next_commands[],
+    schedule_backup_commands[],
     dead_commands[],
     dead_group_commands[],
     worker_commands[],

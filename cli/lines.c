@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +54,47 @@ int lines_rewind(struct lines *lines, struct error *err)
     lines->start = lines->looked = lines->number = 0;
     lines->ended = false;
     return 0;
+}
+
+static int copy_all(struct lines *lines, FILE *copy, struct error *err)
+{
+    char bytes[READ_BYTES];
+    ssize_t got;
+
+    while ((got = read(lines->fd, bytes, sizeof bytes)) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_set(err, ERR_IO, "%s: %s", lines->path, strerror(errno));
+        if (fwrite(bytes, 1, (size_t)got, copy) != (size_t)got)
+            break;
+    }
+    if (ferror(copy) || fflush(copy) != 0)
+        return error_set(err, ERR_IO, "%s: no room for a copy of it: %s", lines->path, strerror(errno));
+    return 0;
+}
+
+int lines_keep(struct lines *lines, struct error *err)
+{
+    FILE *copy;
+    int fd = -1, rc;
+
+    if (lines->is_file)
+        return 0;
+    copy = tmpfile();
+    if (!copy)
+        return error_set(err, ERR_IO, "%s: no temporary file for a copy of it: %s", lines->path, strerror(errno));
+    rc = copy_all(lines, copy, err);
+    if (rc == 0 && (fd = fcntl(fileno(copy), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)) < 0)
+        rc = error_set(err, ERR_IO, "%s: %s", lines->path, strerror(errno));
+    fclose(copy);
+    if (rc < 0)
+        return rc;
+    if (lines->fd > STDERR_FILENO)
+        close(lines->fd);
+    lines->fd = fd;
+    lines->is_file = true;
+    return lines_rewind(lines, err);
 }
 
 /* Reads more; sets `ended` at the end. */

@@ -15,6 +15,10 @@ struct lines *lines_open(const char *path, size_t line_bytes_max, struct error *
 bool lines_is_file(const struct lines *lines);
 int lines_rewind(struct lines *lines, struct error *err) MUST_CHECK;
 
+/* Makes sure that it can be read again: what comes through a pipe is copied, up to its end, to a temporary file without a name.
+ */
+int lines_keep(struct lines *lines, struct error *err) MUST_CHECK;
+
 /* The next line, without its newline; borrowed until the next call. NULL at the end, with *ret_rc 0, or on failure, with its
  * code. `idle`, if not NULL, runs before this waits for more to come. */
 const char *lines_next(struct lines *lines, size_t *ret_bytes, void (*idle)(void *ctx), void *ctx, int *ret_rc,

@@ -10,6 +10,7 @@
 #include "cli/schedule_view.h"
 #include "common/memory.h"
 #include "common/recurrence.h"
+#include "common/schedule_json.h"
 #include "common/units.h"
 
 #define PAGE    100
@@ -55,6 +56,9 @@ static const struct column show_columns[] = {
     {"due times skipped", "skipped", COLUMN_TEXT},
     {"due times refused", "refused", COLUMN_TEXT},
     {"refused because", "refused_why", COLUMN_TEXT},
+    {"unhealthy since", "unhealthy_ms", COLUMN_TIME},
+    {"mended", "mended_ms", COLUMN_TIME},
+    {"because of", "mended", COLUMN_TEXT},
     {"changed", "changed_ms", COLUMN_TIME},
     {0},
 };
@@ -171,11 +175,16 @@ static int schedule_show(struct cli *cli, struct error *err)
 {
     char org[NAME_BYTES_MAX + 1], name[SCHEDULE_NAME_BYTES_MAX + 1];
     struct schedule schedule = {.rev = 0};
+    struct error ignored;
+    json_t *object, *definition;
 
     if (schedule_argument(cli, cli_argument(cli, 0), org, name, err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
         schedule_fetch(cli, org, name, &schedule, err) < 0)
         return err->code;
-    output_object(&cli->output, schedule_to_json(org, &schedule, cli_now_ms(cli)), show_columns);
+    object = schedule_to_json(org, &schedule, cli_now_ms(cli));
+    definition = schedule_entry_to_json(org, &schedule, true, &ignored);
+    json_object_set_new(object, "definition", definition ? definition : json_null());
+    output_object(&cli->output, object, show_columns);
     schedule_clear(&schedule);
     return 0;
 }

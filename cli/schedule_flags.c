@@ -76,22 +76,13 @@ static void add_word(struct buffer *out, const char *text, size_t bytes)
     buffer_add(out, "'", plain ? 0 : 1);
 }
 
-/* The canonical text is KIND, words with an equals sign, and the rest. */
 void schedule_flags_format(struct buffer *out, const char *canonical)
 {
-    struct buffer more = {0};
-    const char *at = canonical + strcspn(canonical, " ");
-    size_t kind = (size_t)(at - canonical);
+    struct recurrence_part parts[RECURRENCE_PARTS_MAX];
+    size_t count = recurrence_split(parts, canonical);
 
-    while (strncmp(at, " tz=", 4) == 0 || strncmp(at, " start=", 7) == 0) {
-        const char *equals = strchr(at, '=');
-        size_t bytes = strcspn(equals + 1, " ");
-        buffer_add_format(&more, " --%.*s", (int)(equals - at - 1), at + 1);
-        add_word(&more, equals + 1, bytes);
-        at = equals + 1 + bytes;
+    for (size_t i = 0; i < count; i++) {
+        buffer_add_format(out, " --%.*s", (int)parts[i].name_bytes, parts[i].name);
+        add_word(out, parts[i].value, parts[i].value_bytes);
     }
-    buffer_add_format(out, " --%.*s", (int)kind, canonical);
-    add_word(out, at + (*at == ' '), strlen(at) - (*at == ' '));
-    buffer_add(out, more.data, more.length);
-    buffer_clear(&more);
 }

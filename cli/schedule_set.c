@@ -11,13 +11,9 @@
 #include "cli/schedule_view.h"
 #include "common/job.h"
 #include "common/memory.h"
-#include "common/random.h"
 #include "common/recurrence.h"
 #include "common/units.h"
 #include "common/zone.h"
-
-#define SKIP_WINDOW_MS     60000LL
-#define CATCH_UP_WINDOW_MS (24LL * 3600 * 1000)
 
 /* A definition in the making. */
 struct definition {
@@ -86,7 +82,7 @@ static int read_policies(struct cli *cli, struct schedule *schedule, bool is_new
     if (flag_is_given(cli, "cli.schedule.window"))
         schedule->window_ms = config_integer(cli->config, "cli.schedule.window");
     else if (missed_given)
-        schedule->window_ms = schedule->missed == MISSED_SKIP ? SKIP_WINDOW_MS : CATCH_UP_WINDOW_MS;
+        schedule->window_ms = schedule_default_window_ms(schedule->missed);
     if (flag_is_given(cli, "cli.schedule.spread"))
         schedule->spread_ms = config_integer(cli->config, "cli.schedule.spread");
     return 0;
@@ -264,7 +260,7 @@ static int define(struct cli *cli, struct definition *definition, struct error *
 
 static int schedule_add(struct cli *cli, struct error *err)
 {
-    struct definition definition = {.record.nonce = (uint32_t)random_below(UINT32_MAX)};
+    struct definition definition = {.org = ""};
     int rc = schedule_argument(cli, cli_argument(cli, 0), definition.org, definition.schedule.name, err);
 
     if (rc == 0)

@@ -140,6 +140,8 @@ static const struct {
     {"missed", offsetof(struct schedule, missed_count), false},
     {"skipped", offsetof(struct schedule, skipped_count), false},
     {"refused", offsetof(struct schedule, refused_count), false},
+    {"unhealthy_ms", offsetof(struct schedule, unhealthy_ms), true},
+    {"mended_ms", offsetof(struct schedule, mended_ms), true},
     {"created_ms", offsetof(struct schedule, created_ms), true},
     {"changed_ms", offsetof(struct schedule, changed_ms), true},
     {"rev", offsetof(struct schedule, rev), false},
@@ -175,6 +177,7 @@ json_t *schedule_to_json(const char *org, const struct schedule *schedule, int64
     }
     json_object_set_new(object, "last_job", output_text_or_null(schedule->last_job));
     json_object_set_new(object, "last_outcome", output_text_or_null(schedule->last_outcome));
+    json_object_set_new(object, "mended", output_text_or_null(schedule->mended));
     json_object_set_new(object, "refused_why", output_text_or_null(schedule->refused));
     json_object_set_new(object, "paused_by", output_text_or_null(schedule->paused_by));
     free(full);

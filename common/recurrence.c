@@ -115,6 +115,22 @@ void recurrence_free(struct recurrence *recurrence)
     free(recurrence);
 }
 
+size_t recurrence_split(struct recurrence_part ret[RECURRENCE_PARTS_MAX], const char *canonical)
+{
+    const char *at = canonical + strcspn(canonical, " ");
+    size_t count = 1;
+
+    ret[0] = (struct recurrence_part){.name = canonical, .name_bytes = (size_t)(at - canonical)};
+    while (count < RECURRENCE_PARTS_MAX && (strncmp(at, " tz=", 4) == 0 || strncmp(at, " start=", 7) == 0)) {
+        const char *value = strchr(at, '=') + 1;
+        ret[count++] = (struct recurrence_part){at + 1, value, (size_t)(value - at) - 2, strcspn(value, " ")};
+        at = value + strcspn(value, " ");
+    }
+    ret[0].value = at + (*at == ' ');
+    ret[0].value_bytes = strlen(ret[0].value);
+    return count;
+}
+
 enum recurrence_kind recurrence_kind(const struct recurrence *recurrence)
 {
     return recurrence->kind;

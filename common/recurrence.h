@@ -55,6 +55,15 @@ void recurrence_free(struct recurrence *recurrence);
 void recurrence_format(struct buffer *out, const struct recurrence *recurrence);
 struct recurrence *recurrence_parse(const char *text, struct error *err);
 
+/* The parts of a canonical text, as flags and members of JSON name them: {"cron", "0 9 * * mon-fri"}, {"tz", "Europe/Zurich"}.
+ * The kind comes first, then what it has of tz and start. Borrowed. Returns how many. */
+#define RECURRENCE_PARTS_MAX 3
+struct recurrence_part {
+    const char *name, *value;
+    size_t name_bytes, value_bytes;
+};
+size_t recurrence_split(struct recurrence_part ret[RECURRENCE_PARTS_MAX], const char *canonical);
+
 enum recurrence_kind recurrence_kind(const struct recurrence *recurrence);
 
 /* Its zone, that of UTC for EVERY; lives as long as `recurrence`. */

@@ -61,6 +61,9 @@ static const struct field fields[] = {
     {"last_ended_ms", NUMBER, AT(last_ended_ms)},
     {"last_done_ms", NUMBER, AT(last_done_ms)},
     {"last_outcome", TEXT_AT(last_outcome)},
+    {"unhealthy_ms", NUMBER, AT(unhealthy_ms)},
+    {"mended", TEXT_AT(mended)},
+    {"mended_ms", NUMBER, AT(mended_ms)},
 };
 #define DEFINITION_FIELDS 7
 #define FIELDS            (sizeof fields / sizeof *fields)
@@ -158,6 +161,11 @@ void schedule_clear(struct schedule *schedule)
     *schedule = (struct schedule){0};
 }
 
+int64_t schedule_default_window_ms(unsigned missed)
+{
+    return missed == MISSED_SKIP ? 60000LL : 24LL * 3600 * 1000;
+}
+
 void schedule_add_definition(const struct schedule *schedule, struct call *call)
 {
     for (size_t i = 0; i < DEFINITION_FIELDS; i++) {
@@ -173,6 +181,12 @@ void schedule_add_definition(const struct schedule *schedule, struct call *call)
     }
     call_add_string(call, "record");
     call_add(call, schedule->record, schedule->record_bytes);
+    if (schedule->paused) {
+        call_add_string(call, "paused_by");
+        call_add_string(call, schedule->paused_by ? schedule->paused_by : "");
+        call_add_string(call, "paused_ms");
+        call_add_int(call, schedule->paused_ms);
+    }
 }
 
 /* ---- due times ---- */

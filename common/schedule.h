@@ -65,6 +65,9 @@ struct schedule {
     char *refused; /* why the last one that had no job for that had none; NULL */
     int64_t done, failed, failed_since_done, last_ended_ms, last_done_ms;
     char last_outcome[16];
+    int64_t unhealthy_ms; /* since when the leader says so; 0: it does not */
+    char mended[16];      /* what was wrong with it the last time; "" */
+    int64_t mended_ms;
 };
 
 /* True for [A-Za-z0-9._-]{1,48}. Otherwise sets `err` (ERR_INVALID). */
@@ -75,7 +78,10 @@ bool schedule_name_is_valid(const char *name, struct error *err);
 int schedule_decode(struct schedule *ret, const char *name, const struct reply *fields, struct error *err) MUST_CHECK;
 void schedule_clear(struct schedule *schedule);
 
-/* Adds the fields of the definition and their values, as schedule_set takes them. */
+/* How late a due time may run if nobody says: a day; of MISSED_SKIP a minute. */
+int64_t schedule_default_window_ms(unsigned missed);
+
+/* Adds the fields of the definition and their values, as schedule_set takes them; of one that is paused also by whom and when. */
 void schedule_add_definition(const struct schedule *schedule, struct call *call);
 
 /* Its steady place within the spread: 0..spread_ms - 1, the same for the same names for ever (CRC-32 of "org/name"). */

@@ -2,7 +2,8 @@
   and the server's time; one that is due at the same times as before keeps the one it had.
   ARGV  1 who, 2 org, 3 name, 4 rev: int, that of the definition this one takes the place of; 0: there is none; '' : whatever there is
         5 next_ms int, '' if it has no due time any more; 6 offset_ms int 0..spread_ms
-        7.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua)
+        7.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua); of one that
+        is to be paused from the first, if there is none yet: paused_by ('': who), paused_ms (0: now)
   Returns {'new' | 'changed' | 'same', rev, next_ms or ''} | {'exists', rev}: there is another definition than `rev` | {'unknown'}: there is none
   Errors  INVALID naming field, value and range; nothing was changed
   Calls <= 15 ]]
@@ -61,6 +62,14 @@ local function is_same(fields, new)
   return true
 end
 
+-- Takes out what is said of its pause: the fields of one that begins with it, or nil. It is no part of the definition.
+local function take_pause(lane, who, new)
+  local by, at_ms = new.paused_by, to_int(new.paused_ms or '0', 'paused_ms', 0, TIME_MS_MAX)
+  new.paused_by, new.paused_ms = nil, nil
+  if not by then return nil end
+  return { paused = '1', paused_by = by == '' and who or check_who(by), paused_ms = at_ms > 0 and at_ms or lane.now_ms }
+end
+
 local function read_next(value)
   return value ~= '' and to_int(value, 'next_ms', 0, TIME_MS_MAX) or ''
 end
@@ -75,6 +84,7 @@ local function schedule_set(keys, args)
   local org, name, new = load_org(lane, check_org(args[2])), check_schedule(args[3]), {}
   for i = 7, #args, 2 do new[args[i]] = args[i + 1] or '' end
   check_stays(org)
+  local pause = take_pause(lane, who, new)
   check_definition(org, new)
   local wanted, next_ms = args[4] ~= '' and to_int(args[4], 'rev', 0, 2 ^ 50), read_next(args[5])
   local offset_ms = to_int(args[6], 'offset_ms', 0, tonumber(new.spread_ms))
@@ -93,11 +103,14 @@ local function schedule_set(keys, args)
   local created = schedule == nil
   schedule = schedule or new_schedule(org, name)
   new.rev, new.changed_ms, new.next_ms, new.offset_ms, new.retry_ms = rev + 1, lane.now_ms, next_ms, offset_ms, ''
-  if created then new.created_ms = lane.now_ms end
+  if created then
+    new.created_ms = lane.now_ms
+    for field, value in pairs(pause or {}) do new[field] = value end
+  end
   if not keeps_times then new.since_ms = since(lane, next_ms) end
   save_schedule(schedule, new)
   place_schedule(lane, org, schedule)
-  note_change(lane, who, 'schedule_set', org.name, name, before, definition_text(schedule.fields))
+  note_change(lane, who, 'schedule_set', org.name, name, before, definition_text(schedule.fields) .. (created and pause and ' paused' or ''))
   return { created and 'new' or 'changed', rev + 1, next_ms }
 end
 register('schedule_set', schedule_set, {}, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE' })

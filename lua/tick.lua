@@ -80,12 +80,6 @@ local function drop_served(org, tick)
   tick.pairs = left
 end
 
--- The job of the due time before, if it has not ended. Calls: <= 9.
-local function job_under_way(org, id)
-  local job = id and find_job(org, id)
-  return job and job.place and (WAITS[job.place] or job.place == 'running') and job or nil
-end
-
 -- Cancels it. False: it runs, and ends later. Calls: <= 45.
 local function cancel_job(lane, org, job)
   if job.place ~= 'running' then
@@ -103,8 +97,8 @@ end
 -- What the schedule's overlap says, if the job before is not over: 'skipped', 'queued', or nil to go on. Calls: <= 54.
 local function overlap_word(lane, org, fields)
   if fields.overlap == 'allow' then return nil end
-  local job = job_under_way(org, fields.last_job)
-  if not job then return nil end
+  local job = fields.last_job and find_job(org, fields.last_job)
+  if not job or not job.is_open then return nil end
   if fields.overlap == 'skip' then return 'skipped' end
   if fields.overlap == 'cancel-running' and cancel_job(lane, org, job) then return nil end
   return 'queued'

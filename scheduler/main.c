@@ -1,4 +1,4 @@
-/* rota-scheduler - delayed jobs, recovery, the inbox, retention, audit. Any number may run; one leads. */
+/* rota-scheduler - schedules, delayed jobs, recovery, the inbox, retention, audit. Any number may run; one leads. */
 #include <ev.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -11,9 +11,10 @@
 #include "scheduler/scheduler.h"
 
 static const char usage[] =
-    "Usage: rota-scheduler [--redis URL]\n\n"
+    "Usage: rota-scheduler [--redis URL] [--schedules FILE]\n\n"
     "Moves delayed jobs and the inbox, recovers the jobs of dead workers, keeps retention. Start two or three: one leads.\n"
-    "TERM or INT stops it. TTIN: dump to the log; HUP: read the settings again; USR1: open the log file again.";
+    "TERM or INT stops it. TTIN: dump to the log; HUP: read the settings and the file of schedules again; USR1: open the log "
+    "file again.";
 
 /* What main and the callbacks of its loop have in common. */
 struct scheduler_program {
@@ -47,6 +48,7 @@ static void on_reload(void *ctx)
     if (now)
         settings_take_over(settings_scheduler, self->config, now);
     config_free(now);
+    scheduler_reload(self->scheduler);
 }
 
 static const struct program_hooks hooks = {.stop = on_stop, .dump = on_dump, .reload = on_reload};
@@ -59,6 +61,8 @@ static int run(struct scheduler_program *self, const struct config *config, stru
         .timeout_ms = config_integer(config, "scheduler.session.timeout"),
         .check_every_ms = config_integer(config, "redis.check-every"),
         .beat_ms = config_integer(config, "scheduler.session.beat"),
+        .schedules = config_string(config, "scheduler.schedules"),
+        .reconcile_every_ms = config_integer(config, "scheduler.reconcile-every"),
         .on_stopped = program_stopped,
         .ctx = &self->program,
     };

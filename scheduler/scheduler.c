@@ -14,9 +14,11 @@
 #include "common/memory.h"
 #include "common/notify.h"
 #include "common/session.h"
+#include "scheduler/desired.h"
 #include "scheduler/inbox.h"
 #include "scheduler/limits.h"
 #include "scheduler/promotion.h"
+#include "scheduler/reconcile.h"
 #include "scheduler/recovery.h"
 #include "scheduler/ticks.h"
 #include "scheduler/upkeep.h"
@@ -40,6 +42,9 @@ struct scheduler {
     struct inbox *inbox, *private_inboxes;
     struct upkeep *upkeep;
     struct limits *limits;
+    struct reconcile *reconcile;
+    struct desired *desired;           /* only where there is a file */
+    struct desired_file *desired_file; /* while leading and while not; NULL: none was named */
     uint32_t lanes;
     bool checking, asking, listening, standing_down, intake_stopped, started;
     int64_t epoch;
@@ -137,6 +142,9 @@ static void take_lead(struct scheduler *scheduler, int64_t epoch)
     scheduler->private_inboxes = inbox_new_private(&duty, scheduler->private_redis);
     scheduler->upkeep = upkeep_new(&duty);
     scheduler->limits = limits_new(&duty);
+    scheduler->reconcile = reconcile_new(&duty, scheduler->options.reconcile_every_ms);
+    if (scheduler->desired_file)
+        scheduler->desired = desired_new(&duty, &scheduler->desired_file, scheduler->options.reconcile_every_ms);
     show_lead(scheduler);
     tell_status(scheduler);
 }
@@ -271,6 +279,8 @@ static void end_all(struct scheduler *scheduler)
     inbox_free(scheduler->private_inboxes);
     upkeep_free(scheduler->upkeep);
     limits_free(scheduler->limits);
+    reconcile_free(scheduler->reconcile);
+    desired_free(scheduler->desired);
     scheduler->session = NULL;
     scheduler->recovery = NULL;
     scheduler->promotion = NULL;
@@ -278,6 +288,8 @@ static void end_all(struct scheduler *scheduler)
     scheduler->inbox = scheduler->private_inboxes = NULL;
     scheduler->upkeep = NULL;
     scheduler->limits = NULL;
+    scheduler->reconcile = NULL;
+    scheduler->desired = NULL;
     scheduler->checking = scheduler->asking = scheduler->listening = scheduler->standing_down = false;
 }
 
@@ -456,7 +468,9 @@ struct scheduler *scheduler_new(struct ev_loop *loop, const struct scheduler_opt
     ev_timer_init(&scheduler->stand_down, on_stand_down, 0, 0);
     ev_init(&scheduler->stop, NULL);
     scheduler->check.data = scheduler->stand_down.data = scheduler->stop.data = scheduler;
-    if (connect_all(scheduler, err) < 0) {
+    if (options->schedules[0])
+        scheduler->desired_file = desired_file_read(options->schedules, err);
+    if ((options->schedules[0] && !scheduler->desired_file) || connect_all(scheduler, err) < 0) {
         scheduler_free(scheduler);
         return NULL;
     }
@@ -473,6 +487,7 @@ void scheduler_free(struct scheduler *scheduler)
     ev_timer_stop(scheduler->loop, &scheduler->stand_down);
     ev_timer_stop(scheduler->loop, &scheduler->stop);
     end_all(scheduler);
+    desired_file_free(scheduler->desired_file);
     call_clear(&scheduler->call);
     free(scheduler);
 }
@@ -504,18 +519,38 @@ void scheduler_stop(struct scheduler *scheduler)
     session_close(scheduler->session, on_closed, scheduler);
 }
 
+void scheduler_reload(struct scheduler *scheduler)
+{
+    struct desired_file *file;
+    struct error err;
+
+    if (!scheduler->desired_file)
+        return;
+    file = desired_file_read(scheduler->options.schedules, &err);
+    if (!file) {
+        log_error("the file of schedules cannot be read again, the old schedules stay", "err=%s", err.message);
+        return;
+    }
+    desired_file_free(scheduler->desired_file);
+    scheduler->desired_file = file;
+    log_info("file of schedules read again", "file=%s schedules=%zu", scheduler->options.schedules, desired_file_count(file));
+    if (scheduler->desired)
+        desired_changed(scheduler->desired);
+}
+
 void scheduler_dump(const struct scheduler *scheduler)
 {
     log_info("dump: scheduler", "phase=%s session=%s leader=%s epoch=%lld lanes=%u intake_stopped=%d", phase_name(scheduler),
              scheduler->session ? session_id(scheduler->session) : "",
              leads(scheduler) ? session_id(scheduler->session) : scheduler->leader, (long long)scheduler->epoch, scheduler->lanes,
              scheduler->intake_stopped);
-    log_info("dump: duties", "recovery=%s promotion=%d ticks=%d inbox=%d upkeep=%d limits=%d",
+    log_info("dump: duties", "recovery=%s promotion=%d ticks=%d inbox=%d upkeep=%d limits=%d reconcile=%d desired=%zu",
              !scheduler->recovery ? "none"
              : leads(scheduler)   ? "all sessions"
                                   : "the leader",
              scheduler->promotion != NULL, scheduler->ticks != NULL, scheduler->inbox != NULL, scheduler->upkeep != NULL,
-             scheduler->limits != NULL);
+             scheduler->limits != NULL, scheduler->reconcile != NULL,
+             scheduler->desired_file ? desired_file_count(scheduler->desired_file) : 0);
     if (scheduler->redis)
         log_info("dump: redis", "address=%s up=%d waiting=%u listen_up=%d inbox_up=%d", redis_address(scheduler->redis),
                  redis_is_up(scheduler->redis), redis_pending(scheduler->redis), redis_is_up(scheduler->listen_redis),

@@ -26,7 +26,7 @@
 /* One of a call that is under way. */
 struct served {
     char name[NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2]; /* org/name */
-    int64_t rev, due_ms;
+    int64_t rev, due_ms, missed;
 };
 
 struct clerk {
@@ -37,6 +37,8 @@ struct clerk {
     bool full, moved;   /* of this round: there may be more; something has changed */
     unsigned under_way; /* calls of this round */
     int64_t sleep_ms;   /* after it */
+    int64_t missed;     /* due times that had no job because nobody was there in time; and the schedule of the first of them */
+    char missed_by[NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2];
     ev_timer timer;
     struct complaint dues, calls, broken;
 };
@@ -73,6 +75,9 @@ static void end_call(struct clerk *clerk)
 {
     if (--clerk->under_way > 0)
         return;
+    if (clerk->missed > 0)
+        log_warn("due times missed", "schedule=%s count=%" PRId64 " lane=%u", clerk->missed_by, clerk->missed, clerk->lane);
+    clerk->missed = 0;
     if (clerk->again || (clerk->full && clerk->moved)) {
         ask(clerk);
         return;
@@ -114,6 +119,11 @@ static void take_word(struct clerk *clerk, const struct served *served, const ch
     clerk->moved = clerk->moved || (strcmp(word, "paused") != 0 && strcmp(word, "early") != 0);
     if (strncmp(word, "refused ", 8) == 0)
         log_error("due time without a job", "schedule=%s due_ms=%" PRId64 " why=%s", served->name, served->due_ms, word + 8);
+    if (served->missed == 0 || strcmp(word, "stale") == 0 || strcmp(word, "paused") == 0 || strcmp(word, "early") == 0)
+        return;
+    if (clerk->missed == 0)
+        snprintf(clerk->missed_by, sizeof clerk->missed_by, "%s", served->name);
+    clerk->missed += served->missed;
 }
 
 static void on_ticked(const struct reply *reply, const struct error *err, void *ctx)
@@ -206,7 +216,8 @@ static void add_tick(struct clerk *clerk, const char *org, const struct schedule
     }
     batch->jobs += plan->job_count;
     batch->bytes += records->bytes.length;
-    batch->served[batch->count++] = *served;
+    batch->served[batch->count] = *served;
+    batch->served[batch->count++].missed = plan->missed;
 }
 
 static int make_plan(struct ticks *ticks, struct due_plan *ret, const struct schedule *schedule, int64_t now_ms,

@@ -5,7 +5,7 @@ local WAITS = { ready = true, waiting = true, scheduled = true } -- places of jo
 local PLACES = { 'scheduled', 'running', 'done', 'dead', 'cancelled', 'waiting' }
 
 -- Where job `id` is: {id, record, options, state (a table), place ('ready', 'waiting', ...), set (key part), score, limit
--- (that it waits for)}, or nil.
+-- (that it waits for), is_open (it is not over)}, or nil.
 -- A job that is in no set although it has a record has place nil. Calls: <= 9.
 local function find_job(org, id)
   local record = call('HGET', org_key(org, 'jobs'), id)
@@ -25,6 +25,7 @@ local function find_job(org, id)
       end
     end
   end
+  job.is_open = WAITS[job.place or ''] or job.place == 'running'
   local text = call('HGET', org_key(org, 'state'), id)
   job.state = text and cmsgpack.unpack(text) or new_state(job.score or 0, job.options)
   job.state_text = text or ''

@@ -11,6 +11,7 @@
     history      last_ms (the last due time that has passed) · last_job, late_ms (of it) · runs (jobs) · missed_count, skipped_count
                  (due times that had none: too late, the one before not over) · pending_ms (a due time whose job waits until the one before is
                  over; pending_go: it is) · refused_count, refused (why, the last time)
+    health       unhealthy_ms (since when the leader says so: docs/SCHEDULES.md) · mended, mended_ms (what was wrong with it, the last time)
     outcome      done, failed (jobs that are over) · last_ended_ms, last_outcome · last_done_ms, failed_since_done
 
   zset `rota:{k}:schedules`: org/name -> ms of the next tick: next_ms + offset_ms, or retry_ms if that is later; +inf if it is paused or
@@ -65,19 +66,24 @@ function save_schedule(schedule, changes)
   if gone[1] then call('HDEL', schedule.key, unpack(gone)) end
 end
 
--- Puts it where the leader looks for what is due. Calls: <= 4.
-function place_schedule(lane, org, schedule)
-  local fields, index = schedule.fields, lane.prefix .. 'schedules'
-  local at = NO_TICK
-  if fields.pending_go and not fields.paused then
-    at = int_text(max(tonumber(fields.pending_ms) or 0, tonumber(fields.retry_ms) or 0))
-  elseif fields.next_ms and not fields.paused then
-    at = int_text(max((tonumber(fields.next_ms) or 0) + (tonumber(fields.offset_ms) or 0), tonumber(fields.retry_ms) or 0))
-  end
+-- The score of its next tick, as text.
+local function next_tick(fields)
+  if fields.paused then return NO_TICK end
+  if fields.pending_go then return int_text(max(tonumber(fields.pending_ms) or 0, tonumber(fields.retry_ms) or 0)) end
+  if not fields.next_ms then return NO_TICK end
+  return int_text(max((tonumber(fields.next_ms) or 0) + (tonumber(fields.offset_ms) or 0), tonumber(fields.retry_ms) or 0))
+end
+
+-- Puts it where the leader looks for what is due, unless that is where it stands (`score`; nil: nowhere). True if it was put there.
+-- Calls: <= 4.
+function place_schedule(lane, org, schedule, score)
+  local index, at = lane.prefix .. 'schedules', next_tick(schedule.fields)
+  if score and tonumber(score) == tonumber(at) then return false end
   local first = call('ZRANGE', index, 0, 0, 'WITHSCORES')
   call('ZADD', org_key(org, 'schedules'), 0, schedule.name)
   call('ZADD', index, at, org.name .. '/' .. schedule.name)
   if at ~= NO_TICK and (not first[2] or tonumber(at) < tonumber(first[2])) then wake_scheduler(lane) end
+  return true
 end
 
 -- Calls: 3.

@@ -197,6 +197,20 @@ static void ticks_stay_in_bounds(void **state)
     assert_calls(f, "schedule_resume", 13);
     lane_call(f, "tick_later", "acme s 1 %lld 1000 why", (long long)CLOCK_START_MS + 9000);
     assert_calls(f, "tick_later", 17);
+    lane_redis(f, "DEL %s", lane_key(f, "schedules"));
+    lane_call(f, "schedule_relist", "leader %s %s 100", "", "");
+    assert_calls(f, "schedule_relist", 5 + 16 * (2 + 8));
+    for (unsigned n = 0; n < 16; n++) { /* all that can be wrong with one */
+        lane_redis(f, "HSET %s pending_ms 5 retry_ms 99999999999999", lane_key(f, "org:%s:schedule:s", lane_org(f, n)));
+        lane_redis(f, "DEL %s", lane_key(f, "org:%s:schedules", lane_org(f, n)));
+    }
+    lane_call(f, "schedule_audit", "leader 0 100");
+    assert_calls(f, "schedule_audit", 5 + 16 * 22);
+    lane_call(f, "schedule_arm", "leader acme s 1 %lld %lld 0", (long long)CLOCK_START_MS + 9000,
+              (long long)CLOCK_START_MS + 9001);
+    assert_calls(f, "schedule_arm", 4 + 9);
+    lane_call(f, "schedule_health", "acme s 1 1");
+    assert_calls(f, "schedule_health", 4 + 4);
     lane_call(f, "schedule_remove", "tester acme s");
     assert_calls(f, "schedule_remove", 66);
 }

@@ -198,7 +198,7 @@ enqueue acme mail-8 mail >/dev/null
 enqueue globex mail-2 mail >/dev/null
 look_at_keys
 stop "$scheduler_pid" TERM || fail "rota-scheduler did not end well"
-enqueue acme soon-1 mail '\x81\xa8delay_ms\xcd\x03\xe8' >/dev/null # leaves a token in wake_due
+rota schedule add acme/soon mail hello --every 1s -q # earlier than all others: leaves a token in wake_due
 look_at_keys
 stop "$worker_pid" TERM || fail "rota-worker did not end well"
 [ "$(redis-cli HGET "rota:worker:$SESSION" why)" = stopped ] || fail "the worker's card does not say that it stopped"

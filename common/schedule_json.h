@@ -1,0 +1,40 @@
+/* schedule_json.h - a schedule as a line of JSON: what a backup has, and the file of the schedules that are to be. Pure.
+ *
+ *   {"schedule": "acme/weekdays", "type": "report", "payload": "...", "cron": "30 8 * * mon-fri", "tz": "Europe/Zurich"}
+ *
+ * The words are those of the flags of `rota schedule add` and, of its jobs, those of the lines of `rota push --batch`. One of
+ * cron, every, rrule, at; tz, start; missed, window, overlap, spread, from, until; type, payload (any JSON: its text as it
+ * stands) or payload_b64, queue, limit, priority, max_attempts, timeout_ms, headers; paused (by whom, or true), paused_ms. Times
+ * are RFC 3339 or epoch ms, as text. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+#include "common/id.h"
+#include "common/schedule.h"
+
+struct json_t;
+struct recurrence;
+
+#define SCHEDULE_LINE_BYTES_MAX (8 * 1024 * 1024) /* a payload of 1 MiB may be all escapes */
+
+/* One that a line names: its definition, its offset, and whether and by whom it is paused (paused_by may be NULL then). */
+struct schedule_entry {
+    char org[NAME_BYTES_MAX + 1];
+    struct schedule schedule;
+    struct recurrence *recurrence;
+};
+
+/* Reads one line. ERR_INVALID or ERR_LIMIT name the member, its value and what it may be. Gives: schedule_entry_clear. */
+int schedule_entry_parse(struct schedule_entry *ret, const char *line, size_t bytes, struct error *err) MUST_CHECK;
+void schedule_entry_clear(struct schedule_entry *entry);
+
+/* The object of which schedule_entry_parse makes the same definition again; `state`: also whether it is paused. NULL if a text of
+ * it is no UTF-8, which JSON cannot say, or its record cannot be read. Gives. */
+struct json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule, bool state, struct error *err);
+
+/* The same as text, appended: one line without its newline. Equal definitions have equal texts. */
+int schedule_entry_format(struct buffer *out, const char *org, const struct schedule *schedule, bool state,
+                          struct error *err) MUST_CHECK;

@@ -1,0 +1,398 @@
+/* reconcile - nothing freezes: whatever was lost or damaged, each schedule has its next due time again soon; with real leaders.
+ * The rounds are a minute apart at most; here they are short. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "common/schedule.h"
+#include "tests/support/recurring.h"
+
+#define ROUND        "--reconcile-every", "200ms"
+#define SECOND_MS    1000LL
+#define SCHEDULES_AT "rota:{0}:schedules"
+
+static int64_t field(struct pool *pool, const char *name, const char *member)
+{
+    return recurring_field(pool, pool_text(pool, "acme/%s", name), member);
+}
+
+static void add(struct pool *pool, const char *name, const char *every)
+{
+    RECURRING(pool, pool_text(pool, "acme/%s", name), "--every", every, "--overlap", "allow");
+}
+
+/* The schedule will tick once more, at its next due time, which is to come. */
+static bool has_one_future_due_time(struct pool *pool, const char *name)
+{
+    int64_t next_ms = field(pool, name, "next_ms");
+
+    return next_ms > pool_now_ms(pool) - SECOND_MS &&
+           strcmp(pool_string(pool, "ZSCORE " SCHEDULES_AT " acme/%s", name), pool_text(pool, "%lld", (long long)next_ms)) == 0;
+}
+
+/* Of the events, the number that have `kind` and `text`. */
+static unsigned events(struct pool *pool, const char *kind, const char *text)
+{
+    struct ran ran = ROTA_MUST(pool, 0, "event", "list", "--limit", "1000");
+    unsigned count = 0;
+
+    for (const char *line = ran.out; (line = strstr(line, kind)); line += strlen(kind)) {
+        size_t length = strcspn(line, "\n");
+        const char *found = strstr(line, text);
+        count += found && found < line + length;
+    }
+    return count;
+}
+
+/* ---- GA-7 ---- */
+
+static void GA_7_retries_exhausted_are_told_and_every_active_schedule_goes_on(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, ROUND, NULL);
+    pool_worker(pool, "--on", "t=exit 1", NULL);
+    ROTA_MUST(pool, 0, "schedule", "add", "acme/fails", "t", "--every", "1s", "--max-attempts", "1");
+    add(pool, "other", "1h");
+    WAIT_UNTIL(field(pool, "fails", "failed_since_done") >= 1);
+    WAIT_UNTIL(events(pool, "dead", "fails@") >= 1);
+    int64_t runs = field(pool, "fails", "runs");
+    WAIT_UNTIL(field(pool, "fails", "runs") > runs); /* a dead letter holds nothing up */
+
+    pool_redis(pool, "HDEL rota:{0}:org:acme:schedule:other next_ms"); /* active, and without a job to come */
+    pool_redis(pool, "ZADD " SCHEDULES_AT " +inf acme/other");
+
+    WAIT_UNTIL(has_one_future_due_time(pool, "other"));
+    process_wait_for(scheduler, "msg=\"schedules mended\"");
+    assert_int_equal(events(pool, "schedule_mend", "next"), 1);
+    assert_non_null(strstr(ROTA_MUST(pool, 0, "schedule", "show", "acme/other").out, "because of"));
+}
+
+/* ---- GA-10 ---- */
+
+/* A definition is saved and armed in one step; what half of that would leave behind is put right. */
+static void GA_10_a_change_that_was_saved_and_not_armed_is_repaired(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, ROUND, NULL);
+    add(pool, "a", "1h");
+    add(pool, "b", "1h");
+    add(pool, "c", "1h");
+    process_signal(scheduler, SIGKILL);
+    process_wait(scheduler, PROCESS_MS_MAX);
+    pool_redis(pool, "ZREM " SCHEDULES_AT " acme/a");
+    pool_redis(pool, "ZREM rota:{0}:org:acme:schedules b");
+    pool_redis(pool, "HDEL rota:{0}:org:acme:schedule:c next_ms");
+
+    pool_scheduler(pool, ROUND, NULL);
+
+    WAIT_UNTIL(has_one_future_due_time(pool, "a") && has_one_future_due_time(pool, "b") && has_one_future_due_time(pool, "c"));
+    WAIT_UNTIL(strcmp(pool_string(pool, "ZSCORE rota:{0}:org:acme:schedules b"), "0") == 0);
+}
+
+/* ---- GA-11 ---- */
+
+static const char *wanted_file(struct pool *pool)
+{
+    return write_text(pool, "schedules.jsonl",
+                      "# what is to be\n"
+                      "{\"schedule\": \"acme/hourly\", \"type\": \"t\", \"every\": \"1h\", \"payload\": {\"a\": 1}}\n"
+                      "{\"schedule\": \"acme/night\", \"type\": \"t\", \"cron\": \"0 3 * * *\", \"tz\": \"Europe/Zurich\"}\n");
+}
+
+static void GA_11_a_flushed_redis_has_all_schedules_of_the_file_again(void **state)
+{
+    struct pool *pool = *state;
+    pool_scheduler(pool, ROUND, "--schedules", wanted_file(pool), "--session-timeout", "1s", "--session-beat", "100ms", NULL);
+    WAIT_UNTIL(has_one_future_due_time(pool, "hourly") && has_one_future_due_time(pool, "night"));
+    int64_t next_ms = field(pool, "hourly", "next_ms");
+
+    pool_redis(pool, "FLUSHALL");
+
+    WAIT_UNTIL(pool_number(pool, "EXISTS rota:meta rota:{0}:clock") == 2);
+    WAIT_UNTIL(has_one_future_due_time(pool, "hourly") && has_one_future_due_time(pool, "night"));
+    assert_int_equal(pool_number(pool, "ZCARD " SCHEDULES_AT), 2);
+    assert_true(field(pool, "hourly", "next_ms") >= next_ms);
+    assert_int_equal(field(pool, "hourly", "runs"), 0);
+}
+
+/* Without a file: from a backup, by hand. */
+static void GA_11_a_flushed_redis_is_whole_again_after_an_import(void **state)
+{
+    struct pool *pool = *state;
+    const char *backup = pool_path(pool, "backup.jsonl");
+    pool_scheduler(pool, ROUND, "--session-timeout", "1s", "--session-beat", "100ms", NULL);
+    add(pool, "often", "1s");
+    add(pool, "hourly", "1h");
+    ROTA_MUST(pool, 0, "schedule", "pause", "acme/hourly");
+    WAIT_UNTIL(field(pool, "often", "runs") >= 2);
+    ROTA_MUST(pool, 0, "schedule", "export", "--to", backup);
+    int64_t last_ms = field(pool, "often", "last_ms");
+    pool_redis(pool, "FLUSHALL");
+    WAIT_UNTIL(pool_number(pool, "EXISTS rota:meta rota:{0}:clock") == 2);
+
+    struct ran ran = ROTA_MUST(pool, 0, "schedule", "import", backup);
+
+    assert_non_null(strstr(ran.err, "2 schedules, read back and as the file says: 2 new"));
+    assert_true(field(pool, "often", "since_ms") >= last_ms); /* what ran before does not run again */
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:acme:schedule:hourly paused"), "1");
+    WAIT_UNTIL(field(pool, "often", "runs") >= 1);
+    assert_string_equal(pool_string(pool, "ZSCORE " SCHEDULES_AT " acme/hourly"), "inf");
+}
+
+/* The bytes of a moment that is gone: the fields of a schedule as they were, its index as it was. */
+static void GA_11_a_redis_restored_from_an_old_backup_has_one_future_due_time_for_each(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, ROUND, "--schedules", wanted_file(pool), NULL);
+    WAIT_UNTIL(has_one_future_due_time(pool, "hourly"));
+    add(pool, "often", "1s");
+    add(pool, "removed", "1h");
+    process_signal(scheduler, SIGTERM);
+    process_wait(scheduler, PROCESS_MS_MAX);
+    /* Three days old, and older than the file has it. */
+    int64_t old_ms = (pool_now_ms(pool) / (3600 * SECOND_MS) - 72) * 3600 * SECOND_MS;
+    pool_redis(pool, "HSET rota:{0}:org:acme:schedule:often next_ms %lld since_ms %lld", (long long)old_ms,
+               (long long)old_ms - 1);
+    pool_redis(pool, "HSET rota:{0}:org:acme:schedule:hourly next_ms %lld since_ms %lld", (long long)old_ms,
+               (long long)old_ms - 1);
+    pool_redis(pool, "ZADD " SCHEDULES_AT " %lld acme/often", (long long)old_ms);
+    pool_redis(pool, "ZADD " SCHEDULES_AT " %lld acme/hourly", (long long)old_ms);
+    pool_redis(pool, "DEL rota:{0}:org:acme:schedule:night");
+
+    pool_scheduler(pool, ROUND, "--schedules", wanted_file(pool), NULL);
+
+    WAIT_UNTIL(has_one_future_due_time(pool, "often") && has_one_future_due_time(pool, "hourly") &&
+               has_one_future_due_time(pool, "night") && has_one_future_due_time(pool, "removed"));
+    assert_int_equal(pool_number(pool, "ZCARD " SCHEDULES_AT), 4);
+    WAIT_UNTIL(field(pool, "hourly", "runs") == 1); /* of three days the newest one: --missed once */
+    assert_true(field(pool, "hourly", "missed_count") >= 70);
+}
+
+/* ---- AP-13 ---- */
+
+static void AP_13_no_success_for_two_periods_is_flagged_and_told_once(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, ROUND, NULL);
+    add(pool, "sick", "1s");
+    add(pool, "well", "1h");
+
+    process_wait_for(scheduler, "msg=\"schedules have become unhealthy");
+    WAIT_UNTIL(events(pool, "schedule_unhealthy", "acme/sick") == 1);
+    struct ran list = ROTA_MUST(pool, 0, "schedule", "list", "--unhealthy");
+    assert_non_null(strstr(list.out, "acme/sick"));
+    assert_null(strstr(list.out, "acme/well"));
+    assert_true(field(pool, "sick", "unhealthy_ms") > 0);
+    assert_int_equal(events(pool, "schedule_healthy", "acme/sick"), 0);
+
+    pool_worker(pool, "--slots", "4", "--on", "t=true", NULL);
+
+    WAIT_UNTIL(events(pool, "schedule_healthy", "acme/sick") == 1);
+    WAIT_UNTIL(field(pool, "sick", "unhealthy_ms") == 0);
+    assert_int_equal(events(pool, "schedule_unhealthy", "acme/sick"), 1);
+}
+
+/* ---- PB-14 ---- */
+
+static void PB_14_a_missed_run_is_told(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, NULL);
+    process_signal(scheduler, SIGTERM);
+    process_wait(scheduler, PROCESS_MS_MAX);
+    ROTA_MUST(pool, 0, "schedule", "add", "acme/skips", "t", "--every", "1s", "--missed", "skip", "--window", "1s");
+    int64_t now_ms = pool_now_ms(pool);
+    WAIT_UNTIL(pool_now_ms(pool) > now_ms + 3200);
+
+    scheduler = pool_scheduler(pool, NULL);
+
+    process_wait_for(scheduler, "msg=\"due times missed\" schedule=acme/skips");
+    assert_true(events(pool, "tick", "due times missed") >= 1);
+}
+
+/* ---- the file of what is to be ---- */
+
+static void what_the_file_names_is_set_again_and_all_else_left_alone(void **state)
+{
+    struct pool *pool = *state;
+    struct process *scheduler = pool_scheduler(pool, ROUND, "--schedules", wanted_file(pool), NULL);
+    WAIT_UNTIL(pool_number(pool, "ZCARD " SCHEDULES_AT) == 2);
+    add(pool, "ours", "2h");
+    ROTA_MUST(pool, 0, "schedule", "pause", "acme/night");
+    ROTA_MUST(pool, 0, "schedule", "remove", "acme/hourly");
+    ROTA_MUST(pool, 0, "schedule", "set", "acme/night", "--tz", "UTC", "--cron", "0 4 * * *");
+
+    WAIT_UNTIL(has_one_future_due_time(pool, "hourly"));
+    WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night recurrence"), "cron tz=Europe/Zurich 0 3 * * *") ==
+               0);
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night paused"), "1");
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:acme:schedule:ours rev"), "1");
+    process_wait_for(scheduler, "msg=\"schedules set as the file says\"");
+    assert_non_null(strstr(ROTA_MUST(pool, 0, "audit", "log", "--json").out, "(--schedules "));
+}
+
+static void a_bad_file_ends_the_start_and_keeps_the_old_one_later(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = wanted_file(pool);
+    struct process *scheduler = pool_scheduler(pool, ROUND, "--schedules", path, NULL);
+    WAIT_UNTIL(pool_number(pool, "ZCARD " SCHEDULES_AT) == 2);
+
+    write_text(pool, "schedules.jsonl", "\n{\"schedule\": \"acme/x\", \"type\": \"t\", \"every\": \"1ms\"}\n");
+    process_signal(scheduler, SIGHUP);
+    process_wait_for(scheduler, "the old schedules stay");
+    ROTA_MUST(pool, 0, "schedule", "remove", "acme/hourly");
+    WAIT_UNTIL(has_one_future_due_time(pool, "hourly"));
+    struct process *other = pool_start(pool, "rota-scheduler", "--schedules", path, NULL);
+    assert_int_equal(process_wait(other, PROCESS_MS_MAX), EX_CONFIG);
+    assert_non_null(strstr(process_log(other), "schedules.jsonl:2: "));
+    assert_non_null(strstr(process_log(other), "1ms"));
+
+    write_text(pool, "schedules.jsonl", "{\"schedule\": \"acme/new\", \"type\": \"t\", \"every\": \"1h\"}\n");
+    process_signal(scheduler, SIGHUP);
+    WAIT_UNTIL(has_one_future_due_time(pool, "new"));
+}
+
+/* One whose payload its organization does not allow is in nobody's way. */
+static void a_schedule_that_is_refused_is_told_and_others_are_set(void **state)
+{
+    struct pool *pool = *state;
+    ROTA_MUST(pool, 0, "setup", "--durability", "memory");
+    ROTA_MUST(pool, 0, "org", "set", "acme", "--max-payload", "1");
+    struct process *scheduler = pool_scheduler(pool, ROUND, "--schedules", wanted_file(pool), NULL);
+
+    process_wait_for(scheduler, "msg=\"a schedule of the file is refused\"");
+    WAIT_UNTIL(has_one_future_due_time(pool, "night"));
+    assert_int_equal(pool_number(pool, "EXISTS rota:{0}:org:acme:schedule:hourly"), 0);
+}
+
+/* ---- export, import ---- */
+
+/* Schedules of two organizations in lanes of their own, with all that a schedule can have. */
+static void make_some(struct pool *pool)
+{
+    ROTA_MUST(pool, 0, "schedule", "add", "acme/a", "t", "hello", "--cron", "30 8 * * mon-fri", "--tz", "Europe/Zurich",
+              "--spread", "5m", "--priority", "7", "--header", "a=b", "--timeout", "5s", "--from", "2026-01-01T00:00:00Z");
+    ROTA_MUST(pool, 0, "schedule", "add", "beta/b", "t", "--rrule", "FREQ=MONTHLY;BYMONTHDAY=-1", "--missed", "skip");
+    ROTA_MUST(pool, 0, "schedule", "add", "gamma/c", "t", "--every", "90s", "--overlap", "allow");
+    ROTA_MUST(pool, 0, "schedule", "pause", "gamma/c");
+}
+
+static void what_is_exported_is_imported_into_an_empty_redis(void **state)
+{
+    struct pool *pool = *state;
+    make_some(pool);
+    struct ran backup = ROTA_MUST(pool, 0, "schedule", "export");
+    assert_non_null(strstr(backup.out, "\n{\"end\":true,\"schedules\":3,\"sha256\":\""));
+    assert_non_null(strstr(ROTA_FED(pool, backup.out, "schedule", "import", "--dry-run", "-").err,
+                           "3 schedules: 0 would be new, 0 would be changed, 3 as they were"));
+    pool_redis(pool, "FLUSHALL");
+    ROTA_MUST(pool, 0, "setup", "--lanes", "4", "--durability", "memory");
+
+    struct ran ran = ROTA_FED(pool, backup.out, "schedule", "import", "--strict", "-", "--json");
+
+    assert_int_equal(ran.status, 0);
+    json_t *answer = ran_json(&ran);
+    assert_int_equal(json_number(answer, "new"), 3);
+    json_decref(answer);
+    assert_string_equal(ROTA_MUST(pool, 0, "schedule", "export").out, backup.out);
+    assert_non_null(strstr(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "0 new, 0 changed, 3 as they were"));
+}
+
+static void an_import_changes_what_is_different_and_keeps_a_pause(void **state)
+{
+    struct pool *pool = *state;
+    make_some(pool);
+    struct ran backup = ROTA_MUST(pool, 0, "schedule", "export", "acme", "gamma");
+    ROTA_MUST(pool, 0, "schedule", "set", "acme/a", "--missed", "all");
+    ROTA_MUST(pool, 0, "schedule", "resume", "gamma/c");
+
+    struct ran ran = ROTA_FED(pool, backup.out, "schedule", "import", "-");
+
+    assert_int_equal(ran.status, 0);
+    assert_non_null(strstr(ran.err, "2 schedules, read back and as the file says: 0 new, 1 changed, 1 as they were"));
+    assert_non_null(strstr(ran.err, "1 that were there are paused and not so in the file, or the other way round"));
+    assert_non_null(strstr(ROTA_MUST(pool, 0, "schedule", "show", "acme/a").out, "once"));
+    assert_non_null(strstr(ROTA_MUST(pool, 0, "schedule", "list", "gamma").out, "active"));
+}
+
+static void a_file_with_a_mistake_changes_nothing(void **state)
+{
+    static const struct {
+        const char *text, *words;
+    } wrong[] = {
+        {"{\"schedule\":\"acme/new\",\"type\":\"t\",\"every\":\"1h\"}\n{\"schedule\":\"acme/b\",\"type\":\"t\"}\n", "stdin:2: "},
+        {"{\"schedule\":\"acme/new\",\"type\":\"t\",\"every\":\"1h\"}\n{\"end\":true,\"schedules\":2,\"sha256\":\"x\"}\n",
+         "stdin:2: the file has 1 schedules, its last line says 2"},
+    };
+    struct pool *pool = *state;
+    make_some(pool);
+    long long keys = pool_number(pool, "DBSIZE");
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct ran ran = ROTA_FED(pool, wrong[i].text, "schedule", "import", "-");
+        assert_int_equal(ran.status, EX_DATAERR);
+        assert_has(ran.err, wrong[i].words);
+    }
+    assert_int_equal(ROTA_FED(pool, "", "schedule", "import", "--strict", "-").status, EX_DATAERR);
+    assert_int_equal(ROTA(pool, "schedule", "import", "/nothing/here").status, EX_NOINPUT);
+    assert_int_equal(pool_number(pool, "DBSIZE"), keys);
+}
+
+static void a_line_that_redis_refuses_is_named(void **state)
+{
+    struct pool *pool = *state;
+    make_some(pool);
+    ROTA_MUST(pool, 0, "org", "set", "acme", "--max-payload", "1");
+
+    struct ran ran = ROTA_FED(pool,
+                              "{\"schedule\":\"beta/fine\",\"type\":\"t\",\"every\":\"1h\"}\n"
+                              "{\"schedule\":\"acme/large\",\"type\":\"t\",\"every\":\"1h\",\"payload\":\"hello\"}\n",
+                              "schedule", "import", "-");
+
+    assert_true(ran.status != 0);
+    assert_has(ran.err, "stdin:2: schedule acme/large: ");
+    assert_has(ran.err, "1 schedules new");
+}
+
+static void an_export_that_fails_leaves_the_one_before(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = write_text(pool, "backup.jsonl", "the one before\n");
+    make_some(pool);
+    pool_redis(pool, "SET rota:{0}:org:acme:schedules x"); /* the organization of lane 0 or another: both are damaged */
+    for (int lane = 1; lane < ROTA_LANES; lane++)
+        pool_redis(pool, "SET rota:{%d}:org:acme:schedules x", lane);
+    pool->unchecked = true;
+
+    assert_true(ROTA(pool, "schedule", "export", "--to", path).status != 0);
+
+    assert_string_equal(pool_file(pool, "backup.jsonl"), "the one before\n");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        POOL_TEST(GA_7_retries_exhausted_are_told_and_every_active_schedule_goes_on),
+        POOL_TEST(GA_10_a_change_that_was_saved_and_not_armed_is_repaired),
+        POOL_TEST(GA_11_a_flushed_redis_has_all_schedules_of_the_file_again),
+        POOL_TEST(GA_11_a_flushed_redis_is_whole_again_after_an_import),
+        POOL_TEST(GA_11_a_redis_restored_from_an_old_backup_has_one_future_due_time_for_each),
+        POOL_TEST(AP_13_no_success_for_two_periods_is_flagged_and_told_once),
+        POOL_TEST(PB_14_a_missed_run_is_told),
+        POOL_TEST(what_the_file_names_is_set_again_and_all_else_left_alone),
+        POOL_TEST(a_bad_file_ends_the_start_and_keeps_the_old_one_later),
+        POOL_TEST(a_schedule_that_is_refused_is_told_and_others_are_set),
+        ROTA_TEST_LANES(what_is_exported_is_imported_into_an_empty_redis),
+        ROTA_TEST_LANES(an_import_changes_what_is_different_and_keeps_a_pause),
+        ROTA_TEST_LANES(a_file_with_a_mistake_changes_nothing),
+        ROTA_TEST_LANES(a_line_that_redis_refuses_is_named),
+        ROTA_TEST_LANES(an_export_that_fails_leaves_the_one_before),
+    };
+
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return stall_verdict(cmocka_run_group_tests_name("reconcile", tests, NULL, NULL));
+}
