@@ -176,6 +176,7 @@ static int add_flags(const struct cli *cli, json_t *object, struct error *err)
         {"cli.ctl.limit", "limit", false},
         {"cli.ctl.id", "id", false},
         {"cli.ctl.key", "key", false},
+        {"cli.ctl.coalesce", "coalesce", false},
         {"cli.ctl.priority", "priority", true},
         {"cli.ctl.in", "delay_ms", true},
         {"cli.ctl.timeout", "timeout_ms", true},
@@ -191,6 +192,24 @@ static int add_flags(const struct cli *cli, json_t *object, struct error *err)
         else if (set_text(object, flags[i].member, text, err) < 0)
             return err->code;
     }
+    return 0;
+}
+
+/* --at and --earliest. */
+static int add_due(struct cli *cli, json_t *object, struct error *err)
+{
+    const char *at = config_string(cli->config, "cli.ctl.at");
+    int64_t due_ms = 0;
+
+    if (config_bool(cli->config, "cli.ctl.earliest"))
+        json_object_set_new(object, "earliest", json_true());
+    if (!at[0])
+        return 0;
+    if (config_string(cli->config, "cli.ctl.in")[0])
+        return cli_usage(cli, err, "--in and --at exclude each other");
+    if (cli_moment(cli, at, "--at", 0, &due_ms, err) < 0)
+        return err->code;
+    json_object_set_new(object, "due_ms", json_integer(due_ms));
     return 0;
 }
 
@@ -238,6 +257,8 @@ static int ctl_enqueue(struct cli *cli, struct error *err)
     if (rc == 0)
         rc = add_flags(cli, object, err);
     if (rc == 0)
+        rc = add_due(cli, object, err);
+    if (rc == 0)
         rc = add_headers(cli, object, err);
     return finish(object, rc, err);
 }
@@ -250,7 +271,10 @@ static const struct config_setting enqueue_settings[] = {
     FLAG_TEXT("cli.ctl.", "limit", "LIMIT", 256, "the limit that it runs under"),
     FLAG_TEXT("cli.ctl.", "id", "ID", 256, "its id; one is drawn otherwise"),
     FLAG_TEXT("cli.ctl.", "key", "KEY", JOB_KEY_BYTES_MAX, "idempotency key"),
+    FLAG_TEXT("cli.ctl.", "coalesce", "KEY", JOB_KEY_BYTES_MAX, "coalescing key: as with rota push; it may be that of this job"),
+    FLAG_BOOL("cli.ctl.", "earliest", 0, "with --coalesce: do not put a job off, if others want it earlier"),
     FLAG_DURATION("cli.ctl.", "in", NULL, 0, 1LL << 42, "not before so long from the end of this job"),
+    FLAG_TEXT("cli.ctl.", "at", "TIME", 64, "not before then: RFC 3339 or epoch ms"),
     FLAG_NUMBER("cli.ctl.", "priority", NULL, -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, "each point is a head start of a minute"),
     FLAG_NUMBER("cli.ctl.", "max-attempts", NULL, 1, 1000, "tries until it is dead; the handler's limit otherwise"),
     FLAG_DURATION("cli.ctl.", "timeout", NULL, 1, 1LL << 36, "how long a try may take; the handler's limit otherwise"),

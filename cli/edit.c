@@ -254,7 +254,8 @@ static int copy_record(struct request *to, const struct job_record *from, struct
     return 0;
 }
 
-/* The new job as the old one is: due when that is due, if it waits for that; not under its idempotency key, which is taken. */
+/* The new job as the old one is: due when that is due, if it waits for that; not under its keys: the idempotency key is
+ * taken, and under its coalescing key it would be merged into the old one. */
 static int begin(struct edit *edit, struct error *err)
 {
     struct job_record *to = &edit->request.record;
@@ -263,9 +264,11 @@ static int begin(struct edit *edit, struct error *err)
     if (copy_record(&edit->request, &edit->job->record, err) < 0)
         return err->code;
     free(to->key);
-    to->key = NULL;
+    free(to->coalesce);
+    to->key = to->coalesce = NULL;
+    to->earliest = false;
     to->delay_ms = 0;
-    to->due_ms = strcmp(edit->job->place, "scheduled") == 0 ? edit->job->score : 0;
+    to->due_ms = strcmp(edit->job->place, "scheduled") == 0 ? job_due_ms(edit->job) : 0;
     if (to->expires_ms && to->expires_ms <= cli_now_ms(edit->cli))
         to->expires_ms = 0; /* it has been too late already, and somebody wants it now */
     return 0;

@@ -15,7 +15,7 @@ static struct request request_of(const struct job *job)
     memcpy(request.org, job->org, sizeof request.org);
     memcpy(request.id, job->id, sizeof request.id);
     request.record.delay_ms = 0;
-    request.record.due_ms = strcmp(job->place, "scheduled") == 0 ? job->score : 0;
+    request.record.due_ms = strcmp(job->place, "scheduled") == 0 ? job_due_ms(job) : 0;
     return request;
 }
 

@@ -70,6 +70,8 @@ static const struct column show_columns[] = {
     {"key", "key", COLUMN_BYTES},
     {"limit", "limit", COLUMN_TEXT},
     {"waits for limit", "waits_for", COLUMN_TEXT},
+    {"coalesces", "coalesce", COLUMN_BYTES},
+    {"waits until over", "after", COLUMN_TEXT},
     {"headers", "headers", COLUMN_TEXT},
     {"error", "error", COLUMN_BYTES},
     {"result", "result", COLUMN_TEXT},

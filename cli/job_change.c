@@ -193,6 +193,9 @@ static int move_due(struct target *target, int64_t due_ms, struct error *err)
         cli_note(target->cli, "job %s is due %s (was due %s). Undo: rota job %s %s%s%s", target->name,
                  units_format_time(is, due_ms), was, was_ms ? "reschedule" : "run-now", target->name, was_ms ? " --at " : "",
                  was_ms ? was : "");
+    else if (is_answer(target, "follows"))
+        cli_note(target->cli, "job %s waits until the job before it is over; it is due then, not before %s (was %s)%s",
+                 target->name, due_ms ? units_format_time(is, due_ms) : "now", was, undo);
     else if (is_answer(target, "running"))
         refuse(target, "is running already");
     else if (is_answer(target, "ended"))

@@ -90,6 +90,9 @@ static json_t *progress_to_json(const struct job_notes *notes)
 static void add_options(json_t *object, const struct job_record *record)
 {
     output_set_bytes(object, "key", record->key, record->key ? strlen(record->key) : 0);
+    output_set_bytes(object, "coalesce", record->coalesce, record->coalesce ? strlen(record->coalesce) : 0);
+    if (record->coalesce)
+        json_object_set_new(object, "earliest", json_boolean(record->earliest));
     json_object_set_new(object, "max_attempts", number_or_null(record->max_attempts));
     json_object_set_new(object, "timeout_ms", number_or_null(record->timeout_ms));
     json_object_set_new(object, "expires_ms", number_or_null(record->expires_ms));
@@ -135,6 +138,8 @@ json_t *job_to_json(const struct job *job, bool payload)
     add_options(object, record);
     if (job->state.notes.limit[0])
         json_object_set_new(object, "waits_for", json_string(job->state.notes.limit));
+    if (job->state.notes.after[0])
+        json_object_set_new(object, "after", json_sprintf("%s/%s", job->org, job->state.notes.after));
     if (job->cancelling)
         json_object_set_new(object, "cancelling", json_true());
     if (payload)

@@ -77,6 +77,16 @@ static void count_shown(struct listing *listing, int64_t score, const char *id)
     snprintf(listing->cursor.id, sizeof listing->cursor.id, "%s", id);
 }
 
+/* For people a job that waits for another one says so, where there is no time to tell. */
+static json_t *row_of(const struct listing *listing, const struct job *job)
+{
+    json_t *row = job_to_json(job, false);
+
+    if (listing->cli->output.format == OUTPUT_TABLE && job->state.notes.after[0])
+        json_object_set_new(row, "state", json_sprintf("%s, after %s", job->place, job->state.notes.after));
+    return row;
+}
+
 static bool show_listed(const struct job *job, void *ctx)
 {
     struct listing *listing = ctx;
@@ -88,7 +98,7 @@ static bool show_listed(const struct job *job, void *ctx)
         return false;
     if (!is_wanted(job, listing->options))
         return true;
-    list_add(listing->list, job_to_json(job, false));
+    list_add(listing->list, row_of(listing, job));
     listing->left--;
     count_shown(listing, job->score, job->id);
     return true;

@@ -32,11 +32,18 @@ struct push {
 static int read_names(struct cli *cli, struct request *request, struct error *err)
 {
     const char *id = config_string(cli->config, "cli.push.id"), *key = config_string(cli->config, "cli.push.key");
+    const char *coalesce = config_string(cli->config, "cli.push.coalesce");
 
     if (id[0] && !job_id_is_choosable(id, strlen(id)))
         return cli_usage(cli, err, "job id \"%.80s\" must match [A-Za-z0-9._:-]{1,64}", id);
     snprintf(request->id, sizeof request->id, "%s", id);
     request->record.key = key[0] ? memory_string(key) : NULL;
+    request->record.coalesce = coalesce[0] ? memory_string(coalesce) : NULL;
+    request->record.earliest = config_bool(cli->config, "cli.push.earliest");
+    if (key[0] && coalesce[0])
+        return cli_usage(cli, err, "--key and --coalesce exclude each other");
+    if (request->record.earliest && !coalesce[0])
+        return cli_usage(cli, err, "--earliest is for a job with --coalesce");
     return job_flags_read(cli, &request->record, err);
 }
 
@@ -125,21 +132,26 @@ static void complain(struct push *push, const struct sent *sent, const char *nam
 static void on_sent(const struct sent *sent, void *ctx)
 {
     struct push *push = ctx;
-    bool coalesced = strcmp(sent->answer, "coalesced") == 0;
-    bool accepted = coalesced || strcmp(sent->answer, "new") == 0 || strcmp(sent->answer, "exists") == 0;
+    bool coalesced = strcmp(sent->answer, "coalesced") == 0, merged = strcmp(sent->answer, "merged") == 0;
+    bool follows = strcmp(sent->answer, "follows") == 0;
+    bool accepted = coalesced || merged || follows || strcmp(sent->answer, "new") == 0 || strcmp(sent->answer, "exists") == 0;
     char name[JOB_NAME_BYTES_MAX + 1], why[REFUSAL_BYTES];
 
-    snprintf(name, sizeof name, "%s/%s", sent->org, coalesced ? sent->owner : sent->id);
+    snprintf(name, sizeof name, "%s/%s", sent->org, coalesced || merged ? sent->owner : sent->id);
     print_sent(push, sent, name, accepted ? NULL : refusal_why(push->refusals, sent, why));
     push->accepted += accepted;
     if (coalesced)
         cli_note(push->cli, "job %s has the same key: it stands for the one that was pushed", name);
+    if (merged)
+        cli_note(push->cli, "job %s has not begun: it does what was pushed now", name);
+    if (follows)
+        cli_note(push->cli, "job %s waits until %s/%s is over, which has begun", name, sent->org, sent->owner);
     if (accepted && push->wait) {
         names_add(&push->jobs, name);
         if (!push->path[0])
             cli_note(push->cli, "%s", name);
     }
-    if (accepted && !coalesced && !push->wait && !push->path[0])
+    if (accepted && !coalesced && !merged && !push->wait && !push->path[0])
         cli_note(push->cli, "pushed job %s. Undo: rota job cancel %s", name, name);
     if (!accepted)
         complain(push, sent, name, why);
@@ -235,9 +247,11 @@ static int push_batch(struct push *push, struct request *defaults, struct error 
 
     if (cli_argument_count(push->cli) > 2)
         return cli_usage(push->cli, err, "a payload and --batch exclude each other");
-    if (defaults->id[0] || defaults->record.key)
+    if (defaults->id[0] || defaults->record.key || defaults->record.coalesce)
         return cli_usage(push->cli, err, "--%s and --batch exclude each other: say it in the lines",
-                         defaults->id[0] ? "id" : "key");
+                         defaults->id[0]        ? "id"
+                         : defaults->record.key ? "key"
+                                                : "coalesce");
     lines = lines_open(push->path, REQUEST_LINE_BYTES_MAX, err);
     if (!lines)
         return err->code;
@@ -279,6 +293,9 @@ static const struct config_setting push_settings[] = {
     FLAG_TEXT("cli.push.", "id", "ID", 256, "its id; one is drawn otherwise"),
     FLAG_TEXT("cli.push.", "key", "KEY", JOB_KEY_BYTES_MAX,
               "a job with the same idempotency key, type and payload is not pushed again"),
+    FLAG_TEXT("cli.push.", "coalesce", "KEY", JOB_KEY_BYTES_MAX,
+              "a job with the same coalescing key that has not begun does this instead; behind one that has begun, one waits"),
+    FLAG_BOOL("cli.push.", "earliest", 0, "with --coalesce: do not put the job off, if others want it earlier"),
     FLAG_DURATION("cli.push.", "in", NULL, 0, 1LL << 42, "not before so long from now"),
     FLAG_TEXT("cli.push.", "at", "TIME", 64, "not before then: RFC 3339 or epoch ms"),
     FLAG_TEXT("cli.push.", "expires", "TIME|DURATION", 64, "not started after then, or so long from now"),
@@ -293,11 +310,11 @@ const struct command push_commands[] = {
     {"push", "ORG TYPE [PAYLOAD|-] | --batch FILE [ORG [TYPE]]", "Push a job, or many", push_settings, 0, 3, push_command,
      "Prints org/id of each job. The payload is the third argument, or stdin (-), or empty.\n"
      "With --batch each line is an object: {\"org\", \"type\", \"payload\": text or any JSON value, or \"payload_b64\" or\n"
-     "\"payload_file\": a path, \"queue\", \"id\", \"key\", \"delay_ms\" or \"due_ms\", \"expires_ms\", \"priority\", "
-     "\"max_attempts\",\n"
-     "\"timeout_ms\", \"limit\", \"headers\": {}}; what a line does not say is taken from the command line. A file is checked as "
-     "a whole\n"
-     "before its first job is pushed.\n"
+     "\"payload_file\": a path, \"queue\", \"id\", \"key\", \"coalesce\", \"earliest\": true, \"delay_ms\" or \"due_ms\", "
+     "\"expires_ms\",\n"
+     "\"priority\", \"max_attempts\", \"timeout_ms\", \"limit\", \"headers\": {}}; what a line does not say is taken from the "
+     "command\n"
+     "line. A file is checked as a whole before its first job is pushed.\n"
      "Exits with 65 for a job that is refused as it is, 75 for one that may be accepted later, or of which it is not\n"
      "known (answer \"unknown\": look with rota job show); with --wait as rota job wait."},
     {0},

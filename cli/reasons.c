@@ -254,6 +254,12 @@ static void find_schedule(struct finding *finding)
     char due[MOMENT_BYTES], times[40] = "";
     struct reason *reason;
 
+    if (job->state.notes.after[0]) {
+        hint(add(finding, "follows", "it waits until job %s/%s is over, which has the same coalescing key and has begun",
+                 job->org, job->state.notes.after),
+             "what that is doing: rota job explain %s/%s", job->org, job->state.notes.after);
+        return;
+    }
     moment(finding, job->score, due);
     if (job->score <= facts->now_ms) {
         hint(add(finding, "overdue", "it is due since %s, and the leading scheduler has not made it ready yet", due),

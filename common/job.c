@@ -45,7 +45,8 @@ static size_t count_options(const struct job_record *record)
 {
     return (size_t)(record->queue[0] != '\0' && strcmp(record->queue, "default") != 0) + (record->priority != 0) +
            (record->due_ms != 0) + (record->delay_ms != 0) + (record->expires_ms != 0) + (record->timeout_ms != 0) +
-           (record->max_attempts != 0) + (record->key != NULL) + (record->limit[0] != '\0') + (record->header_count != 0);
+           (record->max_attempts != 0) + (record->key != NULL) + (record->coalesce != NULL) + record->earliest +
+           (record->limit[0] != '\0') + (record->header_count != 0);
 }
 
 static void pack_options(msgpack_packer *packer, const struct job_record *record)
@@ -70,6 +71,14 @@ static void pack_options(msgpack_packer *packer, const struct job_record *record
     if (record->key) {
         pack_string(packer, "key");
         pack_string(packer, record->key);
+    }
+    if (record->coalesce) {
+        pack_string(packer, "coalesce");
+        pack_string(packer, record->coalesce);
+    }
+    if (record->earliest) {
+        pack_string(packer, "earliest");
+        msgpack_pack_true(packer);
     }
     if (record->limit[0]) {
         pack_string(packer, "limit");
@@ -106,6 +115,24 @@ static int check_headers(const struct job_record *record, struct error *err)
     return 0;
 }
 
+static int check_key(const char *what, const char *key, struct error *err)
+{
+    if (key && (key[0] == '\0' || strlen(key) > JOB_KEY_BYTES_MAX))
+        return error_set(err, ERR_LIMIT, "%s key has %zu bytes, it must have 1..%d", what, strlen(key), JOB_KEY_BYTES_MAX);
+    return 0;
+}
+
+static int check_keys(const struct job_record *record, struct error *err)
+{
+    if (check_key("idempotency", record->key, err) < 0 || check_key("coalescing", record->coalesce, err) < 0)
+        return err->code;
+    if (record->key && record->coalesce)
+        return error_set(err, ERR_INVALID, "an idempotency key and a coalescing key (coalesce) exclude each other");
+    if (record->earliest && !record->coalesce)
+        return error_set(err, ERR_INVALID, "earliest is for a job with a coalescing key (coalesce)");
+    return 0;
+}
+
 static int check_record(const struct job_record *record, struct error *err)
 {
     int rc = type_check(record->type, err);
@@ -126,9 +153,8 @@ static int check_record(const struct job_record *record, struct error *err)
         rc = check_range("time-out (ms)", record->timeout_ms, 0, 1LL << 36, err);
     if (rc == 0)
         rc = check_range("max_attempts", record->max_attempts, 0, 1000, err);
-    if (rc == 0 && record->key && (record->key[0] == '\0' || strlen(record->key) > JOB_KEY_BYTES_MAX))
-        rc = error_set(err, ERR_LIMIT, "idempotency key has %zu bytes, it must have 1..%d", strlen(record->key),
-                       JOB_KEY_BYTES_MAX);
+    if (rc == 0)
+        rc = check_keys(record, err);
     if (rc == 0)
         rc = check_headers(record, err);
     if (rc == 0 && record->payload_bytes > JOB_RECORD_BYTES_MAX - JOB_OPTIONS_BYTES_MAX)
@@ -308,6 +334,10 @@ static void read_options(struct job_record *record, const msgpack_object *option
             record->max_attempts = as_small_int(value);
         else if (key_is(key, "key") && !record->key)
             record->key = copy_bytes(value, &ignored);
+        else if (key_is(key, "coalesce") && !record->coalesce)
+            record->coalesce = copy_bytes(value, &ignored);
+        else if (key_is(key, "earliest"))
+            record->earliest = value->type == MSGPACK_OBJECT_BOOLEAN && value->via.boolean;
         else if (key_is(key, "limit"))
             copy_text(record->limit, sizeof record->limit, value);
         else if (key_is(key, "headers"))
@@ -348,6 +378,7 @@ int job_record_decode(struct job_record *ret, const void *bytes, size_t length, 
 void job_record_clear(struct job_record *record)
 {
     free(record->key);
+    free(record->coalesce);
     for (size_t i = 0; i < record->header_count; i++) {
         free(record->headers[i].name);
         free(record->headers[i].value);
@@ -422,6 +453,8 @@ static void read_notes(struct job_notes *notes, const msgpack_object *object)
             read_progress(notes, value);
         else if (key_is(key, "limit"))
             copy_text(notes->limit, sizeof notes->limit, value);
+        else if (key_is(key, "after"))
+            copy_text(notes->after, sizeof notes->after, value);
     }
 }
 
@@ -506,7 +539,7 @@ int64_t job_enqueued_ms(const struct job *job)
 
 int64_t job_due_ms(const struct job *job)
 {
-    if (strcmp(job->place, "scheduled") == 0)
+    if (strcmp(job->place, "scheduled") == 0 && !job->state.notes.after[0])
         return job->score;
     return without_head_start(job->state.order ? job->state.order : job->score, job->record.priority);
 }

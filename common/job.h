@@ -37,6 +37,8 @@ struct job_record {
     int64_t due_ms, delay_ms, expires_ms, timeout_ms;
     int max_attempts;
     char *key;                       /* idempotency key */
+    char *coalesce;                  /* coalescing key; not with `key` */
+    bool earliest;                   /* with `coalesce`: does not put a job off that others want earlier */
     char limit[LIMIT_BYTES_MAX + 1]; /* that it runs under; "" for none */
     struct header *headers;
     size_t header_count;
@@ -80,7 +82,8 @@ struct job_notes {
     int64_t progress_ms; /* when the latest attempt told its progress; 0: not yet */
     int progress;        /* percent */
     char progress_text[JOB_PROGRESS_BYTES_MAX + 1];
-    char limit[LIMIT_BYTES_MAX + 1]; /* that it waits for */
+    char limit[LIMIT_BYTES_MAX + 1];  /* that it waits for */
+    char after[JOB_ID_BYTES_MAX + 1]; /* the job of its organization that it waits for; "" for none */
 };
 
 /* The changing part. All zeroes for a job that was never claimed (an empty state). */

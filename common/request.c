@@ -120,11 +120,23 @@ static int read_due(const json_t *value, const char *name, int64_t high, int64_t
     return json_member_integer(value, name, 0, high, ret, err);
 }
 
+/* Takes the place of what was there. */
+static int read_key(const json_t *value, const char *name, char **key, struct error *err)
+{
+    const char *text = json_member_text(value, name, JOB_KEY_BYTES_MAX, err);
+
+    if (!text)
+        return err->code;
+    free(*key);
+    *key = memory_string(text);
+    return 0;
+}
+
 static int refuse_unknown(const char *name, struct error *err)
 {
     static const char *const known[] = {"org",          "type",       "payload",  "payload_b64", "payload_file", "queue",
                                         "id",           "key",        "delay_ms", "due_ms",      "expires_ms",   "priority",
-                                        "max_attempts", "timeout_ms", "headers",  "limit"};
+                                        "max_attempts", "timeout_ms", "headers",  "limit",       "coalesce",     "earliest"};
     struct nearest nearest = {.word = name};
     char hint[NEAREST_HINT_BYTES];
 
@@ -149,10 +161,13 @@ int request_read_member(struct request *request, const char *line, size_t bytes,
         return json_member_copy(value, name, request->id, sizeof request->id, err);
     if (strcmp(name, "limit") == 0)
         return json_member_copy(value, name, record->limit, sizeof record->limit, err);
-    if (strcmp(name, "key") == 0) {
-        const char *key = json_member_text(value, name, JOB_KEY_BYTES_MAX, err);
-        record->key = memory_string(key);
-        return key ? 0 : err->code;
+    if (strcmp(name, "key") == 0)
+        return read_key(value, name, &record->key, err);
+    if (strcmp(name, "coalesce") == 0)
+        return read_key(value, name, &record->coalesce, err);
+    if (strcmp(name, "earliest") == 0) {
+        record->earliest = json_is_true(value);
+        return json_is_boolean(value) ? 0 : error_set(err, ERR_INVALID, "\"earliest\" must be true or false");
     }
     if (strcmp(name, "payload") == 0)
         return read_payload(reader, value);
@@ -198,7 +213,7 @@ static void copy_defaults(struct request *request, const struct request *default
     struct error err;
 
     *request = *defaults;
-    assert(!defaults->payload && !defaults->id[0] && !from->key);
+    assert(!defaults->payload && !defaults->id[0] && !from->key && !from->coalesce);
     request->record.headers = NULL;
     request->record.header_count = 0;
     request->record.payload = "";
@@ -305,7 +320,11 @@ int request_add_record(json_t *object, const struct job_record *record, struct e
     set_number(object, "expires_ms", record->expires_ms);
     set_number(object, "max_attempts", record->max_attempts);
     set_number(object, "timeout_ms", record->timeout_ms);
-    if ((record->key && json_member_add_text(object, "key", record->key, err) < 0) || set_headers(object, record, err) < 0)
+    if (record->earliest)
+        json_object_set_new(object, "earliest", json_true());
+    if ((record->key && json_member_add_text(object, "key", record->key, err) < 0) ||
+        (record->coalesce && json_member_add_text(object, "coalesce", record->coalesce, err) < 0) ||
+        set_headers(object, record, err) < 0)
         return err->code;
     set_payload_text(object, record);
     return 0;

@@ -23,6 +23,7 @@ local function audit_org(lane, org, wrong)
   end
   local head = call('ZRANGE', org_key(org, 'scheduled'), 0, 0, 'WITHSCORES')[2]
   local due = call('ZSCORE', lane.prefix .. 'due', org.name)
+  if head and tonumber(head) >= FOLLOWS_MS then head = nil end
   if (head == nil) ~= (due == false) or (due and tonumber(due) ~= tonumber(head) and (tonumber(due) > lane.now_ms or tonumber(due) < tonumber(head))) then
     report('due')
   end
@@ -76,8 +77,10 @@ register('audit', audit, { 'allow-oom' }, {
           'place'    waits for a limit, under which one has a place that does not run (one of the 16 that had theirs first)
                      mended: the place is free
           'limit'    runs under a limit that does not count it    mended: it does
+          'coalesce' waits for a job that is over, or has ended and its coalescing key still stands for it    mended: it goes on; the key
+                     stands for what is under way
           'orphan'   held by a session that is unknown    mended: the session is given to recovery
-  Calls <= 12 + 18 and its organization's queues for each job, 53 more for each that is unheld; mending as reindex, and 2; with
+  Calls <= 12 + 18 and its organization's queues for each job, 10 more for each with a coalescing key, 53 for each that is unheld; mending as reindex, and 2; with
         limits 65 more for each that jobs wait for, 2 for each that is defined, and those of claim for lines ]]
 local PLACES_LOOK = 16 -- under a limit, looked at
 local AUDIT_PLACES = { 'running', 'done', 'dead', 'cancelled', 'scheduled', 'waiting' }
@@ -95,6 +98,7 @@ local function home_of(lane, org, job)
   if byte(job.record, 1) == 0x93 then return 'done' end
   if reason then return (reason == 'operator' or reason == 'expired') and 'cancelled' or 'dead' end
   if limit_waited_for(job) then return 'waiting' end
+  if job.state[NOTES] and job.state[NOTES].after then return 'scheduled' end
 end
 
 local function mend_nowhere(lane, org, job)
@@ -103,6 +107,8 @@ local function mend_nowhere(lane, org, job)
   if limit_waited_for(job) then leave_waiting(lane, org, limit_waited_for(job), { id }) end
   if home == 'running' then
     move_to(moves, 'running', int_text(lease[DEADLINE_MS]), id)
+  elseif home == 'scheduled' then
+    move_to(moves, 'scheduled', FOLLOWS_MS, id)
   elseif home == 'done' then
     move_to_done(moves, lane, id, state)
   elseif home and home ~= 'waiting' then
@@ -141,7 +147,7 @@ local function mend_twice(lane, org, job, places)
 end
 
 local function mend_unheld(lane, org, job)
-  local batch = new_batch({ '', lane.now_ms, 0, 0, job.queue, 0, job.options.key }, 'lost')
+  local batch = new_batch({ '', lane.now_ms, 0, 0, job.queue, 0, own_key(job.options) }, 'lost')
   batch.ids[1], batch.reports[1] = job.id, ''
   local limits = call('ZRANGE', lane.prefix .. 'limits', '0', '-1') -- the lease would name those that it ran under
   limits[#limits + 1] = job.options.limit and find_limit(lane, org.name, job.options.limit).full or nil
@@ -239,6 +245,9 @@ local function audit_job(lane, org, id, mend)
       return 'orphan'
     end
     if check_limited(lane, org, job, lease, mend) then return 'limit' end
+  elseif coalescing.is_misled(org, job) then
+    if mend then coalescing.mend(lane, org, job) end
+    return 'coalesce'
   end
   return nil
 end

@@ -32,8 +32,20 @@ register('cancel', cancel, { 'allow-oom' }, {
 
 --[[ reschedule - gives a waiting job another due time; run-now is a due time of 0.
   ARGV  1 who, 2 org, 3 id, 4 due_ms int: epoch on the server's clock; 0 or past: ready at once
-  Returns 'ready' | 'scheduled' | 'running' | 'ended' (nothing changed) | 'gone'
+  Returns 'ready' | 'scheduled' | 'follows' (it waits until another job is over: this is for afterwards) | 'running' | 'ended' (nothing
+          changed) | 'gone'
   Calls <= 47 ]]
+-- What a job that waits for another one is to do afterwards. Calls: 3.
+local function reschedule_follower(lane, who, org, job, due_ms)
+  local state, later = job.state, due_ms > lane.now_ms
+  local before_ms = state[ORDER] + (state[PRIORITY] or 0) * PRIORITY_MS
+  state[ORDER] = (later and due_ms or lane.now_ms) - (state[PRIORITY] or 0) * PRIORITY_MS
+  call('HSET', org_key(org, 'state'), job.id, pack_state(state))
+  note_change(lane, who, 'reschedule', org.name, job.id, format('after %s, %s', job.after, int_text(before_ms)),
+              format('after %s, %s', job.after, later and int_text(due_ms) or 'ready'))
+  return 'follows'
+end
+
 local function reschedule(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, id, due_ms = load_org(lane, check_org(args[2])), check_job_id(args[3]), to_int(args[4], 'due_ms', 0, 2 ^ 46)
@@ -41,6 +53,7 @@ local function reschedule(keys, args)
   if not job or not job.place then return 'gone' end
   if job.place == 'running' then return 'running' end
   if not WAITS[job.place] then return 'ended' end
+  if job.after then return reschedule_follower(lane, who, org, job, due_ms) end
   local moves, later = new_moves(org), due_ms > lane.now_ms
   job.state[ENQUEUED_MS] = enqueued_ms(job.state)
   if later then
@@ -86,7 +99,7 @@ end
 --[[ redrive - dead or cancelled jobs become ready again, with all their attempts before them.
   ARGV  1 who, 2 org, 3.. ids, 1..128
   Returns for each 'ready' | 'not_dead' (nothing changed) | 'gone'
-  Calls <= 21 + 27 for each job ]]
+  Calls <= 21 + 29 for each job ]]
 local function redrive(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, answers, changed = load_org(lane, check_org(args[2])), {}, {}
@@ -106,6 +119,8 @@ local function redrive(keys, args)
       write_moves(lane, moves)
       local key = job.options.key
       if key and owns_key(call('HGET', org_key(org, 'unique'), key), job.id) then call('ZREM', org_key(org, 'unique_until'), key) end
+      local coalesce = job.options.coalesce
+      if coalesce and not org.fields.deleting and not call('HGET', org_key(org, 'coalesce'), coalesce) then call('HSET', org_key(org, 'coalesce'), coalesce, job.id) end
       leave_place(lane, org, job, moves)
       answers[i - 2], changed[#changed + 1] = 'ready', job
     end
@@ -134,12 +149,12 @@ local function delete(keys, args)
     elseif job.place == 'running' then
       answers[i - 2] = 'running'
     else
-      if job.options.key and WAITS[job.place] then
-        local moves = new_moves(org)
-        end_key(moves, job.options.key, job.id)
+      local moves, key = new_moves(org), own_key(job.options)
+      if key and WAITS[job.place] then
+        end_key(moves, key, job.id)
         write_moves(lane, moves)
       end
-      leave_place(lane, org, job)
+      leave_place(lane, org, job, moves)
       forget_jobs(org, { job.id })
       if WAITS[job.place] and find(job.id, '@', 1, true) then note_outcomes(lane, org, { job.id, 'cancelled' }) end
       answers[i - 2], changed[#changed + 1] = 'deleted', job

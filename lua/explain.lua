@@ -14,6 +14,7 @@
           rate, burst, token_ms jobs a second, at once; when the next may start, if that is to come
           before, active        organizations before its own in its queue, and with work there
           tag, v                its organization's start tag there and the virtual time
+          after                 a scheduled one waits until this job of its organization is over, which has its coalescing key
           rests                 a scheduled one rests: so many times in a row the worker whose turn it was did not know its type
         and of one that waits for a limit:
           limit, limit_rank     its name; jobs of its organization that wait for it before this one
@@ -89,6 +90,7 @@ local function explain(keys, args)
     fact('tag', call('ZSCORE', active, org.name))
     fact('v', int_text(state.v))
     fact('rests', job.place == 'scheduled' and job.state[NOTES] and job.state[NOTES].rests)
+    fact('after', job.after)
     if job.limit then explain_limit(lane, org, job, fact) end
   end
   return facts

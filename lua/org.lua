@@ -126,7 +126,8 @@ local function org(keys, args)
   for _, name in ipairs(names) do
     local head = call('ZRANGE', org_key(found, name), 0, 0, 'WITHSCORES')
     local n = #sets
-    sets[n + 1], sets[n + 2], sets[n + 3] = name, call('ZCARD', org_key(found, name)), tonumber(head[2] or 0)
+    local first = tonumber(head[2] or 0)
+    sets[n + 1], sets[n + 2], sets[n + 3] = name, call('ZCARD', org_key(found, name)), first < FOLLOWS_MS and first or 0
   end
   if found.fields.private_inbox then
     local n = #sets

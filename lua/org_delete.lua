@@ -13,6 +13,8 @@
           'gone'      there is no such organization; of a step: or it is not being deleted, but new since
   Calls <= 90 + 20 for each of its queues, 3 for each schedule, 9 for each job that waits for a limit, 4 for each running job, 11 for
         each limit that is left, and those of claim for lines ]]
+-- The keys of an organization beside the places of its jobs (lib/find.lua), those of its schedules, and one for each limit waited for.
+local ORG_PARTS = { 'jobs', 'state', 'logs', 'log_order', 'unique', 'unique_until', 'coalesce', 'waiting_until', 'schedules', 'inbox', 'rejected' }
 local DELETING_MAX = 64 -- of a lane at a time
 
 -- Puts the organization on the lane's list of those that are being deleted, or takes it off. Calls: <= 1.
@@ -56,7 +58,7 @@ local function begin(lane, org, who)
       call('HDEL', org.key, 'private_inbox')
       reindex_inbox(lane, org)
     end
-    call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until'))
+    call('UNLINK', org_key(org, 'unique'), org_key(org, 'unique_until'), org_key(org, 'coalesce'))
   end
   list_deleting(lane, org, true)
   if not was_deleting then note_change(lane, who, 'org_delete', org.name, '', format('%d jobs', jobs), 'deleting') end

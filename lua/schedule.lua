@@ -13,7 +13,7 @@ local RECURRENCE_BYTES_MAX = 1280
 local SPREAD_MS_MAX, WINDOW_MS_MAX = 31 * 86400000, 366 * 86400000
 local MISSED, OVERLAP = { skip = true, once = true, all = true }, { allow = true, skip = true, ['queue-one'] = true, ['cancel-running'] = true }
 local DEFINITION = { 'recurrence', 'missed', 'window_ms', 'overlap', 'spread_ms', 'from_ms', 'until_ms', 'record' }
-local OF_TIME = { 'due_ms', 'delay_ms', 'expires_ms', 'key' } -- options that belong to one job
+local OF_TIME = { 'due_ms', 'delay_ms', 'expires_ms', 'key', 'coalesce', 'earliest' } -- options that belong to one job
 
 local function check_record(org, record)
   if #record > RECORDS_BYTES_MAX then refuse('INVALID', format('a record has %d bytes, the limit is %d', #record, RECORDS_BYTES_MAX)) end

@@ -47,6 +47,7 @@ register('promote', promote, { 'allow-oom' }, {
           gone; 'deleted': the organization was deleted after the entry had come. A refused entry is refused again when it is tried
           again. All answers but 'intake_paused' are final
   Calls <= those of enqueue and 3 ]]
+local INBOX_TAKEN = { new = true, exists = true, coalesced = true, merged = true, follows = true }
 local function inbox(keys, args)
   check_batch(args, BATCH_MAX)
   local lane = open_lane(keys)
@@ -72,7 +73,7 @@ local function inbox(keys, args)
   if #rest == 0 then return answers end
   for i, answer in ipairs(enqueue_jobs(lane, org, rest, 1)) do
     answers[at[i]] = answer
-    if answer == 'new' or answer == 'exists' or sub(answer, 1, 9) == 'coalesced' then
+    if INBOX_TAKEN[string.match(answer, '^%S+')] then
       seen[#seen + 1] = lane.now_text
       seen[#seen + 1] = entries[at[i]]
     end
@@ -81,7 +82,7 @@ local function inbox(keys, args)
   return answers
 end
 register('inbox', inbox, {}, {
-  'EXISTS', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ trim - forgets what retention no longer keeps: ended jobs, logs, idempotency keys, moved inbox entries. Ends jobs that have
@@ -115,7 +116,7 @@ local function expire_waiting(lane, org, limit)
     local state = states[i] and cmsgpack.unpack(states[i])
     local name = records[i] and state and state[NOTES] and state[NOTES].limit
     if name then
-      local key = record_options(records[i]).key
+      local key = own_key(record_options(records[i]))
       move_to_end(moves, 'cancelled', lane, id, state, 'expired')
       if key then end_key(moves, key, id) end
       lines[name] = lines[name] or {}
@@ -126,6 +127,8 @@ local function expire_waiting(lane, org, limit)
   write_moves(lane, moves)
   for name, gone in pairs(lines) do leave_waiting(lane, org, name, gone) end
   after_all_ends(lane, org, moves)
+  if next(moves.queues) then place_after(lane, org, moves.queues, 0) end
+  if moves.due then reindex_due(lane, org) end
   call('ZREM', until_key, unpack(ids)) -- also what does not wait, after damage
   return ended
 end
@@ -157,7 +160,7 @@ local function trim(keys, args)
   return { forgotten, tonumber(head[2] or 0), lane.now_ms }
 end
 register('trim', trim, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM',
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREM', 'ZSCORE',
 })
 
 --[[ lead - asks for the lead of the schedulers, which lasts as long as the session does (lane 0 only).

@@ -31,6 +31,12 @@ static int read_small(int *out, const char *name, const char *text, int low, int
     return rc;
 }
 
+static int read_earliest(struct job_record *record, const char *text, struct error *err)
+{
+    record->earliest = strcmp(text, "1") == 0;
+    return record->earliest ? 0 : error_set(err, ERR_INVALID, "earliest is \"%.20s\", it must be 1", text);
+}
+
 static int read_field(struct entry *entry, const char *name, const struct reply *value, struct error *err)
 {
     struct job_record *record = &entry->record;
@@ -48,6 +54,10 @@ static int read_field(struct entry *entry, const char *name, const struct reply 
         entry->limit = text;
     else if (strcmp(name, "key") == 0)
         record->key = memory_string(text);
+    else if (strcmp(name, "coalesce") == 0)
+        record->coalesce = memory_string(text);
+    else if (strcmp(name, "earliest") == 0)
+        return read_earliest(record, text, err);
     else if (strncmp(name, "header.", 7) == 0 && name[7])
         add_header(record, name + 7, text);
     else if (strcmp(name, "delay_ms") == 0)

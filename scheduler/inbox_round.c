@@ -190,10 +190,20 @@ static void reject(struct inbox_round *round)
 
 /* ---- 1: one call for each organization ---- */
 
+static bool is_taken(const char *answer)
+{
+    static const char *const taken[] = {"new", "moved", "exists", "coalesced", "merged", "follows"};
+    size_t bytes = strcspn(answer, " ");
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (strlen(taken[i]) == bytes && memcmp(answer, taken[i], bytes) == 0)
+            return true;
+    return false;
+}
+
 static void take_answer(struct inbox_round *round, struct item *item, const char *answer)
 {
-    if (strcmp(answer, "new") == 0 || strcmp(answer, "moved") == 0 || strcmp(answer, "exists") == 0 ||
-        strncmp(answer, "coalesced ", 10) == 0)
+    if (is_taken(answer))
         item->settled = true;
     else if (strcmp(answer, "intake_paused") == 0)
         round->failed = true; /* it stays in the stream */

@@ -98,6 +98,15 @@ static void read_text(char *ret, size_t size, const json_t *object, const char *
     ret[length] = '\0';
 }
 
+static void read_flag(bool *ret, const json_t *object, const char *name, struct error *err)
+{
+    const json_t *value = json_object_get(object, name);
+
+    *ret = json_is_true(value);
+    if (value && !json_is_boolean(value) && !err->code)
+        error_set(err, ERR_INVALID, "%s must be true or false", name);
+}
+
 /* A string as it is, anything else as its JSON. Gives; NULL where there is none. */
 static char *read_data(const json_t *object, const char *name, size_t *ret_bytes)
 {
@@ -151,10 +160,8 @@ static void read_retry(struct control *ret, const json_t *object, struct error *
     ret->ms = -1;
     read_int(&ret->ms, object, "after_ms", 0, CONTROL_DELAY_MS_MAX, err);
     read_text(ret->text, sizeof ret->text, object, "reason", true, err);
-    ret->pauses_limits = json_is_true(json_object_get(object, "limit"));
-    if (json_object_get(object, "limit") && !json_is_boolean(json_object_get(object, "limit")) && !err->code)
-        error_set(err, ERR_INVALID, "limit must be true or false");
-    else if (ret->pauses_limits && ret->ms < 0 && !err->code)
+    read_flag(&ret->pauses_limits, object, "limit", err);
+    if (ret->pauses_limits && ret->ms < 0 && !err->code)
         error_set(err, ERR_INVALID, "limit goes with after_ms");
 }
 
@@ -175,8 +182,9 @@ static void read_result(struct control *ret, const json_t *object, struct error 
 
 /* ---- enqueue ---- */
 
-static const char *const enqueue_members[] = {"op",       "id",       "type", "payload", "payload_b64",  "queue",      "limit",
-                                              "priority", "delay_ms", "key",  "headers", "max_attempts", "timeout_ms", NULL};
+static const char *const enqueue_members[] = {"op",       "id",       "type",         "payload",    "payload_b64", "queue",
+                                              "limit",    "priority", "delay_ms",     "due_ms",     "key",         "coalesce",
+                                              "earliest", "headers",  "max_attempts", "timeout_ms", NULL};
 
 static void check_members(const json_t *object, struct error *err)
 {
@@ -234,10 +242,18 @@ static void read_headers(struct job_record *record, const json_t *object, struct
     }
 }
 
+static void read_due(struct job_record *record, const json_t *object, struct error *err)
+{
+    bool has_delay = read_int(&record->delay_ms, object, "delay_ms", 0, 1LL << 42, err);
+
+    if (read_int(&record->due_ms, object, "due_ms", 0, 1LL << 46, err) && has_delay && !err->code)
+        error_set(err, ERR_INVALID, "delay_ms and due_ms exclude each other");
+}
+
 static void read_enqueue(struct control *ret, const json_t *object, struct error *err)
 {
     struct job_record *record = &ret->record;
-    char key[JOB_KEY_BYTES_MAX + 1] = "";
+    char key[JOB_KEY_BYTES_MAX + 1] = "", coalesce[JOB_KEY_BYTES_MAX + 1] = "";
     struct buffer encoded = {0};
     int64_t number = 0;
 
@@ -247,11 +263,13 @@ static void read_enqueue(struct control *ret, const json_t *object, struct error
     read_text(record->limit, sizeof record->limit, object, "limit", false, err);
     read_text(ret->id, sizeof ret->id, object, "id", false, err);
     read_text(key, sizeof key, object, "key", false, err);
+    read_text(coalesce, sizeof coalesce, object, "coalesce", false, err);
+    read_flag(&record->earliest, object, "earliest", err);
     if (read_int(&number, object, "priority", -JOB_PRIORITY_MAX, JOB_PRIORITY_MAX, err))
         record->priority = (int)number;
     if (read_int(&number, object, "max_attempts", 1, 1000, err))
         record->max_attempts = (int)number;
-    read_int(&record->delay_ms, object, "delay_ms", 0, 1LL << 42, err);
+    read_due(record, object, err);
     read_int(&record->timeout_ms, object, "timeout_ms", 1, 1LL << 36, err);
     read_payload(ret, object, err);
     read_headers(record, object, err);
@@ -262,6 +280,7 @@ static void read_enqueue(struct control *ret, const json_t *object, struct error
         return;
     }
     record->key = key[0] ? memory_string(key) : NULL;
+    record->coalesce = coalesce[0] ? memory_string(coalesce) : NULL;
     record->payload = ret->data ? ret->data : "";
     record->payload_bytes = ret->data_bytes;
     record->has_payload = true;

@@ -6,7 +6,7 @@ do
 
 local LARGE_BYTES = 32768
 local LANE_QUEUES_MAX = 64
-local OWN_ANSWERS = { new = true, exists = true, coalesced = true } -- none of its further jobs is lost
+local OWN_ANSWERS = { new = true, exists = true, coalesced = true, merged = true, follows = true } -- none of its further jobs is lost
 
 -- A new organization must be in its own lane: CRC-32 (zlib's) of the name, modulo the number of lanes. Calls: 1.
 local function check_lane(lane, name)
@@ -129,7 +129,7 @@ end
 local function accept_with_options(lane, org, batch, id, options)
   local queue = options.queue or QUEUE_DEFAULT
   check_queue(lane, queue)
-  local due_ms = options.delay_ms and lane.now_ms + options.delay_ms or options.due_ms or 0
+  local due_ms = record_due_ms(options, lane.now_ms)
   local order, list = max(due_ms, lane.now_ms) - (options.priority or 0) * PRIORITY_MS, ready_list(org, batch, queue)
   if due_ms > lane.now_ms then
     list = batch.scheduled
@@ -141,12 +141,22 @@ local function accept_with_options(lane, org, batch, id, options)
   list[n + 1], list[n + 2] = int_text(order), id
 end
 
--- Writes an accepted batch. Calls: <= 12, 12 for each queue whose ready set was empty.
+-- Takes in a job with a coalescing key; the answer. `at`: where its record is kept, if it becomes a job.
+local function accept_change(lane, org, batch, slot, id, record, options, at)
+  local queue = options.queue or QUEUE_DEFAULT
+  check_queue(lane, queue)
+  ready_list(org, batch, queue)
+  if #record > LARGE_BYTES then batch.large = true end
+  return coalescing.take(lane, slot, id, record, options, at)
+end
+
+-- Writes an accepted batch. Calls: <= 13, 12 for each queue whose ready set was empty, 22 for each coalescing key.
 local function write_batch(lane, org, batch)
   register_org(lane, org)
   if lane.new_queues then call('HSET', lane.clock, 'queues', lane.queues) end
   call('HSET', org_key(org, 'jobs'), unpack(batch.records))
   if batch.states[1] then call('HSET', org_key(org, 'state'), unpack(batch.states)) end
+  if batch.coalesce[1] then call('HSET', org_key(org, 'coalesce'), unpack(batch.coalesce)) end
   if batch.unique[1] then call('HSET', org_key(org, 'unique'), unpack(batch.unique)) end
   if batch.large then set_field(org, 'large', 1) end
   local placed = {}
@@ -162,6 +172,8 @@ local function write_batch(lane, org, batch)
     call('ZADD', org_key(org, 'scheduled'), unpack(batch.scheduled))
     reindex_due(lane, org)
   end
+  for _, job in ipairs(batch.left) do leave_place(lane, org, job) end
+  for _, job in ipairs(batch.rested) do coalescing.forget_hint(lane, org, job) end
   save_lane(lane)
 end
 
@@ -197,26 +209,34 @@ function enqueue_jobs(lane, org, args, from, own)
     for i, key in ipairs(keys) do owners[key] = found[i] or nil end
   end
   if own and not fit_queues(lane, org, wanted) then return nil, 'queues' end
+  local slots = coalescing.load(org, wanted)
   local counts, room = count_waiting(lane, org)
   if own then room = math.huge end
   local records, plain, seen, answers = new_list(2 * #ids), nil, {}, new_list(#ids)
-  local batch = { records = records, states = {}, unique = {}, ready = {}, scheduled = {}, counts = counts, large = false }
+  local batch = {
+    records = records, states = {}, unique = {}, coalesce = {}, ready = {}, scheduled = {}, left = {}, rested = {}, counts = counts, large = false,
+  }
   local payload_max, now_text, accepted = setting(org, 'max_payload_bytes'), lane.now_text, 0
   for n = 1, #ids do
     local id, record, options = ids[n], args[from + 2 * n - 1], wanted[n]
     local old, answer, owner = stored[n] or seen[id], nil, nil
-    if old then answer = same_record(old, record) and 'exists' or 'taken'
+    local slot = slots and options.coalesce and slots[options.coalesce]
+    local known = slot and coalescing.known(slot, id, record)
+    if old then answer = (same_record(old, record) or (slot and coalescing.is_same_push(old, record, options))) and 'exists' or 'taken'
+    elseif known then answer = known
     elseif sizes[n] > payload_max then answer = 'too_large'
     elseif lane.intake and not own then answer = 'intake_paused'
     elseif options.expires_ms and options.expires_ms <= lane.now_ms then answer = 'expired'
-    elseif options.key then answer, owner = answer_by_key(owners, id, options.key, record) end
+    elseif options.key then answer, owner = answer_by_key(owners, id, options.key, record)
+    elseif slot and slot.heir then answer = accept_change(lane, org, batch, slot, id, record, options) end
     if not answer and accepted >= room then answer = 'queue_full' end
     if not answer then
-      answer = 'new'
       if options == NONE then
         plain = plain or ready_list(org, batch, QUEUE_DEFAULT)
         local last = #plain
         plain[last + 1], plain[last + 2] = now_text, id
+      elseif slot then
+        answer = accept_change(lane, org, batch, slot, id, record, options, 2 * accepted + 2)
       else
         accept_with_options(lane, org, batch, id, options)
         if owner then
@@ -225,6 +245,7 @@ function enqueue_jobs(lane, org, args, from, own)
           batch.unique[last + 1], batch.unique[last + 2] = options.key, owner
         end
       end
+      answer = answer or 'new'
       records[2 * accepted + 1], records[2 * accepted + 2] = id, record
       accepted = accepted + 1
       seen[id] = record
@@ -237,7 +258,8 @@ function enqueue_jobs(lane, org, args, from, own)
     end
     answers[n] = answer
   end
-  if accepted > 0 then write_batch(lane, org, batch) end
+  if slots then coalescing.place(lane, batch, slots, accepted) end
+  if records[1] then write_batch(lane, org, batch) end
   return answers
 end
 

@@ -5,7 +5,7 @@ local WAITS = { ready = true, waiting = true, scheduled = true } -- places of jo
 local PLACES = { 'scheduled', 'running', 'done', 'dead', 'cancelled', 'waiting' }
 
 -- Where job `id` is: {id, record, options, state (a table), place ('ready', 'waiting', ...), set (key part), score, limit
--- (that it waits for), is_open (it is not over)}, or nil.
+-- (that it waits for), after (the job that it waits for), is_open (it is not over)}, or nil.
 -- A job that is in no set although it has a record has place nil. Calls: <= 9.
 local function find_job(org, id)
   local record = call('HGET', org_key(org, 'jobs'), id)
@@ -30,6 +30,7 @@ local function find_job(org, id)
   job.state = text and cmsgpack.unpack(text) or new_state(job.score or 0, job.options)
   job.state_text = text or ''
   job.limit = job.place == 'waiting' and job.state[NOTES] and job.state[NOTES].limit or nil
+  job.after = job.place == 'scheduled' and job.state[NOTES] and job.state[NOTES].after or nil
   return job
 end
 
@@ -56,7 +57,7 @@ end
 local function cancel_waiting(lane, org, job)
   local moves = new_moves(org)
   move_to_end(moves, 'cancelled', lane, job.id, job.state, 'operator')
-  if job.options.key then end_key(moves, job.options.key, job.id) end
+  if own_key(job.options) then end_key(moves, own_key(job.options), job.id) end
   write_moves(lane, moves)
   leave_place(lane, org, job, moves)
   after_all_ends(lane, org, moves)

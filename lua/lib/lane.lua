@@ -13,12 +13,6 @@
 -- Redis gives a library its globals only while a function runs: use_globals() sets these at the first call.
 local call, byte, find, floor, format, max, min, sub
 
-local function use_globals()
-  call = redis.call
-  byte, find, format, sub = string.byte, string.find, string.format, string.sub
-  floor, max, min = math.floor, math.max, math.min
-end
-
 local SCHEMA = 1
 local QUEUE_DEFAULT = 'default'
 local QUEUES_MAX = 16 -- of an organization, and in a claim
@@ -167,9 +161,18 @@ local function virtual_time(lane, queue)
   return state
 end
 
+local register
+do
+
+local function use_globals()
+  call = redis.call
+  byte, find, format, sub = string.byte, string.find, string.format, string.sub
+  floor, max, min = math.floor, math.max, math.min
+end
+
 -- Registers a function. `commands`: those that it may make; a user who has no right to one of them is refused before anything is
 -- written, not halfway.
-local function register(name, callback, flags, commands)
+function register(name, callback, flags, commands)
   local function run(keys, args)
     if not call then use_globals() end
     local key = (keys[1] or '') .. ':orgs' -- one of those that are not named in the call
@@ -181,4 +184,6 @@ local function register(name, callback, flags, commands)
     return callback(keys, args)
   end
   redis.register_function { function_name = 'rota_@ABI@_' .. name, callback = run, flags = flags }
+end
+
 end

@@ -7,7 +7,7 @@
     4 charged_ms   number worker-ms charged to the organization so far
     5 queue        str
     6 cancel       0 | 1  an operator has cancelled the job
-    7 key          str | nil  its idempotency key
+    7 key          str | nil  its idempotency key, or a byte 0 and its coalescing key
     8 limits       str    those that it runs under, with a space between (lib/limit.lua) ]]
 
 local TOKEN, LEASE_STARTED_MS, DEADLINE_MS, CHARGED_MS, LEASE_QUEUE, CANCEL, LEASE_KEY = 1, 2, 3, 4, 5, 6, 7

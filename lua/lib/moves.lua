@@ -3,10 +3,11 @@
   The new place is always written before the old one is left, so that nothing could leave a job nowhere. ]]
 
 local note_outcomes -- lib/schedule.lua
+local coalescing = {} -- lib/coalesce.lua: what other files use
 
 -- A batch of changes to one organization's jobs, written by write_moves(): the table of the sets to add to.
 local function new_moves(org)
-  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, keys = {}, key_jobs = {}, over = {} }
+  return { org = org, add = {}, state = {}, record = {}, forget = {}, queues = {}, keys = {}, key_jobs = {}, over = {}, coalesced = {}, let_go = {} }
 end
 
 local function move_to(moves, set, score, id)
@@ -24,32 +25,41 @@ local function set_state(moves, id, state)
   moves.state[#moves.state + 1] = pack_state(state)
 end
 
+local move_to_ready, move_to_scheduled, move_to_end, move_to_done, job_is_over
+do
+
+-- It waits for no limit and for no other job any more.
+local function end_wait(state)
+  set_note(state, 'limit', nil)
+  set_note(state, 'after', nil)
+end
+
 -- Back to its queue, at the order in its state.
-local function move_to_ready(moves, id, state)
+function move_to_ready(moves, id, state)
   local queue = state[QUEUE] or QUEUE_DEFAULT
   state[SESSION], state[STARTED_MS] = nil, nil
-  if state[NOTES] then set_note(state, 'limit', nil) end
+  if state[NOTES] then end_wait(state) end
   move_to(moves, 'ready:' .. queue, state[ORDER], id)
   set_state(moves, id, state)
   moves.queues[queue] = true
 end
 
 -- To scheduled, until `due_ms`. `keep_order`: it rests, and takes its old place in the queue afterwards.
-local function move_to_scheduled(moves, id, state, due_ms, keep_order)
+function move_to_scheduled(moves, id, state, due_ms, keep_order)
   if not keep_order then
     if state[NOTES] then set_note(state, 'rests', nil) end
     state[ENQUEUED_MS] = enqueued_ms(state)
     state[ORDER] = due_ms - (state[PRIORITY] or 0) * PRIORITY_MS
   end
   state[SESSION], state[STARTED_MS] = nil, nil
-  if state[NOTES] then set_note(state, 'limit', nil) end
+  if state[NOTES] then end_wait(state) end
   move_to(moves, 'scheduled', due_ms, id)
   set_state(moves, id, state)
   moves.due = true
 end
 
 -- The job is over. Only jobs of schedules have '@' in their ids.
-local function job_is_over(moves, id, outcome)
+function job_is_over(moves, id, outcome)
   if find(id, '@', 1, true) then
     local n = #moves.over
     moves.over[n + 1], moves.over[n + 2] = id, outcome
@@ -57,10 +67,10 @@ local function job_is_over(moves, id, outcome)
 end
 
 -- To dead or cancelled, with the reason and all of its record.
-local function move_to_end(moves, set, lane, id, state, reason)
+function move_to_end(moves, set, lane, id, state, reason)
   state[SESSION], state[STARTED_MS], state[REASON] = nil, nil, reason
   if state[NOTES] then
-    set_note(state, 'limit', nil)
+    end_wait(state)
     set_note(state, 'rests', nil)
   end
   move_to(moves, set, lane.now_text, id)
@@ -69,7 +79,7 @@ local function move_to_end(moves, set, lane, id, state, reason)
 end
 
 -- To done, without its payload.
-local function move_to_done(moves, lane, id, state, record)
+function move_to_done(moves, lane, id, state, record)
   state[SESSION], state[STARTED_MS], state[NOTES] = nil, nil, nil
   move_to(moves, 'done', lane.now_text, id)
   set_state(moves, id, state)
@@ -80,9 +90,22 @@ local function move_to_done(moves, lane, id, state, record)
   end
 end
 
--- The idempotency key of an ended job is kept for keep_unique_ms more. (Written by write_moves, if it still stands for that job: a job that was
--- redriven after its key had been forgotten has none.)
+end
+
+-- The key of a job, as its lease has it: its idempotency key, or a byte 0 and its coalescing key.
+local function own_key(options)
+  return options.key or (options.coalesce and '\0' .. options.coalesce) or nil
+end
+
+-- The key (of own_key) of a job that is over: an idempotency key is kept for keep_unique_ms more, a coalescing key is free, or the job's that
+-- waited for this one. (Written by write_moves, if it still stands for that job: a job that was redriven after its key had been forgotten
+-- has none.)
 local function end_key(moves, key, id)
+  if byte(key) == 0 then
+    local last = #moves.coalesced
+    moves.coalesced[last + 1], moves.coalesced[last + 2] = sub(key, 2), id
+    return
+  end
   local n = #moves.keys + 1 -- the same key may come twice: of the job it stands for, and of one that was redriven
   moves.keys[n], moves.key_jobs[n] = key, id
 end
@@ -105,14 +128,17 @@ local function end_keys(lane, moves)
   if moves.add.unique_until then call('ZADD', lane.prefix .. 'expiring', 'LT', text, org.name) end
 end
 
--- Writes the batch: states and records first, then the sets. The caller then leaves the old places. Calls: <= 14, 8 for each job of a
--- schedule that is over.
+-- Writes the batch: states and records first, then the sets. The caller then leaves the old places, and sees to it that the queues in
+-- `moves.queues` are placed, and with `moves.due` what is due: jobs that waited for others may be among them. Calls: <= 14, 8 for each job of
+-- a schedule that is over, 6 where coalescing keys end.
 function write_moves(lane, moves)
   local org = moves.org
   if moves.keys[1] then end_keys(lane, moves) end
+  if moves.coalesced[1] then coalescing.end_keys(lane, moves) end
   if #moves.state > 0 then call('HSET', org_key(org, 'state'), unpack(moves.state)) end
   if #moves.record > 0 then call('HSET', org_key(org, 'jobs'), unpack(moves.record)) end
   for set, flat in pairs(moves.add) do call('ZADD', org_key(org, set), unpack(flat)) end
+  if moves.let_go[1] then call('ZREM', org_key(org, 'scheduled'), unpack(moves.let_go)) end
   if moves.over[1] then note_outcomes(lane, org, moves.over) end
 end
 

@@ -22,9 +22,8 @@ local ESTIMATE_MS = 5 -- of an organization that has not run anything yet
 local COST_MS_MIN, COST_MS_MAX = 0.0625, 60000 -- of one job, and of one charge
 local TAG_UNITS_PER_MS = 16 -- start tags and V are integers: sixteenths of a worker-ms at weight 100
 local WAKE_TOKENS_MAX = 8
+local FOLLOWS_MS = 2 ^ 47 -- score in scheduled, beyond every due time, of what waits for another job: lib/coalesce.lua
 local LOG_UNIT = 2097152 -- of the scores of log_order: lib/logs.lua
--- The keys of an organization beside the places of its jobs (lib/find.lua), those of its schedules, and one for each limit waited for.
-local ORG_PARTS = { 'jobs', 'state', 'logs', 'log_order', 'unique', 'unique_until', 'waiting_until', 'schedules', 'inbox', 'rejected' }
 local EXPIRING = { { 'done', 'keep_done_ms' }, { 'cancelled', 'keep_done_ms' }, { 'dead', 'keep_dead_ms' } }
 
 local save_limits -- lib/limit.lua
@@ -225,7 +224,7 @@ end
 function reindex_due(lane, org)
   local head = call('ZRANGE', org_key(org, 'scheduled'), 0, 0, 'WITHSCORES')
   local due = lane.prefix .. 'due'
-  if head[2] then
+  if head[2] and tonumber(head[2]) < FOLLOWS_MS then
     local first = call('ZRANGE', due, 0, 0, 'WITHSCORES')
     call('ZADD', due, head[2], org.name)
     if not first[2] or tonumber(head[2]) < tonumber(first[2]) then wake_scheduler(lane) end

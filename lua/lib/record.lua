@@ -5,12 +5,13 @@
     nonce    uint32 in five bytes: random, drawn once per enqueued record; a retry sends the same one, a stranger does not
     options  nil, or a map with any of
                queue str · priority int -100..100 · due_ms int (epoch) · delay_ms int · expires_ms int (epoch) ·
-               timeout_ms int · max_attempts int · key str (idempotency) · limit str (lib/limit.lua) · headers map of str to str, at most 32 (opaque)
+               timeout_ms int · max_attempts int · key str (idempotency) · coalesce str, earliest true (lib/coalesce.lua; not with key) ·
+               limit str (lib/limit.lua) · headers map of str to str, at most 32 (opaque)
     payload  str or bin, never looked into
   A job that ended well keeps its record without the payload: [type, nonce, options]. ]]
 
 local NONE = {} -- the options of a record that has none
-local record_type, record_options, record_without_payload, same_record, parse_record -- what other files use
+local record_type, record_options, record_due_ms, record_without_payload, same_record, parse_record -- what other files use
 do
 
 local OPTIONS_BYTES_MAX = 8192
@@ -44,6 +45,11 @@ function record_options(record)
   return options
 end
 
+-- When a job that is accepted now is due; 0: at once.
+function record_due_ms(options, now_ms)
+  return options.delay_ms and now_ms + options.delay_ms or options.due_ms or 0
+end
+
 -- The record of an ended job: what `record` holds without the payload.
 function record_without_payload(record)
   if byte(record, 1) ~= 0x94 then return record end
@@ -64,6 +70,20 @@ local OPTION_INTS = {
   timeout_ms = { 1, 2 ^ 36 }, max_attempts = { 1, 1000 },
 }
 
+-- `key` and `coalesce`. A byte 0 at the beginning of a key would make a lease take it for a coalescing one: own_key().
+local function check_key(name, value)
+  if type(value) ~= 'string' or #value < 1 or #value > KEY_BYTES_MAX then
+    refuse('INVALID', format('option %s must have 1..%d bytes', name, KEY_BYTES_MAX))
+  end
+  if byte(value) == 0 then refuse('INVALID', format('option %s must not begin with a byte 0', name)) end
+end
+
+-- What options may not have together.
+local function check_together(options)
+  if options.coalesce and options.key then refuse('INVALID', 'options key and coalesce exclude each other') end
+  if options.earliest and not options.coalesce then refuse('INVALID', 'option earliest is for jobs with option coalesce') end
+end
+
 local function check_options(options)
   if type(options) ~= 'table' then refuse('INVALID', 'the options of a record must be a map or nil') end
   for name, value in pairs(options) do
@@ -74,10 +94,10 @@ local function check_options(options)
     elseif name == 'queue' then
       if type(value) ~= 'string' then refuse('INVALID', 'option queue must be a string') end
       check_name(value, 'queue')
-    elseif name == 'key' then
-      if type(value) ~= 'string' or #value < 1 or #value > KEY_BYTES_MAX then
-        refuse('INVALID', format('option key must have 1..%d bytes', KEY_BYTES_MAX))
-      end
+    elseif name == 'key' or name == 'coalesce' then
+      check_key(name, value)
+    elseif name == 'earliest' then
+      if value ~= true then refuse('INVALID', 'option earliest must be true') end
     elseif name == 'limit' then
       if type(value) ~= 'string' then refuse('INVALID', 'option limit must be a string') end
       check_limit(value)
@@ -93,6 +113,7 @@ local function check_options(options)
       refuse('INVALID', format('unknown option "%s"', sub(tostring(name), 1, 40)))
     end
   end
+  check_together(options)
   return options
 end
 

@@ -109,6 +109,11 @@ function note_resting(lane, moves)
   save_resting(lane, queue, resting)
 end
 
+-- A job (found by find_job) that rests is about to get another record: no hint of its old type and queue is to wake it. Calls: 1.
+function coalescing.forget_hint(lane, org, job)
+  call('ZREM', resting_key(lane, job.queue, (record_type(job.record))), org.name .. '/' .. job.id)
+end
+
 -- Brings jobs of one organization back that still rest; how many. Calls: <= 25.
 local function wake_jobs(lane, org, ids)
   local scheduled, moves, back = org_key(org, 'scheduled'), new_moves(org), {}

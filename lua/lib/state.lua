@@ -18,7 +18,8 @@
                      progress   [percent, text of at most 256 bytes, ms when it was told], of the latest attempt
                      rests      int: so many times in a row it was next, and the worker did not know its type (lib/rest.lua)
                      limit      str: the one that it waits for
-
+                     after      str: the job that it waits for, which has its coalescing key (lib/coalesce.lua). It is in scheduled, with a
+                                score beyond every due time; when it is due is in its order
                      redriven   int: deliveries when it was last redriven ]]
 
 local ORDER, ENQUEUED_MS, QUEUE, PRIORITY, ATTEMPT, DELIVERIES, CRASHES, SESSION, STARTED_MS, ATTEMPTS, REASON, NOTES = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
@@ -33,11 +34,6 @@ local function set_note(s, name, value)
   local notes = s[NOTES] or {}
   notes[name] = value
   s[NOTES] = next(notes) and notes or nil
-end
-
--- The end of the packed state of a job at its first claim, if it has no options: all but the order, so that the jobs of a call share it.
-local function pack_first_claim(session, now_ms)
-  return cmsgpack.pack(nil, nil, nil, 0, 1, 0, session, now_ms, {}, nil, nil)
 end
 
 -- A job that was never claimed has no state: this is what it stands for.

@@ -69,12 +69,17 @@ local function set_aside(lane, moves, claim, queue_entry, record, state_text, op
   local state = state_text and cmsgpack.unpack(state_text) or new_state(tonumber(order), options)
   if options.expires_ms and options.expires_ms <= lane.now_ms then
     move_to_end(moves, 'cancelled', lane, id, state, 'expired')
-    if options.key then end_key(moves, options.key, id) end
+    if own_key(options) then end_key(moves, own_key(options), id) end
   elseif limit then
     wait_for(moves, id, state, limit, options.expires_ms)
   else
     rest_job(lane, moves, id, state, record)
   end
+end
+
+-- The end of the packed state of a job at its first claim, if it has no options: all but the order, so that the jobs of a call share it.
+local function pack_first_claim(session, now_ms)
+  return cmsgpack.pack(nil, nil, nil, 0, 1, 0, session, now_ms, {}, nil, nil)
 end
 
 -- The packed state of a job that is claimed now.
@@ -130,7 +135,7 @@ local function take_one(lane, org, queue, ready, claim, charge_ms)
   if limits and full_limit(lane, limits) then return false end
   if room then room.left = room.left - 1 end
   local state = claimed_state(lane, claim, head[2], state_text, options)
-  local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, limits and limits.text)
+  local lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, own_key(options), limits and limits.text)
   local name, jobs, n = org.name .. '/' .. id, claim.jobs, 3 * claim.taken
   call('ZADD', org_key(org, 'running'), deadline, id)
   if limits then enter_limits(lane, limits, name) end
@@ -200,7 +205,7 @@ local function take_from(lane, org, queue, ready, first, look, count, claim, cha
       end
       local text = limits and limits.text
       if not plain or timeout_ms ~= plain_timeout_ms or text ~= plain_limits then
-        lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, options.key, text)
+        lease, deadline = new_lease(lane, claim, queue, charge_ms, options.timeout_ms or timeout_ms, own_key(options), text)
         plain_timeout_ms, plain_limits = plain and timeout_ms, text
       end
       if limits then enter_limits(lane, limits, name) end
@@ -230,6 +235,10 @@ local function take_from(lane, org, queue, ready, first, look, count, claim, cha
     if moves.lines then join_lines(lane, moves) end
     if moves.due then reindex_due(lane, org) end
     if moves.resting then note_resting(lane, moves) end
+    if next(moves.queues) then -- what waited until one that expired was over has come, perhaps to this very set
+      gone, claim.came, moves.queues[queue] = gone or { unpack(ids, 1, left) }, claim.came + #(moves.add['ready:' .. queue] or NONE) / 2, nil
+      place_after(lane, org, moves.queues, 0)
+    end
   end
   if not gone and left > 0 then
     call('ZREMRANGEBYRANK', ready, first, first + left - 1)
@@ -290,11 +299,12 @@ local function visit(lane, queue, name, tag, claim)
     end
     return
   end
+  claim.came = 0 -- to this queue, during the visit
   local taken, left = take_around(lane, org, queue, ready_key, ready, count, claim, estimate_ms)
   if taken > 0 then spend_tokens(lane, org, taken) end
   local cost_ms = taken > 0 and taken * estimate_ms or QUANTUM_MS -- to set jobs aside is not free: others must get their turn
   local paid = max(org.tags[queue], virtual_time(lane, queue).v) + tag_units(org, cost_ms)
-  place_org(lane, org, queue, ready - left, running + taken, paid, running == 0)
+  place_org(lane, org, queue, ready - left + claim.came, running + taken, paid, running == 0)
   if taken > 0 then place_elsewhere(lane, org, queue, running, taken, limit, tokens) end
   return left == 0
 end

@@ -98,6 +98,45 @@ static void enqueue_and_inbox_stay_in_bounds(void **state)
     assert_calls(f, "enqueue to a new organization", 49);
 }
 
+/* Changes of 64 keys: of jobs that leave one queue for another, of some that wait for a limit, and of followers. */
+static void coalescing_stays_in_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct lane_end ends[32];
+    f->check_each = false;
+    lane_open(f, "w1", 60000);
+    for (int round = 0; round < 3; round++) {
+        struct args args = {0};
+        args_text(&args, "acme");
+        for (unsigned i = 0; i < 64; i++) {
+            struct bytes record =
+                lane_record(f, &(struct lane_record){.queue = fixture_text(f, "q%u", (i + (unsigned)round) % 16),
+                                                     .coalesce = fixture_text(f, "%u", i),
+                                                     .delay_ms = i % 3 == 0,
+                                                     .nonce = 100 * (unsigned)round + i});
+            args_text(&args, "%d-%u", round, i);
+            args_add(&args, record.data, record.length);
+        }
+        lane_call_args(f, "enqueue", &args);
+        assert_calls(f, "enqueue of changes of 64 keys", 49 + 15 * 13 + 2 + 40 * 64);
+    }
+    struct lane_claimed got = lane_claim(f, &(struct lane_claim){.session = "w1", .want = 32, .queues = all_queues(f)});
+    assert_true(got.jobs > 8);
+    for (size_t i = 0; i < got.jobs; i++) {
+        const char *entry = fixture_text(f, "next-%zu", i);
+        struct bytes is = got.job[i].record; /* the same key, another nonce */
+        char *record = memcpy(malloc(is.length), is.data, is.length);
+        record[7] ^= 0x55;
+        assert_true(strncmp(reply_text(reply_element(lane_call(f, "enqueue", "acme %s %b", entry, record, is.length), 0)),
+                            "follows ", 8) == 0);
+        free(record);
+        assert_calls(f, "enqueue of a follower", 49 + 2 + 40);
+        ends[i] = (struct lane_end){.lease = &got.job[i]};
+    }
+    lane_finish(f, &(struct lane_claim){.session = "w1", .want_none = true}, ends, got.jobs);
+    assert_calls(f, "finish that lets followers go", 25 + 11 + 7 + 58 + 16 * 12 + (long long)got.jobs * 3);
+}
+
 static void claim_stays_in_bounds(void **state)
 {
     struct fixture *f = *state;
@@ -521,6 +560,7 @@ int main(void)
         cmocka_unit_test(hot_paths_do_not_grow_unnoticed),
         cmocka_unit_test(a_batch_costs_no_more_calls_than_one_job),
         cmocka_unit_test(enqueue_and_inbox_stay_in_bounds),
+        cmocka_unit_test(coalescing_stays_in_bounds),
         cmocka_unit_test(claim_stays_in_bounds),
         cmocka_unit_test(rests_stay_in_bounds),
         cmocka_unit_test(unparking_stays_in_bounds),

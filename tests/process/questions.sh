@@ -105,6 +105,8 @@ make_jobs() {
     mail-3 '"\x94\xa4mail\xce\x00\x00\x00\x03\xc0\xa5hello"' >/dev/null
   enqueue globex mail-1 mail >/dev/null
   enqueue acme later-1 mail '\x81\xa8delay_ms\xce\x00\x36\xee\x80' >/dev/null
+  enqueue acme change-1 mail '\x82\xa8coalesce\xabcustomer-42\xa8delay_ms\xce\x00\x36\xee\x80' >/dev/null
+  enqueue acme change-2 mail '\x82\xa8coalesce\xabcustomer-42\xa8delay_ms\xce\x00\x36\xee\x80' >/dev/null # is merged
   SESSION=$(redis-cli --scan --pattern 'rota:{0}:held:*')
   export SESSION=${SESSION##*:}
 }

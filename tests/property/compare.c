@@ -9,7 +9,7 @@
 #include "common/buffer.h"
 
 #define SIZES         12
-#define JOB_WORDS     19
+#define JOB_WORDS     20
 #define KEY_WORDS     4
 #define SESSION_WORDS 5
 
@@ -121,6 +121,7 @@ static void compare_job(struct world *w, redisReply *const *is)
     compare_text(w, job, "checkpoint", reply_text(is[16]), job->checkpoint);
     compare_number(w, job, "redriven", is[17]->integer, job->redriven);
     compare_number(w, job, "second of its newest log", reply_number(is[18]), job->log_s);
+    compare_text(w, job, "job before", reply_text(is[19]), job->after);
 }
 
 static void compare_key(struct world *w, redisReply *const *is)

@@ -8,7 +8,7 @@
               private inbox listed 0|1
     tags      for each organization, in default, mail, slow: its start tag in active, or ''; and last V of each queue
     jobs      org, id, place, queue, score, attempt, deliveries, crashes, session, started_ms, attempts kept, reason, cancel 0|1, limit that it waits for, rests,
-              percent of progress + 1 or 0, checkpoint, deliveries when redriven, second of the newest log or 0
+              percent of progress + 1 or 0, checkpoint, deliveries when redriven, second of the newest log or 0, job that it waits for
     keys      org, key, owner, until ms or 0
     sessions  for each session: open 0|1, listed 0|1, beat, deadline ms, held ]]
 
@@ -32,7 +32,7 @@ local function add_jobs(org, place, set, queue)
     end
     local notes, log = s[12] or {}, redis.call('ZSCORE', key .. 'log_order', flat[i])
     for _, value in ipairs({ org, flat[i], place, s[3] or 'default', text(tonumber(flat[i + 1])), s[5], s[6], s[7], s[8] or '', text(s[9]), #s[10], s[11] or '', cancel, notes.limit or '', notes.rests or 0,
-                             notes.progress and notes.progress[1] + 1 or 0, notes.checkpoint or '', notes.redriven or 0, text(math.floor(tonumber(log or 0) / 2097152)) }) do
+                             notes.progress and notes.progress[1] + 1 or 0, notes.checkpoint or '', notes.redriven or 0, text(math.floor(tonumber(log or 0) / 2097152)), notes.after or '' }) do
       jobs[#jobs + 1] = value
     end
   end

@@ -80,7 +80,8 @@ bool wish_is(const struct wish *a, const struct wish *b)
     return same_work(a->type, a->payload_seed, a->payload_bytes, b) && a->queue == b->queue && a->limit == b->limit &&
            a->priority == b->priority && a->max_attempts == b->max_attempts && a->due_ms == b->due_ms &&
            a->delay_ms == b->delay_ms && a->expires_ms == b->expires_ms && a->timeout_ms == b->timeout_ms &&
-           a->nonce == b->nonce && strcmp(a->key, b->key) == 0;
+           a->nonce == b->nonce && strcmp(a->key, b->key) == 0 && strcmp(a->coalesce, b->coalesce) == 0 &&
+           a->earliest == b->earliest;
 }
 
 /* ---- idempotency keys ---- */
@@ -140,6 +141,24 @@ void model_to_scheduled(struct model_job *job, int64_t due_ms, bool keep_order)
     }
 }
 
+void model_end_coalesced(struct model *model, int64_t now_ms, struct model_job *job)
+{
+    struct model_job *next = job->owns ? model_find_coalesced(model, job->org, job->wish.coalesce, true) : NULL;
+
+    job->owns = false;
+    job->after[0] = '\0';
+    job->change_count = 0;
+    if (!next)
+        return;
+    int64_t due_ms = next->order + next->wish.priority * 60000;
+    next->owns = next->let_go = true;
+    next->after[0] = '\0';
+    if (due_ms > now_ms)
+        model_to_scheduled(next, due_ms, true);
+    else
+        model_to_ready(next);
+}
+
 /* Forgets the oldest jobs of an ended place beyond the number that is kept. */
 static void keep_within(struct model *model, struct model_org *org, enum place place)
 {
@@ -162,6 +181,7 @@ void model_to_end(struct model *model, int64_t now_ms, struct model_job *job, en
 
     if (key)
         key->until_ms = now_ms + job->org->keep_unique_ms;
+    model_end_coalesced(model, now_ms, job);
     leave_worker(job);
     job->rests = 0;
     job->place = place;
@@ -210,6 +230,92 @@ static struct model_job *new_job(struct model *model, struct model_org *org, con
     return NULL;
 }
 
+/* ---- coalescing keys ---- */
+
+static int64_t due_of_wish(const struct wish *wish, int64_t now_ms)
+{
+    return wish->delay_ms ? now_ms + wish->delay_ms : wish->due_ms;
+}
+
+/* The one that made the job, whatever was merged into it since. */
+static bool is_same_push(const struct model_job *job, const struct wish *wish)
+{
+    return wish->coalesce[0] && strcmp(job->wish.coalesce, wish->coalesce) == 0 && job->wish.nonce == wish->nonce;
+}
+
+static bool known_change(struct model *model, struct model_org *org, const char *id, const struct wish *wish, char ret_answer[96])
+{
+    for (int follower = 0; follower < 2 && wish->coalesce[0]; follower++) {
+        const struct model_job *job = model_find_coalesced(model, org, wish->coalesce, follower);
+        for (int i = 0; job && i < job->change_count; i++) {
+            if (strcmp(job->changes[i].id, id) == 0 && job->changes[i].nonce == wish->nonce) {
+                snprintf(ret_answer, 96, "merged %s", job->id);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void remember_change(struct model_job *job, const char *id, uint32_t nonce)
+{
+    if (job->change_count == MODEL_CHANGES)
+        memmove(job->changes, job->changes + 1, sizeof job->changes - sizeof job->changes[0]);
+    else
+        job->change_count++;
+    struct model_change *change = &job->changes[job->change_count - 1];
+    snprintf(change->id, sizeof change->id, "%s", id);
+    change->nonce = nonce;
+}
+
+/* When a job is due that was never claimed; 0: its time has come. */
+static int64_t due_of_job(const struct model_job *job)
+{
+    if (job->after[0])
+        return job->order + job->wish.priority * 60000;
+    return job->place == PLACE_SCHEDULED && job->rests == 0 ? job->score : 0;
+}
+
+/* Nothing that its place depends on is another. */
+static bool keeps_place(const struct model_job *job, const struct wish *wish)
+{
+    return due_of_job(job) == 0 && job->wish.type == wish->type && job->wish.queue == wish->queue &&
+           job->wish.limit == wish->limit && job->wish.priority == wish->priority && !job->wish.expires_ms && !wish->expires_ms;
+}
+
+/* The change takes the place of what the job was to do that has not begun. False: there is no such job. */
+static bool merge(struct model *model, int64_t now_ms, struct model_org *org, const char *id, const struct wish *wish,
+                  char ret_answer[96])
+{
+    struct model_job *job = wish->coalesce[0] ? model_find_coalesced(model, org, wish->coalesce, true) : NULL;
+
+    if (!job && wish->coalesce[0])
+        job = model_find_coalesced(model, org, wish->coalesce, false);
+    if (!job || job->place == PLACE_RUNNING || job->deliveries > 0)
+        return false;
+    int64_t due_ms = due_of_wish(wish, now_ms);
+    uint32_t nonce = job->wish.nonce;
+    if (wish->earliest && due_of_job(job) < due_ms)
+        due_ms = due_of_job(job);
+    bool stays = due_ms <= now_ms && keeps_place(job, wish);
+    job->wish = *wish;
+    job->wish.nonce = nonce;
+    remember_change(job, id, wish->nonce);
+    snprintf(ret_answer, 96, "merged %s", job->id);
+    org->registered = true;
+    if (stays && !job->after[0])
+        return true;
+    job->order = (due_ms > now_ms ? due_ms : job->since_ms) - wish->priority * 60000;
+    job->rests = 0;
+    if (job->after[0])
+        return true;
+    if (due_ms > now_ms)
+        model_to_scheduled(job, due_ms, true);
+    else
+        model_to_ready(job);
+    return true;
+}
+
 void model_enqueue(struct model *model, int64_t now_ms, struct model_org *org, const char *id, const struct wish *wish,
                    char ret_answer[96])
 {
@@ -219,14 +325,16 @@ void model_enqueue(struct model *model, int64_t now_ms, struct model_org *org, c
     if (org->deleting)
         answer = "deleting";
     else if (known)
-        answer = wish_is(&known->wish, wish) ? "exists" : "taken";
+        answer = wish_is(&known->wish, wish) || is_same_push(known, wish) ? "exists" : "taken";
+    else if (known_change(model, org, id, wish, ret_answer))
+        return;
     else if (wish->payload_bytes > org->max_payload_bytes)
         answer = "too_large";
     else if (model->intake_stopped)
         answer = "intake_paused";
     else if (wish->expires_ms && wish->expires_ms <= now_ms)
         answer = "expired";
-    else if (answer_by_key(model, org, wish, ret_answer))
+    else if (answer_by_key(model, org, wish, ret_answer) || merge(model, now_ms, org, id, wish, ret_answer))
         return;
     else if (count_waiting(model, org) >= org->max_queued)
         answer = "queue_full";
@@ -234,14 +342,22 @@ void model_enqueue(struct model *model, int64_t now_ms, struct model_org *org, c
     if (answer)
         return;
 
+    struct model_job *first = wish->coalesce[0] ? model_find_coalesced(model, org, wish->coalesce, false) : NULL;
     struct model_job *job = new_job(model, org, id, wish);
-    int64_t due_ms = wish->delay_ms ? now_ms + wish->delay_ms : wish->due_ms;
+    int64_t due_ms = due_of_wish(wish, now_ms);
     org->registered = true;
+    job->since_ms = now_ms;
+    job->owns = wish->coalesce[0] && !first;
     job->order = (due_ms > now_ms ? due_ms : now_ms) - wish->priority * 60000;
-    if (due_ms > now_ms)
+    if (first) {
+        snprintf(job->after, sizeof job->after, "%s", first->id);
+        snprintf(ret_answer, 96, "follows %s", first->id);
+        model_to_scheduled(job, MODEL_FOLLOWS_MS, true);
+    } else if (due_ms > now_ms) {
         model_to_scheduled(job, due_ms, true);
-    else
+    } else {
         model_to_ready(job);
+    }
     if (wish->key[0])
         new_key(model, job);
 }
@@ -273,6 +389,10 @@ const char *model_reschedule(struct model_job *job, int64_t now_ms, int64_t due_
         return "running";
     if (!waits(job))
         return "ended";
+    if (job->after[0]) {
+        job->order = (due_ms > now_ms ? due_ms : now_ms) - job->wish.priority * 60000;
+        return "follows";
+    }
     if (due_ms > now_ms) {
         model_to_scheduled(job, due_ms, false);
         return "scheduled";
@@ -291,6 +411,7 @@ const char *model_redrive(struct model *model, struct model_job *job, int64_t no
     struct model_key *key = key_of(model, job);
     if (key)
         key->until_ms = 0;
+    job->owns = job->wish.coalesce[0] && !job->org->deleting && !model_find_coalesced(model, job->org, job->wish.coalesce, false);
     job->attempt = job->crashes = 0;
     job->redriven = job->deliveries;
     job->reason = NULL;
@@ -308,6 +429,7 @@ const char *model_delete(struct model *model, struct model_job *job, int64_t now
     struct model_key *key = waits(job) ? key_of(model, job) : NULL;
     if (key)
         key->until_ms = now_ms + job->org->keep_unique_ms;
+    model_end_coalesced(model, now_ms, job);
     *job = (struct model_job){0};
     return "deleted";
 }

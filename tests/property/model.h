@@ -22,10 +22,12 @@
 #define MODEL_KEYS_MAX     256
 #define MODEL_ANSWERS_MAX  64
 #define MODEL_SEEN_MAX     32
-#define MODEL_LIMITS       3        /* that can be defined */
-#define MODEL_LIMIT_NAMES  5        /* that a job can name: none, two for all organizations, two keys of the third */
-#define MODEL_SEEN_MS      86400000 /* how long a moved inbox entry is remembered */
-#define MODEL_GRACE_MS     15000    /* between a time-out and the hard deadline */
+#define MODEL_LIMITS       3           /* that can be defined */
+#define MODEL_LIMIT_NAMES  5           /* that a job can name: none, two for all organizations, two keys of the third */
+#define MODEL_SEEN_MS      86400000    /* how long a moved inbox entry is remembered */
+#define MODEL_GRACE_MS     15000       /* between a time-out and the hard deadline */
+#define MODEL_CHANGES      16          /* that are remembered with a job */
+#define MODEL_FOLLOWS_MS   (1LL << 47) /* score of what waits for another job */
 #define MODEL_ID_BYTES_MAX 24
 #define MODEL_KEY_BYTES    80 /* so that its lease is larger than what Redis keeps in a list pack */
 
@@ -84,8 +86,16 @@ struct wish {
     int queue, type, limit, priority, max_attempts;   /* limit: an index of the names; max_attempts 0: not said */
     int64_t due_ms, delay_ms, expires_ms, timeout_ms; /* 0: none */
     char key[MODEL_KEY_BYTES + 1];                    /* "": none */
+    char coalesce[8];                                 /* coalescing key; "": none */
+    bool earliest;
     uint32_t nonce;
     uint32_t payload_seed, payload_bytes; /* stand for the payload */
+};
+
+/* A change that was merged into a job. */
+struct model_change {
+    char id[MODEL_ID_BYTES_MAX + 1];
+    uint32_t nonce;
 };
 
 struct model_job {
@@ -103,6 +113,13 @@ struct model_job {
     int progress;        /* percent + 1; 0: none */
     char checkpoint[16]; /* "": none */
     int64_t log_s;       /* second of its newest log; 0: it has none */
+    /* of one with a coalescing key */
+    bool owns;                          /* the key stands for it */
+    char after[MODEL_ID_BYTES_MAX + 1]; /* the one that it waits for; "": none */
+    bool let_go;                        /* it has waited until this claim */
+    int64_t since_ms;                   /* when it was enqueued, for its order */
+    struct model_change changes[MODEL_CHANGES];
+    int change_count;
     /* while it is running */
     bool under[MODEL_LIMIT_NAMES];
     struct model_session *session;
@@ -177,6 +194,12 @@ int model_count_held(const struct model *model, const struct model_session *sess
 
 /* True if `a` comes before `b` in the set that both are in. */
 bool model_before(const struct model_job *a, const struct model_job *b);
+
+/* The job that has a coalescing key, and (`follower`) the one that waits for that; NULL if there is none. */
+struct model_job *model_find_coalesced(struct model *model, const struct model_org *org, const char *key, bool follower);
+
+/* The job is over, or gone: what waited for that has its coalescing key now, and goes where its time says. */
+void model_end_coalesced(struct model *model, int64_t now_ms, struct model_job *job);
 
 /* True if both wishes are the same record. */
 bool wish_is(const struct wish *a, const struct wish *b);

@@ -82,6 +82,8 @@ void model_claim_begin(struct model *model, struct model_claim *claim, int64_t n
                              model_tokens_most(org, now_us) >= 1 - TOLERANCE && (is_quiet || !claim->quiet);
         claim->taken[i] = 0;
     }
+    for (int i = 0; i < MODEL_JOBS_MAX; i++)
+        model->jobs[i].let_go = false;
     claim->taken_in_all = claim->set_aside = 0;
 }
 
@@ -183,6 +185,8 @@ static const char *pass_those_before(struct model *model, struct model_claim *cl
         struct model_job *other = &model->jobs[i];
         if (model_claim_has_rooms(claim)) /* it looks here and there */
             break;
+        if (other->let_go) /* until one was seen to have expired: perhaps after this one was looked at */
+            continue;
         if (other->place != PLACE_READY || other->org != job->org || other->wish.queue != job->wish.queue ||
             !model_before(other, job))
             continue;
@@ -198,10 +202,13 @@ static const char *pass_those_before(struct model *model, struct model_claim *cl
 const char *model_claim_take(struct model *model, struct model_claim *claim, int64_t now_us, struct model_job *job)
 {
     int64_t now_ms = now_us / 1000;
-    const char *broken = check_turn(model, claim, job);
+    struct model_job *before = job->after[0] ? model_find_coalesced(model, job->org, job->wish.coalesce, false) : NULL;
+    const char *broken = before ? model_claim_put_aside(model, claim, now_us, before) : NULL; /* it was next, and has expired */
     int names[2];
     bool full;
 
+    if (!broken)
+        broken = check_turn(model, claim, job);
     if (!broken && model_claim_sets_aside(claim, job, now_ms))
         broken = "it has expired, or the worker does not know its type";
     if (!broken && is_out_of_room(claim, job))
@@ -250,6 +257,8 @@ const struct model_job *model_claim_left(struct model *model, const struct model
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
         const struct model_job *job = &model->jobs[i];
         if (job->place != PLACE_READY || !claim->queues[job->wish.queue] || model->queue_paused[job->wish.queue])
+            continue;
+        if (job->let_go) /* perhaps to a queue that was looked at before */
             continue;
         if (!model_org_can_start(model, job->org, now_us) || full_limit(model, claim, job, now_us, &full))
             continue;

@@ -40,6 +40,17 @@ struct model_key *model_find_key(struct model *model, const struct model_org *or
     return NULL;
 }
 
+struct model_job *model_find_coalesced(struct model *model, const struct model_org *org, const char *key, bool follower)
+{
+    for (int i = 0; i < MODEL_JOBS_MAX; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->place != PLACE_NONE && job->org == org && strcmp(job->wish.coalesce, key) == 0 &&
+            (follower ? job->after[0] != '\0' : job->owns))
+            return job;
+    }
+    return NULL;
+}
+
 struct model_seen *model_find_seen(struct model *model, const char *name)
 {
     for (int i = 0; i < MODEL_SEEN_MAX; i++) {

@@ -194,8 +194,12 @@ static void lose_place(struct world *w, struct model_job *job)
     lane_redis(w->f, "ZREM %s %s", set_of(w, job, job->place), job->id);
     if (strcmp(audit_jobs(w, job->org, job->id, true), "nowhere") != 0)
         complain(w, "the audit does not find a job that is nowhere");
-    if (job->place == PLACE_READY && !has_state)
+    if (job->place == PLACE_READY && !has_state) {
         job->order = now_ms(w);
+        job->since_ms = job->order + job->wish.priority * 60000;
+    }
+    if (job->after[0])
+        return;
     if (job->place == PLACE_READY || job->place == PLACE_WAITING || job->place == PLACE_SCHEDULED)
         model_to_ready(job);
     else if (job->place != PLACE_RUNNING)

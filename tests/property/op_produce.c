@@ -10,6 +10,7 @@
 #define BATCH_MAX   12
 #define LARGE_BYTES 40000
 #define KEYS        5 /* idempotency keys of an organization */
+#define COALESCING  3 /* coalescing keys */
 
 #define WAITING (1U << PLACE_READY | 1U << PLACE_WAITING | 1U << PLACE_SCHEDULED)
 #define LIVE    (WAITING | 1U << PLACE_RUNNING)
@@ -50,6 +51,11 @@ static struct wish draw_wish(struct world *w)
         wish.timeout_ms = draw_between(w, 1, 60000);
     if (draw_percent(w, 25))
         wish.max_attempts = (int)draw_between(w, 1, 3);
+    if (draw_percent(w, 40)) {
+        snprintf(wish.coalesce, sizeof wish.coalesce, "c%d", (int)draw(w, COALESCING));
+        wish.earliest = draw_percent(w, 40);
+        return wish;
+    }
     uint64_t key = draw(w, 2 * KEYS);
     if (key < KEYS) /* every other one is so long that its lease is, too */
         snprintf(wish.key, sizeof wish.key, "%s-%" PRIu64,
@@ -73,6 +79,8 @@ struct bytes wish_record(struct world *w, const struct wish *wish)
                                  .expires_ms = wish->expires_ms,
                                  .timeout_ms = wish->timeout_ms,
                                  .key = wish->key[0] ? wish->key : NULL,
+                                 .coalesce = wish->coalesce[0] ? wish->coalesce : NULL,
+                                 .earliest = wish->earliest,
                                  .limit = wish->limit ? model_limit_names[wish->limit] : NULL,
                                  .payload = payload,
                                  .payload_bytes = wish->payload_bytes,
@@ -102,6 +110,11 @@ static bool draw_pair(struct world *w, const struct model_org *org, struct pair 
         pair->wish = known->wish;
         if (draw_percent(w, 30))
             pair->wish.nonce = ++w->drawn;
+        if (known->change_count > 0 && draw_percent(w, 60)) { /* a change that was merged comes again */
+            const struct model_change *change = &known->changes[draw(w, (uint64_t)known->change_count)];
+            memcpy(pair->id, change->id, sizeof pair->id);
+            pair->wish.nonce = change->nonce;
+        }
         return true;
     }
     if (count_live(w) + ahead >= LIVE_MAX || model_count_all(w->model) + ahead >= JOBS_MAX)
@@ -131,6 +144,16 @@ static void remember_entry(struct world *w, const char *name)
     seen->at_ms = now_ms(w);
 }
 
+static bool is_taken(const char *answer)
+{
+    static const char *const words[] = {"new", "exists", "coalesced", "merged", "follows"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncmp(answer, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
 /* Sends the pairs, which are of one organization. `function` is enqueue or inbox. */
 static void send_pairs(struct world *w, const char *function, struct model_org *org, const struct pair *pairs, int count)
 {
@@ -154,7 +177,7 @@ static void send_pairs(struct world *w, const char *function, struct model_org *
             snprintf(answer, sizeof answer, "closed");
         } else if (!seen) {
             model_enqueue(w->model, now_ms(w), org, pairs[i].id, &pairs[i].wish, answer);
-            if (inbox && (!strcmp(answer, "new") || !strcmp(answer, "exists") || !strncmp(answer, "coalesced", 9)))
+            if (inbox && is_taken(answer))
                 remember_entry(w, name);
         }
         note(w, " %s:%s", pairs[i].id, answer);

@@ -113,7 +113,8 @@ static int64_t first_due_ms(const struct model *model)
     int64_t first_ms = 0;
 
     for (int i = 0; i < MODEL_JOBS_MAX; i++) {
-        if (model->jobs[i].place == PLACE_SCHEDULED && (first_ms == 0 || model->jobs[i].score < first_ms))
+        if (model->jobs[i].place == PLACE_SCHEDULED && !model->jobs[i].after[0] &&
+            (first_ms == 0 || model->jobs[i].score < first_ms))
             first_ms = model->jobs[i].score;
     }
     return first_ms;
@@ -327,6 +328,8 @@ static void forget_keys(struct world *w, const struct model_org *org)
     for (int i = 0; i < MODEL_KEYS_MAX; i++)
         if (w->model->keys[i].org == org)
             w->model->keys[i] = (struct model_key){0};
+    for (int i = 0; i < MODEL_JOBS_MAX; i++)
+        w->model->jobs[i].owns = w->model->jobs[i].owns && w->model->jobs[i].org != org;
 }
 
 static const redisReply *ask_delete(struct world *w, const struct model_org *org, const char *what, int limit)

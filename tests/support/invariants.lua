@@ -38,6 +38,9 @@
       those; nothing else is in there
   I14 a schedule is in the organization's `schedules`, and in the lane's at its next tick, or at +inf if there is none or it is paused;
       nothing else is in these
+  I16 `coalesce` names for a key a job with that key that waits or runs and, only behind one that was delivered, one that waits for it: in
+      scheduled, at 2^47, and its state says after whom; nothing else says so, or is there. With each stand at most 16 changes. (One that is
+      deleted has no `coalesce`; what waits there waits for the end)
   W   active:<queue> not empty and nothing paused: a token lies in wake:<queue>. What Rota promises is less: of the tokens
       and the workers that were woken by one and have not claimed since, there is at least one. Nobody pops in these tests ]]
 
@@ -90,7 +93,7 @@ local KINDS = { -- key part, type, and whether the rest is a name
   { 'resting', 'zset', true }, { 'session', 'hash', true }, { 'beat', 'string', true }, { 'held', 'hash', true },
 }
 local PARTS = { scheduled = 'zset', waiting = 'zset', running = 'zset', done = 'zset', dead = 'zset', cancelled = 'zset', jobs = 'hash', state = 'hash',
-                logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', waiting_until = 'zset', inbox = 'stream', rejected = 'stream',
+                coalesce = 'hash', logs = 'hash', log_order = 'zset', unique = 'hash', unique_until = 'zset', waiting_until = 'zset', inbox = 'stream', rejected = 'stream',
                 schedules = 'zset' }
 
 local lane_keys, orgs = {}, {} -- part or part:name -> true; org -> its parts
@@ -176,13 +179,14 @@ local function check_lease(org, id, score, state, record)
   if #lease[1] ~= 16 then violation('I4 %s: the token has %d bytes', name, #lease[1]) end
   if lease[3] ~= score then violation('I4 %s: deadline %.0f in held, %.0f in running', name, lease[3], score) end
   if lease[5] ~= record.queue then violation('I4 %s: queue %s in held, %s in the record', name, lease[5], record.queue) end
-  if lease[7] ~= record.options.key then violation('I4 %s: key %s in held, %s in the record', name, tostring(lease[7]), tostring(record.options.key)) end
+  local own = record.options.key or (record.options.coalesce and '\0' .. record.options.coalesce) or nil
+  if lease[7] ~= own then violation('I4 %s: key %s in held, %s in the record', name, tostring(lease[7]), tostring(own)) end
   if state and state[8] ~= holder.session then violation('I4 %s: session %s in the state, held by %s', name, tostring(state[8]), holder.session) end
   if state and state[9] ~= lease[2] then violation('I4 %s: started %s in the state, %s in held', name, tostring(state[9]), tostring(lease[2])) end
   holder.found = true
 end
 
-local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string', rests = 'number', redriven = 'number' }
+local NOTES = { checkpoint = 'string', progress = 'table', limit = 'string', rests = 'number', redriven = 'number', after = 'string' }
 
 local in_line = {} -- limit -> org -> true: who must be there
 
@@ -238,9 +242,45 @@ local function read_places(name, org)
   return places
 end
 
-local function check_jobs(name, org)
+-- `jobs`: id -> { place, score, key, after, deliveries } of those that wait or run.
+local function check_coalescing(name, jobs)
+  local named = {}
+  local function look(key, word, after)
+    local id, count = string.match(word, '^([^,]+)'), -1
+    for change in string.gmatch(word, '[^,]+') do
+      count = count + 1
+      if count > 0 and not string.find(change, '^[A-Za-z0-9._:@-]+=%x%x%x%x%x%x%x%x$') then violation('I16 %s: "%s" of key %s is no change', name, change, key) end
+    end
+    if count > 16 then violation('I16 %s: %d changes of key %s', name, count, key) end
+    local job = jobs[id]
+    if not job or job.key ~= key or job.after ~= after then
+      violation('I16 %s: key %s names %s, whose key is %s, after %s', name, key, id, tostring(job and job.key), tostring(job and job.after))
+    end
+    named[id] = true
+    return id, job or {}
+  end
+  for key, text in pairs(hash(prefix .. 'org:' .. name .. ':coalesce')) do
+    local first, second = string.match(text, '^(%S+) ?(%S*)$')
+    local id, job = look(key, first, nil)
+    if second ~= '' then
+      look(key, second, id)
+      if job.deliveries == 0 then violation('I16 %s/%s has not begun, and one waits for it', name, id) end
+    end
+  end
+  for id, job in pairs(jobs) do
+    if job.after and not named[id] then violation('I16 %s/%s waits for %s, and its key does not say so', name, id, job.after) end
+    if (job.after ~= nil) ~= (job.place == 'scheduled' and job.score == 2 ^ 47) then
+      violation('I16 %s/%s is %s at %s, after %s', name, id, job.place, tostring(job.score), tostring(job.after))
+    end
+    if job.place == 'scheduled' and job.score > 2 ^ 47 then violation('I16 %s/%s is due at %.0f', name, id, job.score) end
+  end
+end
+
+local LIVE = { ready = true, waiting = true, scheduled = true, running = true }
+
+local function check_jobs(name, org, deleting)
   local key, places, live = prefix .. 'org:' .. name .. ':', read_places(name, org), {}
-  local records, states, expire = hash(key .. 'jobs'), hash(key .. 'state'), {}
+  local records, states, expire, under_way = hash(key .. 'jobs'), hash(key .. 'state'), {}, {}
   for id, at in pairs(places) do
     if not records[id] then violation('I5 %s/%s is %s and has no record', name, id, at.place) end
   end
@@ -261,9 +301,14 @@ local function check_jobs(name, org)
         expire[id] = record.options.expires_ms
       end
       if at.place == 'running' then check_lease(name, id, at.score, state, record) end
-      if record.options.key and (at.place == 'ready' or at.place == 'waiting' or at.place == 'scheduled' or at.place == 'running') then live[id] = record.options.key end
+      if record.options.key and LIVE[at.place] then live[id] = record.options.key end
+      if LIVE[at.place] then
+        local notes = state and state[12]
+        under_way[id] = { place = at.place, score = at.score, key = record.options.coalesce, after = notes and notes.after, deliveries = state and state[6] or 0 }
+      end
     end
   end
+  if not deleting then check_coalescing(name, under_way) end
   org.waiting_until = zset(key .. 'waiting_until')
   for id, ms in pairs(expire) do
     if org.waiting_until[id] ~= ms then violation('I13 %s/%s waits until %.0f, waiting_until says %s', name, id, ms, tostring(org.waiting_until[id])) end
@@ -357,6 +402,7 @@ end
 
 local function check_times(name, org, settings, ends, first_log_ms)
   local head = lowest(org.scheduled)
+  if head and head >= 2 ^ 47 then head = nil end -- it waits for another job
   if not head and due[name] then violation('I3 %s is in due and has nothing scheduled', name) end
   if head and not due[name] then violation('I3 %s has a job due at %.0f and is not in due', name, head) end
   if head and due[name] and due[name] ~= head and not (due[name] > head and due[name] <= now_ms) then
@@ -399,12 +445,13 @@ local function check_deletion(name, settings)
   going[name] = nil
   if settings.deleting ~= '1' or not settings.paused or not settings.paused_by or settings.private_inbox then violation('I15 %s is deleted, and not paused as that', name) end
   if next(hash(prefix .. 'org:' .. name .. ':unique')) then violation('I15 %s is deleted, and has idempotency keys', name) end
+  if next(hash(prefix .. 'org:' .. name .. ':coalesce')) then violation('I15 %s is deleted, and has coalescing keys', name) end
 end
 
 for name, org in pairs(orgs) do
   if not registry[name] then violation('I9 %s has keys and is not in orgs', name) end
   local settings = hash(prefix .. 'org:' .. name)
-  local records, live = check_jobs(name, org)
+  local records, live = check_jobs(name, org, settings.deleting)
   local ends = check_unique(name, records, live)
   check_indexes(name, org, settings)
   check_times(name, org, settings, ends, check_logs(name, records, settings))

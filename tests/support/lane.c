@@ -174,7 +174,7 @@ struct bytes lane_record(struct fixture *f, const struct lane_record *record)
     static const struct lane_record plain;
     const struct lane_record *r = record ? record : &plain;
     int options = !!r->queue + !!r->priority + !!r->due_ms + !!r->delay_ms + !!r->expires_ms + !!r->timeout_ms +
-                  !!r->max_attempts + !!r->key + !!r->limit;
+                  !!r->max_attempts + !!r->key + !!r->limit + !!r->coalesce + r->earliest;
     size_t payload_bytes = r->payload ? r->payload_bytes : strlen("payload");
     msgpack_sbuffer buffer;
     msgpack_packer out;
@@ -197,6 +197,11 @@ struct bytes lane_record(struct fixture *f, const struct lane_record *record)
     pack_int_option(&out, "max_attempts", r->max_attempts);
     pack_text_option(&out, "key", r->key);
     pack_text_option(&out, "limit", r->limit);
+    pack_text_option(&out, "coalesce", r->coalesce);
+    if (r->earliest) {
+        pack_text(&out, "earliest");
+        msgpack_pack_true(&out);
+    }
     msgpack_pack_str(&out, payload_bytes);
     msgpack_pack_str_body(&out, r->payload ? r->payload : "payload", payload_bytes);
 

@@ -151,7 +151,8 @@ struct lane_record {
     int priority;
     int64_t due_ms, delay_ms, expires_ms, timeout_ms;
     int max_attempts;
-    const char *key, *limit;
+    const char *key, *limit, *coalesce;
+    bool earliest;
     const void *payload; /* NULL: "payload" */
     size_t payload_bytes;
 };

@@ -40,10 +40,11 @@ static void assert_number(json_t *object, const char *name, json_int_t expected)
 /* The names that people build on. */
 static void every_member_is_there(void **state)
 {
-    static const char *const names[] = {
-        "job",     "id",           "org",        "queue",      "type",        "state",    "priority", "attempt",    "deliveries",
-        "crashes", "enqueued_ms",  "due_ms",     "started_ms", "finished_ms", "worker",   "result",   "error",      "reason",
-        "key",     "max_attempts", "timeout_ms", "expires_ms", "headers",     "attempts", "progress", "checkpoint", "limit"};
+    static const char *const names[] = {"job",        "id",           "org",        "queue",      "type",        "state",
+                                        "priority",   "attempt",      "deliveries", "crashes",    "enqueued_ms", "due_ms",
+                                        "started_ms", "finished_ms",  "worker",     "result",     "error",       "reason",
+                                        "key",        "max_attempts", "timeout_ms", "expires_ms", "headers",     "attempts",
+                                        "progress",   "checkpoint",   "limit",      "coalesce"};
     struct job job = a_job("ready");
     json_t *object = job_to_json(&job, false);
 

@@ -61,6 +61,18 @@ static void assert_first(const struct reason_facts *facts, const char *code, con
         fail_msg("\"%s\" is not in \"%s\"", hint, reasons.items[0].hint);
 }
 
+static void what_waits_for_another_job_names_it(void **state)
+{
+    struct reason_facts facts = sound("scheduled");
+
+    (void)state;
+    facts.has_leader = false; /* that is not who lets it go */
+    facts.job.score = 1LL << 47;
+    snprintf(facts.job.state.notes.after, sizeof facts.job.state.notes.after, "j0");
+    assert_codes(&facts, "follows");
+    assert_first(&facts, "follows", "it waits until job acme/j0 is over", "rota job explain acme/j0");
+}
+
 /* ---- ready ---- */
 
 static void what_nothing_keeps_is_next(void **state)
@@ -302,6 +314,7 @@ static void a_long_error_is_cut_between_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_waits_for_another_job_names_it),
         cmocka_unit_test(what_nothing_keeps_is_next),
         cmocka_unit_test(a_pause_names_who_and_since_when),
         cmocka_unit_test(workers_may_be_missing),

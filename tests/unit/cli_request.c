@@ -1,4 +1,6 @@
 /* cli/request, cli/json_text, cli/lines - jobs from lines of JSON. */
+#include <jansson.h>
+
 #include "cli/lines.h"
 #include "common/json_text.h"
 #include "common/request.h"
@@ -58,6 +60,29 @@ static void a_line_with_everything_is_read(void **state)
     assert_string_equal(request.record.headers[0].name, "trace");
     assert_string_equal(request.record.headers[1].value, "");
     request_clear(&request);
+}
+
+static void a_coalescing_key_and_earliest_are_read_and_written(void **state)
+{
+    struct request request;
+    struct error err = {0};
+    json_t *line;
+
+    (void)state;
+    parse_well(&request, "{\"org\":\"acme\",\"type\":\"t\",\"coalesce\":\"k\",\"earliest\":true}");
+    assert_string_equal(request.record.coalesce, "k");
+    assert_true(request.record.earliest);
+    line = request_to_json(&request, &err);
+    assert_string_equal(json_string_value(json_object_get(line, "coalesce")), "k");
+    assert_true(json_is_true(json_object_get(line, "earliest")));
+    json_decref(line);
+    request_clear(&request);
+    parse_well(&request, "{\"org\":\"acme\",\"type\":\"t\",\"coalesce\":\"k\",\"earliest\":false}");
+    assert_false(request.record.earliest);
+    request_clear(&request);
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"coalesce\":\"k\",\"earliest\":1}", "\"earliest\" must be true or false");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"coalesce\":7}", "\"coalesce\" must be a string");
+    assert_refused("{\"org\":\"acme\",\"type\":\"t\",\"coalesc\":\"k\"}", "did you mean \"coalesce\"");
 }
 
 /* What the payload of a line is. */
@@ -364,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_with_everything_is_read),
+        cmocka_unit_test(a_coalescing_key_and_earliest_are_read_and_written),
         cmocka_unit_test(a_payload_of_json_is_passed_on_as_it_stands),
         cmocka_unit_test(a_payload_of_text_or_bytes_is_decoded),
         cmocka_unit_test(what_a_line_does_not_say_comes_from_the_defaults),

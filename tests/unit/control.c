@@ -130,6 +130,23 @@ static void a_further_job_has_all_its_options(void **state)
     control_clear(&control);
 }
 
+static void a_further_job_may_be_its_own_next_run(void **state)
+{
+    struct control control =
+        control_of("{\"op\":\"enqueue\",\"type\":\"t\",\"coalesce\":\"k\",\"due_ms\":1900000000000,\"earliest\":true}");
+
+    (void)state;
+    assert_string_equal(control.record.coalesce, "k");
+    assert_int_equal(control.record.due_ms, 1900000000000);
+    assert_true(control.record.earliest);
+    control_clear(&control);
+    assert_refused("{\"op\":\"enqueue\",\"type\":\"t\",\"coalesce\":\"k\",\"key\":\"k\"}", "exclude each other");
+    assert_refused("{\"op\":\"enqueue\",\"type\":\"t\",\"earliest\":true}", "earliest is for a job with a coalescing key");
+    assert_refused("{\"op\":\"enqueue\",\"type\":\"t\",\"coalesce\":\"k\",\"earliest\":1}", "earliest must be true or false");
+    assert_refused("{\"op\":\"enqueue\",\"type\":\"t\",\"due_ms\":1,\"delay_ms\":1}", "delay_ms and due_ms exclude each other");
+    assert_refused("{\"op\":\"enqueue\",\"type\":\"t\",\"due_ms\":-1}", "due_ms must be an integer in 0..70368744177664");
+}
+
 static void what_is_not_known_is_passed_over(void **state)
 {
     struct control control = control_of("{\"op\":\"sing\",\"song\":[[[]]]}");
@@ -306,6 +323,7 @@ int main(void)
         cmocka_unit_test(each_op_is_read),
         cmocka_unit_test(data_is_text_or_json),
         cmocka_unit_test(a_further_job_has_all_its_options),
+        cmocka_unit_test(a_further_job_may_be_its_own_next_run),
         cmocka_unit_test(what_is_not_known_is_passed_over),
         cmocka_unit_test(nonsense_is_refused_with_a_reason),
         cmocka_unit_test(a_broken_enqueue_is_known_as_one),

@@ -44,6 +44,8 @@ static void assert_same(const struct job_record *a, const struct job_record *b)
     assert_int_equal(a->timeout_ms, b->timeout_ms);
     assert_int_equal(a->max_attempts, b->max_attempts);
     assert_text(a->key, b->key);
+    assert_text(a->coalesce, b->coalesce);
+    assert_int_equal(a->earliest, b->earliest);
     assert_int_equal(a->nonce, b->nonce);
     assert_int_equal(a->header_count, b->header_count);
     for (size_t i = 0; i < a->header_count && i < b->header_count; i++) {
@@ -67,6 +69,7 @@ static void assert_comes_back(const struct job_record *record)
     assert_true(again.has_payload);
     job_record_clear(&again);
     assert_null(again.key);
+    assert_null(again.coalesce);
     assert_int_equal(again.header_count, 0);
     buffer_clear(&buffer);
 }
@@ -133,6 +136,8 @@ static void every_option_comes_back_at_its_limits(void **state)
         {.type = "t", .nonce = UINT32_MAX},
         {.type = "t", .key = (char[]){"k"}},
         {.type = "t", .key = key},
+        {.type = "t", .coalesce = (char[]){"k"}},
+        {.type = "t", .coalesce = key, .earliest = true},
         {.type = "t"},
         {.type = ""},
     };
@@ -198,6 +203,10 @@ static void what_the_functions_would_refuse_is_not_written(void **state)
         {{.type = "t", .max_attempts = 1001}, ERR_INVALID, "it must be 0..1000"},
         {{.type = "t", .key = (char[]){""}}, ERR_LIMIT, "key has 0 bytes, it must have 1..256"},
         {{.type = "t", .key = key}, ERR_LIMIT, "key has 257 bytes"},
+        {{.type = "t", .coalesce = (char[]){""}}, ERR_LIMIT, "coalescing key has 0 bytes, it must have 1..256"},
+        {{.type = "t", .coalesce = key}, ERR_LIMIT, "coalescing key has 257 bytes"},
+        {{.type = "t", .coalesce = (char[]){"k"}, .key = (char[]){"k"}}, ERR_INVALID, "exclude each other"},
+        {{.type = "t", .earliest = true}, ERR_INVALID, "earliest is for a job with a coalescing key"},
     };
 
     (void)state;
