@@ -7,11 +7,14 @@
 
 #include "common/json_member.h"
 #include "common/memory.h"
+#include "common/recurrence.h"
+#include "common/zone.h"
 
 #include <uthash.h>
 
 #define END_BEGINS   "{\"end\":true,"
 #define SHA256_CHARS 64
+#define ZONES_KEPT   64
 
 struct known {
     UT_hash_handle hh;
@@ -22,7 +25,8 @@ struct known {
 struct schedule_file {
     GChecksum *sum;
     struct known *known;
-    size_t lines, count;
+    struct zone *zones[ZONES_KEPT]; /* that lines name: to read the data of a zone for each line would take most of the time */
+    size_t zone_count, lines, count;
     bool ended;
 };
 
@@ -40,6 +44,8 @@ void schedule_file_free(struct schedule_file *file)
 
     if (!file)
         return;
+    while (file->zone_count > 0)
+        zone_free(file->zones[--file->zone_count]);
     known = file->known;
     HASH_CLEAR(hh, file->known); /* the list of what was in it stays */
     for (; known; known = next) {
@@ -92,6 +98,19 @@ static int read_end(struct schedule_file *file, const char *line, size_t bytes, 
     return rc;
 }
 
+/* GLib reads the data of a zone once, as long as somebody has it. */
+static void keep_zone(struct schedule_file *file, const struct schedule_entry *entry)
+{
+    const char *name = zone_name(recurrence_zone(entry->recurrence));
+    struct error ignored;
+
+    for (size_t i = 0; i < file->zone_count; i++)
+        if (strcmp(zone_name(file->zones[i]), name) == 0)
+            return;
+    if (file->zone_count < ZONES_KEPT && (file->zones[file->zone_count] = zone_new(name, &ignored)))
+        file->zone_count++;
+}
+
 static int add_known(struct schedule_file *file, const struct schedule_entry *entry, struct error *err)
 {
     size_t org_bytes = strlen(entry->org), bytes = org_bytes + strlen(entry->schedule.name) + 1;
@@ -130,6 +149,7 @@ int schedule_file_read(struct schedule_file *file, const char *line, size_t byte
             schedule_entry_clear(ret);
             return err->code;
         }
+        keep_zone(file, ret);
         file->count++;
         rc = 1;
     }

@@ -12,6 +12,7 @@
 #include "common/memory.h"
 #include "common/schedule_file.h"
 #include "common/who.h"
+#include "scheduler/recurrences.h"
 
 #define PER_STEP       100
 #define STEP_BYTES_MAX (1024 * 1024) /* of lines; at least one goes */
@@ -174,6 +175,7 @@ static void set(struct desired *desired, const struct line *line, int64_t now_ms
     struct schedule_entry entry;
     struct sent *sent;
     struct error err;
+    char *text;
 
     if (schedule_entry_parse(&entry, line->text, line->bytes, &err) < 0)
         return; /* it was read before: cannot be, but for a zone that has left the system */
@@ -188,7 +190,11 @@ static void set(struct desired *desired, const struct line *line, int64_t now_ms
     call_add_positive(call, schedule_due_after(&entry.schedule, entry.recurrence, now_ms));
     call_add_int(call, entry.schedule.offset_ms);
     schedule_add_definition(&entry.schedule, call);
+    text = memory_string(entry.schedule.recurrence);
     schedule_entry_clear(&entry);
+    (void)recurrences_get(desired->duty.recurrences, text, clock_mono_ms(),
+                          &err); /* keeps the data of its zone for the next line */
+    free(text);
     desired->under_way++;
     redis_send(desired->duty.redis, call, DUTY_TIMEOUT_MS, on_set, sent);
 }

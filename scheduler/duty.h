@@ -12,6 +12,7 @@
 #include "common/redis.h"
 
 struct ev_loop;
+struct recurrences;
 
 #define DUTY_TIMEOUT_MS 5000 /* of each call */
 
@@ -20,6 +21,7 @@ struct duty {
     struct ev_loop *loop;
     struct redis *redis;
     uint32_t lanes;
+    struct recurrences *recurrences; /* one for all: whoever keeps a zone keeps its old data for all others, too */
     /* Redis said that the library or the set-up of a lane is gone: the scheduler mends it. */
     void (*on_unsettled)(void *ctx);
     void *ctx;

@@ -55,7 +55,6 @@ struct reconcile {
     struct duty duty;
     int64_t every_ms;
     struct walker *walkers;
-    struct recurrences *recurrences;
     struct batch *arm, *health; /* that are being collected */
     struct call call;
 };
@@ -228,7 +227,7 @@ static void look_at(struct walker *walker, const char *org, const char *name, co
         return;
     }
     mend_plan_make(&plan, org, &schedule,
-                   recurrences_get(walker->reconcile->recurrences, schedule.recurrence, clock_mono_ms(), &err), now_ms);
+                   recurrences_get(walker->reconcile->duty.recurrences, schedule.recurrence, clock_mono_ms(), &err), now_ms);
     if (plan.arm)
         add_arm(walker, org, &schedule, &plan);
     if (plan.unhealthy != (schedule.unhealthy_ms > 0))
@@ -358,7 +357,6 @@ struct reconcile *reconcile_new(const struct duty *duty, int64_t every_ms)
 
     reconcile->duty = *duty;
     reconcile->every_ms = every_ms;
-    reconcile->recurrences = recurrences_new();
     reconcile->walkers = memory_new(sizeof *reconcile->walkers * duty->lanes);
     for (uint32_t lane = 0; lane < duty->lanes; lane++) {
         struct walker *walker = &reconcile->walkers[lane];
@@ -379,7 +377,6 @@ void reconcile_free(struct reconcile *reconcile)
         free(reconcile->walkers[lane].orgs);
     }
     free(reconcile->walkers);
-    recurrences_free(reconcile->recurrences);
     free_batch(reconcile->arm);
     free_batch(reconcile->health);
     call_clear(&reconcile->call);

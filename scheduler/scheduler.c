@@ -20,6 +20,7 @@
 #include "scheduler/promotion.h"
 #include "scheduler/reconcile.h"
 #include "scheduler/recovery.h"
+#include "scheduler/recurrences.h"
 #include "scheduler/ticks.h"
 #include "scheduler/upkeep.h"
 
@@ -42,6 +43,7 @@ struct scheduler {
     struct inbox *inbox, *private_inboxes;
     struct upkeep *upkeep;
     struct limits *limits;
+    struct recurrences *recurrences; /* of schedules, for all duties */
     struct reconcile *reconcile;
     struct desired *desired;           /* only where there is a file */
     struct desired_file *desired_file; /* while leading and while not; NULL: none was named */
@@ -84,6 +86,7 @@ static struct duty duty_of(struct scheduler *scheduler)
     return (struct duty){.loop = scheduler->loop,
                          .redis = scheduler->redis,
                          .lanes = scheduler->lanes,
+                         .recurrences = scheduler->recurrences,
                          .on_unsettled = on_unsettled,
                          .ctx = scheduler};
 }
@@ -459,6 +462,7 @@ struct scheduler *scheduler_new(struct ev_loop *loop, const struct scheduler_opt
 
     scheduler->loop = loop;
     scheduler->options = *options;
+    scheduler->recurrences = recurrences_new();
     scheduler->options.deployment.role = ACL_SCHEDULER;
     scheduler->options.deployment.timeout_ms = options->timeout_ms;
     scheduler->options.deployment.beat_ms = options->beat_ms;
@@ -488,6 +492,7 @@ void scheduler_free(struct scheduler *scheduler)
     ev_timer_stop(scheduler->loop, &scheduler->stop);
     end_all(scheduler);
     desired_file_free(scheduler->desired_file);
+    recurrences_free(scheduler->recurrences);
     call_clear(&scheduler->call);
     free(scheduler);
 }

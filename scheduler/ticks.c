@@ -54,7 +54,6 @@ struct batch {
 struct ticks {
     struct duty duty;
     struct clerk *clerks;
-    struct recurrences *recurrences;
     struct batch batch; /* the one that is being collected */
     struct call call;
 };
@@ -229,7 +228,7 @@ static int make_plan(struct ticks *ticks, struct due_plan *ret, const struct sch
         due_plan_go(ret, schedule);
         return 0;
     }
-    recurrence = recurrences_get(ticks->recurrences, schedule->recurrence, clock_mono_ms(), err);
+    recurrence = recurrences_get(ticks->duty.recurrences, schedule->recurrence, clock_mono_ms(), err);
     if (!recurrence)
         return err->code;
     due_plan_make(ret, schedule, recurrence, now_ms);
@@ -324,7 +323,6 @@ struct ticks *ticks_new(const struct duty *duty)
     struct ticks *ticks = memory_new(sizeof *ticks);
 
     ticks->duty = *duty;
-    ticks->recurrences = recurrences_new();
     ticks->clerks = memory_new(sizeof *ticks->clerks * duty->lanes);
     for (uint32_t lane = 0; lane < duty->lanes; lane++) {
         struct clerk *clerk = &ticks->clerks[lane];
@@ -343,7 +341,6 @@ void ticks_free(struct ticks *ticks)
     for (uint32_t lane = 0; lane < ticks->duty.lanes; lane++)
         ev_timer_stop(ticks->duty.loop, &ticks->clerks[lane].timer);
     free(ticks->clerks);
-    recurrences_free(ticks->recurrences);
     call_clear(&ticks->batch.call);
     call_clear(&ticks->call);
     free(ticks);

@@ -40,6 +40,8 @@ static void one_without_a_next_due_time_gets_it(void **state)
 
     plan = plan_of("every 60s", (struct schedule){.rev = 1}, 5); /* nobody knows since when */
     assert_int_equal(plan.next_ms, START_MS + MINUTE_MS);
+    assert_int_equal(plan_of("cron tz=UTC 30 8 * * *", (struct schedule){.last_ms = START_MS}, 5).next_ms,
+                     START_MS + 30 * MINUTE_MS);
 }
 
 static void one_that_has_ended_stays_so(void **state)
