@@ -20,3 +20,5 @@ void bench_exec(unsigned runs);
 void bench_pool(unsigned runs);
 void bench_ticks(unsigned runs);
 void bench_ticks_spread(unsigned runs);
+void bench_every_org(unsigned runs);
+void bench_every_org_million(unsigned runs); /* one run */

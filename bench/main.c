@@ -30,6 +30,10 @@ static const struct bench_case cases[] = {
     {"ticks", "ms until the last of 10,000 schedules that are due in the same millisecond has its job", bench_ticks},
     {"ticks-spread", "how late 100,000 schedules are that are due once a minute, spread over it; a minute a run",
      bench_ticks_spread},
+    {"every-org",
+     "a daily schedule of 100,000 organizations: s until all are armed, bytes of memory for each, what it costs then",
+     bench_every_org},
+    {"every-org-million", "the same of 1,000,000, once", bench_every_org_million},
 };
 
 #define CASES (sizeof cases / sizeof cases[0])
@@ -41,7 +45,7 @@ static void usage(FILE *out)
         "Usage: bench [--runs N] [NAME...]\n\n"
         "Measures on private redis-servers: JSON lines on stdout, the same for people on stderr. All cases, or those named:\n\n");
     for (size_t i = 0; i < CASES; i++)
-        fprintf(out, "  %-16s%s\n", cases[i].name, cases[i].what);
+        fprintf(out, "  %-18s%s\n", cases[i].name, cases[i].what);
     fprintf(out, "\n  --runs N        of each figure, %d..%d (default %d)\n", BENCH_RUNS_MIN, BENCH_RUNS_MAX, RUNS);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/connection.h"
 #include "cli/paging.h"
 #include "cli/schedule_view.h"
+#include "cli/template.h"
 #include "common/memory.h"
 #include "common/recurrence.h"
 #include "common/schedule_json.h"
@@ -28,6 +29,7 @@ static const struct column list_columns[] = {
 static const struct column show_columns[] = {
     {"schedule", "schedule", COLUMN_TEXT},
     {"state", "state", COLUMN_TEXT},
+    {"every org, but for", "own", COLUMN_TEXT},
     {"recurrence", "recurrence", COLUMN_TEXT},
     {"next due", "next_ms", COLUMN_TIME},
     {"waits for the job before", "pending_ms", COLUMN_TIME},
@@ -78,7 +80,7 @@ static void show_one(struct page *page, const char *org, const char *name, const
     struct error err;
     json_t *object;
 
-    if (schedule_decode(&schedule, name, fields, &err) < 0) {
+    if (schedule_decode(&schedule, name, fields, NULL, &err) < 0) {
         cli_complain(page->cli, EX_DATAERR, "schedule %s/%s cannot be read: %s", org, name, err.message);
         return;
     }
@@ -156,6 +158,8 @@ static int schedule_list(struct cli *cli, struct error *err)
     uint32_t lane = 0;
     int rc;
 
+    if (schedule_is_of_all(cli))
+        return template_list(cli, err);
     if ((org[0] && cli_org(cli, org, err) < 0) || cli_connect(cli, false, NULL, err) < 0 || begin(&page, org, &lane, err) < 0)
         return err->code;
     page.list = list_new(&cli->output, list_columns);
@@ -178,6 +182,8 @@ static int schedule_show(struct cli *cli, struct error *err)
     struct error ignored;
     json_t *object, *definition;
 
+    if (schedule_is_of_all(cli))
+        return template_show(cli, err);
     if (schedule_argument(cli, cli_argument(cli, 0), org, name, err) < 0 || cli_connect(cli, false, NULL, err) < 0 ||
         schedule_fetch(cli, org, name, &schedule, err) < 0)
         return err->code;
@@ -254,6 +260,8 @@ static int schedule_pause(struct cli *cli, struct error *err)
 {
     struct change change = {.word = ""};
 
+    if (schedule_is_of_all(cli))
+        return template_change(cli, "pause", err);
     if (begin_change(cli, &change, err) < 0 || call_change(cli, "schedule_pause", &change, NULL, err) < 0)
         return err->code;
     tell_change(cli, &change);
@@ -283,6 +291,8 @@ static int schedule_resume(struct cli *cli, struct error *err)
     struct recurrence *recurrence;
     int rc;
 
+    if (schedule_is_of_all(cli))
+        return template_change(cli, "resume", err);
     if (begin_change(cli, &change, err) < 0 || schedule_fetch(cli, change.org, change.name, &schedule, err) < 0)
         return err->code;
     recurrence = recurrence_parse(schedule.recurrence, err);
@@ -294,6 +304,10 @@ static int schedule_resume(struct cli *cli, struct error *err)
     if (rc == 0 && strcmp(change.word, "changed") == 0)
         rc = cli_fail(cli, err, EX_TEMPFAIL, "schedule %s/%s was changed by somebody else meanwhile: it is still paused",
                       change.org, change.name);
+    if (rc == 0 && strcmp(change.word, "template") == 0) {
+        cli_hint(cli, "rota schedule resume --every-org %s", change.name);
+        rc = cli_fail(cli, err, EX_TEMPFAIL, "schedule %s is paused for every organization", change.name);
+    }
     if (rc == 0)
         tell_resumed(cli, &change, schedule.next_ms);
     recurrence_free(recurrence);
@@ -322,12 +336,21 @@ static int schedule_remove(struct cli *cli, struct error *err)
     struct change change = {.word = ""};
     struct schedule schedule = {.rev = 0};
     struct buffer flags = {0};
+    bool of_all;
     int rc;
 
+    if (schedule_is_of_all(cli))
+        return template_change(cli, "remove", err);
     if (begin_change(cli, &change, err) < 0 || schedule_fetch(cli, change.org, change.name, &schedule, err) < 0)
         return err->code;
+    of_all = schedule.of_all;
     schedule_format_flags(&flags, &schedule, false);
     schedule_clear(&schedule);
+    if (of_all) {
+        buffer_clear(&flags);
+        cli_hint(cli, "rota schedule set %s/%s --off", change.org, change.name);
+        return cli_fail(cli, err, EX_DATAERR, "schedule %s is one of every organization", change.name);
+    }
     rc = call_change(cli, "schedule_remove", &change, NULL, err);
     if (rc == 0) {
         tell_change(cli, &change);
@@ -340,23 +363,28 @@ static int schedule_remove(struct cli *cli, struct error *err)
 }
 
 static const struct config_setting plain_settings[] = {SETTINGS_CLI, {0}};
+static const struct config_setting any_settings[] = {SETTINGS_CLI, FLAG_EVERY_ORG, {0}};
 static const struct config_setting list_settings[] = {
     SETTINGS_CLI,
     SETTINGS_PAGING("100"),
     FLAG_BOOL("cli.schedule.", "unhealthy", 0, "only those of which no job was done for more than two periods"),
+    FLAG_EVERY_ORG,
     {0},
 };
 
 const struct command schedule_commands[] = {
-    {"schedule list", "[ORG]", "List schedules", list_settings, 0, 1, schedule_list,
-     "State is active, paused, ended (no due time any more) or unhealthy (for two periods and more none of its jobs was done)."},
-    {"schedule show", "ORG/NAME", "What a schedule is, and what became of its due times", plain_settings, 1, 1, schedule_show,
-     NULL},
+    {"schedule list", "[ORG|--every-org]", "List schedules", list_settings, 0, 1, schedule_list,
+     "State is active, paused, off (for this organization), new (the leader has not looked at it yet), ended (no due time any "
+     "more) or unhealthy (for two periods and more none of its jobs was done)."},
+    {"schedule show", "ORG/NAME|--every-org NAME", "What a schedule is, and what became of its due times", any_settings, 1, 1,
+     schedule_show, NULL},
     {"schedule run", "ORG/NAME", "Push a job of it now, beside its due times", plain_settings, 1, 1, schedule_run,
      "Prints org/id of the job. It is pushed also where the job before is not over."},
-    {"schedule pause", "ORG/NAME", "Let its due times pass without a job", plain_settings, 1, 1, schedule_pause, NULL},
-    {"schedule resume", "ORG/NAME", "Go on with its first due time from now on", plain_settings, 1, 1, schedule_resume, NULL},
-    {"schedule remove", "ORG/NAME", "Forget a schedule, and cancel its job if that has not begun", plain_settings, 1, 1,
-     schedule_remove, NULL},
+    {"schedule pause", "ORG/NAME|--every-org NAME", "Let its due times pass without a job", any_settings, 1, 1, schedule_pause,
+     NULL},
+    {"schedule resume", "ORG/NAME|--every-org NAME", "Go on with its first due time from now on", any_settings, 1, 1,
+     schedule_resume, NULL},
+    {"schedule remove", "ORG/NAME|--every-org NAME", "Forget a schedule, and cancel its job if that has not begun", any_settings,
+     1, 1, schedule_remove, NULL},
     {0},
 };

@@ -42,7 +42,8 @@ struct export
     char cursor[SCHEDULE_NAME_BYTES_MAX + 1];      /* of the next page */
 };
 
-/* A schedule that was asked for. One that is gone by now is in no backup. */
+/* A schedule that was asked for. One that is gone by now is in no backup, nor is what an organization has of one of every
+ * organization. */
 static void on_exported(const struct reply *reply, void *ctx)
 {
     struct export *export = ctx;
@@ -54,8 +55,12 @@ static void on_exported(const struct reply *reply, void *ctx)
     if (reply_count(fields) == 0)
         return;
     buffer_reset(&export->line);
-    if (schedule_decode(&schedule, name, fields, &err) < 0) {
+    if (schedule_decode(&schedule, name, fields, NULL, &err) < 0) {
         cli_complain(export->cli, EX_DATAERR, "schedule %s/%s is left out: %s", export->org, name, err.message);
+        return;
+    }
+    if (schedule.of_all) {
+        schedule_clear(&schedule);
         return;
     }
     if (schedule_entry_format(&export->line, export->org, &schedule, true, &err) == 0) {
@@ -296,7 +301,7 @@ static void on_compared(const struct reply *reply, void *ctx)
     struct schedule found = {.rev = 0};
     struct error err;
     bool is_there = reply_count(fields) > 0,
-         same = is_there && schedule_decode(&found, item->name, fields, &err) == 0 && is_as_wanted(item, &found);
+         same = is_there && schedule_decode(&found, item->name, fields, NULL, &err) == 0 && is_as_wanted(item, &found);
 
     item->answered = true;
     import->missing += !is_there;

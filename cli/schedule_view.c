@@ -34,6 +34,21 @@ int schedule_argument(struct cli *cli, const char *text, char ret_org[NAME_BYTES
     return 0;
 }
 
+bool schedule_is_of_all(const struct cli *cli)
+{
+    return config_bool(cli->config, "cli.schedule.every-org");
+}
+
+const char *schedule_field_name(const char *field, char ret[SCHEDULE_NAME_BYTES_MAX + 1])
+{
+    size_t bytes = strcspn(field, " "), unit = bytes > 3 && memcmp(field + bytes - 3, "_ms", 3) == 0 ? 3 : 0;
+
+    snprintf(ret, SCHEDULE_NAME_BYTES_MAX + 1, "%.*s", (int)(bytes - unit), field);
+    for (char *at = ret; *at; at++)
+        *at = *at == '_' ? '-' : *at;
+    return ret;
+}
+
 struct fetch {
     const char *name;
     struct schedule *ret;
@@ -47,7 +62,7 @@ static void on_schedule(const struct reply *reply, void *ctx)
     struct fetch *fetch = ctx;
 
     fetch->found = reply_count(reply_at(reply, 1)) > 0;
-    fetch->rc = fetch->found ? schedule_decode(fetch->ret, fetch->name, reply_at(reply, 1), fetch->err) : 0;
+    fetch->rc = fetch->found ? schedule_decode(fetch->ret, fetch->name, reply_at(reply, 1), NULL, fetch->err) : 0;
 }
 
 int schedule_fetch(struct cli *cli, const char *org, const char *name, struct schedule *ret, struct error *err)
@@ -98,17 +113,20 @@ void schedule_format_flags(struct buffer *out, const struct schedule *schedule, 
     add_time(out, "until", schedule->until_ms, all);
 }
 
-/* paused; ended: it has no due time any more; unhealthy: for two periods and more none of its jobs was done. */
+/* off; paused; new: the leader has not looked at it yet; ended: it has no due time any more; unhealthy: for two periods and more
+ * none of its jobs was done. */
 static const char *state_of(const struct schedule *schedule, int64_t now_ms)
 {
     struct recurrence *recurrence;
     struct error err;
     bool ill;
 
+    if (schedule->off)
+        return "off";
     if (schedule->paused)
         return "paused";
     if (schedule->next_ms == 0)
-        return "ended";
+        return schedule->of_all && schedule->last_ms == 0 ? "new" : "ended";
     recurrence = recurrence_parse(schedule->recurrence, &err);
     ill = !recurrence || schedule_is_unhealthy(schedule, recurrence, now_ms);
     recurrence_free(recurrence);
@@ -116,19 +134,23 @@ static const char *state_of(const struct schedule *schedule, int64_t now_ms)
 }
 
 /* Numbers of a schedule as members; moments that are 0 are null. */
-static const struct {
+struct member {
     const char *name;
     size_t offset;
     bool is_moment;
-} members[] = {
+};
+
+static const struct member definition_members[] = {
+    {"window_ms", offsetof(struct schedule, window_ms), false},  {"spread_ms", offsetof(struct schedule, spread_ms), false},
+    {"from_ms", offsetof(struct schedule, from_ms), true},       {"until_ms", offsetof(struct schedule, until_ms), true},
+    {"paused_ms", offsetof(struct schedule, paused_ms), true},   {"created_ms", offsetof(struct schedule, created_ms), true},
+    {"changed_ms", offsetof(struct schedule, changed_ms), true}, {"rev", offsetof(struct schedule, rev), false},
     {"next_ms", offsetof(struct schedule, next_ms), true},
+};
+
+static const struct member history_members[] = {
     {"pending_ms", offsetof(struct schedule, pending_ms), true},
-    {"window_ms", offsetof(struct schedule, window_ms), false},
-    {"spread_ms", offsetof(struct schedule, spread_ms), false},
     {"offset_ms", offsetof(struct schedule, offset_ms), false},
-    {"from_ms", offsetof(struct schedule, from_ms), true},
-    {"until_ms", offsetof(struct schedule, until_ms), true},
-    {"paused_ms", offsetof(struct schedule, paused_ms), true},
     {"last_due_ms", offsetof(struct schedule, last_ms), true},
     {"late_ms", offsetof(struct schedule, late_ms), false},
     {"last_ended_ms", offsetof(struct schedule, last_ended_ms), true},
@@ -142,10 +164,16 @@ static const struct {
     {"refused", offsetof(struct schedule, refused_count), false},
     {"unhealthy_ms", offsetof(struct schedule, unhealthy_ms), true},
     {"mended_ms", offsetof(struct schedule, mended_ms), true},
-    {"created_ms", offsetof(struct schedule, created_ms), true},
-    {"changed_ms", offsetof(struct schedule, changed_ms), true},
-    {"rev", offsetof(struct schedule, rev), false},
 };
+
+static void add_members(json_t *object, const struct schedule *schedule, const struct member *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int64_t number;
+        memcpy(&number, (const char *)schedule + members[i].offset, sizeof number);
+        json_object_set_new(object, members[i].name, members[i].is_moment && number == 0 ? json_null() : json_integer(number));
+    }
+}
 
 static void add_job(json_t *object, const struct schedule *schedule)
 {
@@ -159,27 +187,49 @@ static void add_job(json_t *object, const struct schedule *schedule)
     job_record_clear(&record);
 }
 
-json_t *schedule_to_json(const char *org, const struct schedule *schedule, int64_t now_ms)
+json_t *schedule_definition_to_json(const char *full, const struct schedule *schedule, const char *state)
 {
-    char *full = memory_format("%s/%s", org, schedule->name);
     json_t *object = json_object();
 
     json_object_set_new(object, "schedule", json_string(full));
-    json_object_set_new(object, "state", json_string(state_of(schedule, now_ms)));
+    json_object_set_new(object, "state", json_string(state));
     json_object_set_new(object, "recurrence", json_string(schedule->recurrence));
     add_job(object, schedule);
     json_object_set_new(object, "on_missed", json_string(schedule_missed_words[schedule->missed]));
     json_object_set_new(object, "on_overlap", json_string(schedule_overlap_words[schedule->overlap]));
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        int64_t number;
-        memcpy(&number, (const char *)schedule + members[i].offset, sizeof number);
-        json_object_set_new(object, members[i].name, members[i].is_moment && number == 0 ? json_null() : json_integer(number));
-    }
+    add_members(object, schedule, definition_members, sizeof definition_members / sizeof *definition_members);
+    json_object_set_new(object, "paused_by", output_text_or_null(schedule->paused_by));
+    return object;
+}
+
+/* What is the organization's own, as people name it, with ", " between. Gives; null if it is all. */
+static json_t *own_to_json(const struct schedule *schedule)
+{
+    struct buffer text = {0};
+    char name[SCHEDULE_NAME_BYTES_MAX + 1];
+    json_t *own;
+
+    if (!schedule->of_all)
+        return json_null();
+    for (const char *at = schedule->own ? schedule->own : ""; *at; at += strcspn(at, " "), at += *at == ' ')
+        buffer_add_format(&text, "%s%s", text.length > 0 ? ", " : "", schedule_field_name(at, name));
+    own = json_string(text.length > 0 ? text.data : "");
+    buffer_clear(&text);
+    return own;
+}
+
+json_t *schedule_to_json(const char *org, const struct schedule *schedule, int64_t now_ms)
+{
+    char *full = memory_format("%s/%s", org, schedule->name);
+    json_t *object = schedule_definition_to_json(full, schedule, state_of(schedule, now_ms));
+
+    add_members(object, schedule, history_members, sizeof history_members / sizeof *history_members);
     json_object_set_new(object, "last_job", output_text_or_null(schedule->last_job));
     json_object_set_new(object, "last_outcome", output_text_or_null(schedule->last_outcome));
     json_object_set_new(object, "mended", output_text_or_null(schedule->mended));
     json_object_set_new(object, "refused_why", output_text_or_null(schedule->refused));
-    json_object_set_new(object, "paused_by", output_text_or_null(schedule->paused_by));
+    json_object_set_new(object, "every_org", json_boolean(schedule->of_all));
+    json_object_set_new(object, "own", own_to_json(schedule));
     free(full);
     return object;
 }

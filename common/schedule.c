@@ -1,5 +1,6 @@
 #include "common/schedule.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -47,6 +48,14 @@ static const struct field fields[] = {
     {"paused", FLAG, AT(paused)},
     {"paused_by", STRING, AT(paused_by)},
     {"paused_ms", NUMBER, AT(paused_ms)},
+    {"template", FLAG, AT(of_all)},
+    {"own", STRING, AT(own)},
+    {"own_parts", STRING, AT(own_parts)},
+    {"off", FLAG, AT(off)},
+    {"paused_all", FLAG, AT(paused_all)},
+    {"removed", FLAG, AT(removed)},
+    {"walked", NUMBER, AT(walked)},
+    {"cursor", FLAG, AT(walking)},
     {"last_ms", NUMBER, AT(last_ms)},
     {"late_ms", NUMBER, AT(late_ms)},
     {"runs", NUMBER, AT(runs)},
@@ -125,7 +134,16 @@ bool schedule_name_is_valid(const char *name, struct error *err)
     return false;
 }
 
-int schedule_decode(struct schedule *ret, const char *name, const struct reply *list, struct error *err)
+static void take_record(struct schedule *schedule, const struct reply *value)
+{
+    const char *bytes = reply_bytes(value, &schedule->record_bytes);
+
+    free(schedule->record);
+    schedule->record = memory_copy(bytes, schedule->record_bytes);
+}
+
+int schedule_decode(struct schedule *ret, const char *name, const struct reply *list, const struct reply *records,
+                    struct error *err)
 {
     struct schedule schedule = {0};
     int rc = schedule_name_is_valid(name, err) ? 0 : err->code;
@@ -135,12 +153,12 @@ int schedule_decode(struct schedule *ret, const char *name, const struct reply *
         const struct field *field = find_field(field_name);
         if (field)
             rc = read_field(&schedule, field, reply_at(list, i + 1), err);
-        if (rc == 0 && strcmp(field_name, "record") == 0) {
-            const char *bytes = reply_bytes(reply_at(list, i + 1), &schedule.record_bytes);
-            free(schedule.record);
-            schedule.record = memory_copy(bytes, schedule.record_bytes);
-        }
+        if (rc == 0 && strcmp(field_name, "record") == 0)
+            take_record(&schedule, reply_at(list, i + 1));
     }
+    for (size_t i = 0; !schedule.record && records && i + 1 < reply_count(records); i += 2)
+        if (reply_is(reply_at(records, i), name))
+            take_record(&schedule, reply_at(records, i + 1));
     if (rc == 0 && (!schedule.recurrence || !schedule.record || schedule.rev < 1))
         rc = error_set(err, ERR_PROTOCOL, "schedule %s has no definition", name);
     if (rc < 0) {
@@ -158,6 +176,8 @@ void schedule_clear(struct schedule *schedule)
     free(schedule->record);
     free(schedule->paused_by);
     free(schedule->refused);
+    free(schedule->own);
+    free(schedule->own_parts);
     *schedule = (struct schedule){0};
 }
 
@@ -166,19 +186,25 @@ int64_t schedule_default_window_ms(unsigned missed)
     return missed == MISSED_SKIP ? 60000LL : 24LL * 3600 * 1000;
 }
 
+void schedule_add_field(const struct schedule *schedule, const char *name, struct call *call)
+{
+    const struct field *field = find_field(name);
+
+    assert(field && field->kind != FLAG);
+    call_add_string(call, name);
+    switch (field->kind) {
+    case TEXT: call_add_string(call, at(schedule, field)); break;
+    case STRING: call_add_string(call, *(char **)at(schedule, field)); break;
+    case NUMBER: call_add_int(call, *(int64_t *)at(schedule, field)); break;
+    case WORD: call_add_string(call, field->words[*(unsigned *)at(schedule, field)]); break;
+    case FLAG: break;
+    }
+}
+
 void schedule_add_definition(const struct schedule *schedule, struct call *call)
 {
-    for (size_t i = 0; i < DEFINITION_FIELDS; i++) {
-        const struct field *field = &fields[i];
-        call_add_string(call, field->name);
-        switch (field->kind) {
-        case TEXT: call_add_string(call, at(schedule, field)); break;
-        case STRING: call_add_string(call, *(char **)at(schedule, field)); break;
-        case NUMBER: call_add_int(call, *(int64_t *)at(schedule, field)); break;
-        case WORD: call_add_string(call, field->words[*(unsigned *)at(schedule, field)]); break;
-        case FLAG: break;
-        }
-    }
+    for (size_t i = 0; i < DEFINITION_FIELDS; i++)
+        schedule_add_field(schedule, fields[i].name, call);
     call_add_string(call, "record");
     call_add(call, schedule->record, schedule->record_bytes);
     if (schedule->paused) {
@@ -186,6 +212,28 @@ void schedule_add_definition(const struct schedule *schedule, struct call *call)
         call_add_string(call, schedule->paused_by ? schedule->paused_by : "");
         call_add_string(call, "paused_ms");
         call_add_int(call, schedule->paused_ms);
+    }
+}
+
+static const struct reply *value_of(const struct reply *hash, const char *name)
+{
+    for (size_t i = 0; i + 1 < reply_count(hash); i += 2)
+        if (reply_is(reply_at(hash, i), name))
+            return reply_at(hash, i + 1);
+    return NULL;
+}
+
+void template_add_revs(const struct reply *templates, struct call *call)
+{
+    const struct reply *list = reply_at(templates, 3);
+
+    call_add_int(call, reply_int(reply_at(templates, 1)));
+    for (size_t i = 0; i + 1 < reply_count(list); i += 2) {
+        const struct reply *hash = reply_at(list, i + 1);
+        if (value_of(hash, "removed"))
+            continue;
+        call_add_string(call, reply_string(reply_at(list, i)));
+        call_add_int(call, reply_int(value_of(hash, "rev")));
     }
 }
 

@@ -1,5 +1,5 @@
-/* schedule.h - a schedule of an organization, as it stands in Redis (lua/lib/schedule.lua, docs/PROTOCOL.md): what it is, and
- * when it is due.
+/* schedule.h - a schedule of an organization, or of every one, as it stands in Redis (lua/lib/schedule.lua, lua/lib/template.lua,
+ * docs/PROTOCOL.md): what it is, and when it is due.
  *
  * A due time comes from the recurrence; the schedule's window of time bounds it (from, until), and its spread puts every
  * schedule off by an offset of its own, always the same one, so that those of many organizations do not come at once. The
@@ -59,6 +59,16 @@ struct schedule {
     bool paused;
     char *paused_by; /* NULL unless it is paused */
     int64_t paused_ms;
+    /* Of one that every organization has, as one of them has it. */
+    bool of_all;     /* it is one */
+    char *own;       /* fields of its definition, and parts of its record, that are the organization's own; with spaces between */
+    char *own_parts; /* those of its record; NULL */
+    bool off;        /* its due times pass */
+    bool paused_all; /* it is paused for every organization */
+    /* Of the definition that every organization has. */
+    bool removed;   /* its instances go, then it does */
+    int64_t walked; /* organizations that were looked at since its times were changed; walking: not yet all */
+    bool walking;
     /* Its history: of due times, and of the jobs that are over. */
     int64_t last_ms, late_ms, runs, missed_count, skipped_count, refused_count;
     char last_job[JOB_ID_BYTES_MAX + 1];
@@ -73,9 +83,11 @@ struct schedule {
 /* True for [A-Za-z0-9._-]{1,48}. Otherwise sets `err` (ERR_INVALID). */
 bool schedule_name_is_valid(const char *name, struct error *err);
 
-/* Reads the fields and values of a hash (a flat list). Fields of later versions are passed over. Fails (ERR_PROTOCOL) if it is
- * not a schedule, or an empty list. */
-int schedule_decode(struct schedule *ret, const char *name, const struct reply *fields, struct error *err) MUST_CHECK;
+/* Reads the fields and values of a hash (a flat list). Fields of later versions are passed over. One without a record has that
+ * of its name in `records` (names and records; NULL: there are none). Fails (ERR_PROTOCOL) if it is not a schedule, or an empty
+ * list. */
+int schedule_decode(struct schedule *ret, const char *name, const struct reply *fields, const struct reply *records,
+                    struct error *err) MUST_CHECK;
 void schedule_clear(struct schedule *schedule);
 
 /* How late a due time may run if nobody says: a day; of MISSED_SKIP a minute. */
@@ -83,6 +95,9 @@ int64_t schedule_default_window_ms(unsigned missed);
 
 /* Adds the fields of the definition and their values, as schedule_set takes them; of one that is paused also by whom and when. */
 void schedule_add_definition(const struct schedule *schedule, struct call *call);
+
+/* Adds one of them, and its value. */
+void schedule_add_field(const struct schedule *schedule, const char *name, struct call *call);
 
 /* Its steady place within the spread: 0..spread_ms - 1, the same for the same names for ever (CRC-32 of "org/name"). */
 int64_t schedule_offset_ms(const char *org, const char *name, int64_t spread_ms);
@@ -93,3 +108,7 @@ int64_t schedule_due_after(const struct schedule *schedule, const struct recurre
 /* True if two whole periods and more have passed since one of its jobs was done (or since it was defined, changed or resumed),
  * and it is not paused. */
 bool schedule_is_unhealthy(const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms);
+
+/* Adds what template_sync wants to know to its call: the number of the last change, and names and revs, from an answer of
+ * `templates` in lane 0. */
+void template_add_revs(const struct reply *templates, struct call *call);

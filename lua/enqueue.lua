@@ -15,7 +15,7 @@
     'expired'       its expires_ms has passed already
     'deleting'      the organization is being deleted: none of the batch is accepted, nor were those that had been
   Errors  INVALID (whole batch, nothing changed), OOM (refused by Redis before it begins)
-  Calls <= 49 for one queue, 13 more for each further queue; 128 more for each queue that is new to a lane which knows 64; 2, and 40 for each
+  Calls <= 51 for one queue, 13 more for each further queue; 128 more for each queue that is new to a lane which knows 64; 2, and 40 for each
         coalescing key ]]
 local function enqueue(keys, args)
   check_batch(args, BATCH_MAX)

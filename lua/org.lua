@@ -3,7 +3,7 @@
         '1' or ''; so is private_inbox, which is not taken away while it has entries
   Returns 'ok'
   Errors  INVALID naming field, value and range; nothing was changed
-  Calls <= 28 + 12 for each of its queues ]]
+  Calls <= 30 + 12 for each of its queues ]]
 local SETTINGS = {
   weight = { 1, 10000 }, max_running = { 1, 1000000 }, burst = { 1, 1000000 }, max_queued = { 1, 100000000 },
   max_payload_bytes = { 0, 1040000 }, keep_done_ms = { 0, 2592000000 }, keep_done_max = { 0, 1000000 },

@@ -11,7 +11,7 @@
           'running'   of a step: only running jobs are left. Come again
           'deleted'   of a step: it is gone. Entries of inboxes that had come before are refused for 24 hours
           'gone'      there is no such organization; of a step: or it is not being deleted, but new since
-  Calls <= 90 + 20 for each of its queues, 3 for each schedule, 9 for each job that waits for a limit, 4 for each running job, 11 for
+  Calls <= 93 + 20 for each of its queues, 3 for each schedule, 9 for each job that waits for a limit, 4 for each running job, 11 for
         each limit that is left, and those of claim for lines ]]
 -- The keys of an organization beside the places of its jobs (lib/find.lua), those of its schedules, and one for each limit waited for.
 local ORG_PARTS = { 'jobs', 'state', 'logs', 'log_order', 'unique', 'unique_until', 'coalesce', 'waiting_until', 'schedules', 'inbox', 'rejected' }
@@ -70,7 +70,7 @@ end
 -- Calls: 1 and 3 for each.
 local function delete_schedules(lane, org, limit)
   local names = call('ZRANGE', org_key(org, 'schedules'), '0', limit - 1)
-  for _, name in ipairs(names) do forget_schedule(lane, org, name) end
+  for _, name in ipairs(names) do agenda.forget(lane, org, name) end
   return #names
 end
 
@@ -110,7 +110,7 @@ local function take_running(lane, org, limit)
   return #ids
 end
 
--- All that is left, now that nothing elsewhere refers to it. Calls: <= 40, 20 for each queue.
+-- All that is left, now that nothing elsewhere refers to it. Calls: <= 43, 20 for each queue.
 local function delete_rest(lane, org, who)
   local keys = {}
   for _, queue in ipairs(org_queues(org)) do keys[#keys + 1] = org_key(org, 'ready:' .. queue) end
@@ -118,6 +118,7 @@ local function delete_rest(lane, org, who)
     for _, part in ipairs(parts) do keys[#keys + 1] = org_key(org, part) end
   end
   call('UNLINK', unpack(keys))
+  every_org.take_from(lane, org)
   reindex(lane, org) -- it has nothing, so it is in no index
   forget_resting(lane, org)
   org.changed = nil

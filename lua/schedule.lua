@@ -5,73 +5,20 @@
         7.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua); of one that
         is to be paused from the first, if there is none yet: paused_by ('': who), paused_ms (0: now)
   Returns {'new' | 'changed' | 'same', rev, next_ms or ''} | {'exists', rev}: there is another definition than `rev` | {'unknown'}: there is none
-  Errors  INVALID naming field, value and range; nothing was changed
-  Calls <= 15 ]]
-local TIME_MS_MAX = 2 ^ 46
+  Errors  INVALID naming field, value and range, or where there is one of every organization with this name (lib/template.lua); nothing was changed
+  Calls <= 20 ]]
 local SCHEDULES_MAX = 100000 -- of an organization
-local RECURRENCE_BYTES_MAX = 1280
-local SPREAD_MS_MAX, WINDOW_MS_MAX = 31 * 86400000, 366 * 86400000
-local MISSED, OVERLAP = { skip = true, once = true, all = true }, { allow = true, skip = true, ['queue-one'] = true, ['cancel-running'] = true }
-local DEFINITION = { 'recurrence', 'missed', 'window_ms', 'overlap', 'spread_ms', 'from_ms', 'until_ms', 'record' }
-local OF_TIME = { 'due_ms', 'delay_ms', 'expires_ms', 'key', 'coalesce', 'earliest' } -- options that belong to one job
-
-local function check_record(org, record)
-  if #record > RECORDS_BYTES_MAX then refuse('INVALID', format('a record has %d bytes, the limit is %d', #record, RECORDS_BYTES_MAX)) end
-  local options, payload_bytes = parse_record(record, {})
-  for _, name in ipairs(OF_TIME) do
-    if options[name] then refuse('INVALID', format('option %s belongs to one job, the record of a schedule must not have it', name)) end
-  end
-  local most = setting(org, 'max_payload_bytes')
-  if payload_bytes > most then refuse('INVALID', format('the payload has %d bytes, the limit of the organization is %d', payload_bytes, most)) end
-end
-
-local function check_definition(org, new)
-  for _, name in ipairs(DEFINITION) do
-    if not new[name] then refuse('INVALID', format('field %s is missing', name)) end
-  end
-  for name in pairs(new) do
-    if not has_word(table.concat(DEFINITION, ' '), name) then refuse('INVALID', format('unknown field "%s"', sub(name, 1, 40))) end
-  end
-  if #new.recurrence < 1 or #new.recurrence > RECURRENCE_BYTES_MAX then
-    refuse('INVALID', format('a recurrence has 1..%d bytes, this one %d', RECURRENCE_BYTES_MAX, #new.recurrence))
-  end
-  if not MISSED[new.missed] then refuse('INVALID', format('missed is "%s", it must be skip, once or all', sub(new.missed, 1, 40))) end
-  if not OVERLAP[new.overlap] then refuse('INVALID', format('overlap is "%s", it must be allow, skip, queue-one or cancel-running', sub(new.overlap, 1, 40))) end
-  to_int(new.window_ms, 'window_ms', 1000, WINDOW_MS_MAX)
-  to_int(new.spread_ms, 'spread_ms', 0, SPREAD_MS_MAX)
-  to_int(new.from_ms, 'from_ms', 0, TIME_MS_MAX)
-  to_int(new.until_ms, 'until_ms', 0, TIME_MS_MAX)
-  check_record(org, new.record)
-end
-
--- A definition as one text for the log of who changed what. The record is shown by its type.
-local function definition_text(fields)
-  local words = {}
-  for _, name in ipairs(DEFINITION) do
-    local value = fields[name]
-    if name == 'record' then value = record_type(value) end
-    if value ~= '' and value ~= '0' then words[#words + 1] = (name == 'record' and 'type' or name) .. '=' .. value end
-  end
-  return table.concat(words, ' ')
-end
-
-local function is_same(fields, new)
-  for _, name in ipairs(DEFINITION) do
-    if fields[name] ~= new[name] then return false end
-  end
-  return true
-end
 
 -- Takes out what is said of its pause: the fields of one that begins with it, or nil. It is no part of the definition.
 local function take_pause(lane, who, new)
-  local by, at_ms = new.paused_by, to_int(new.paused_ms or '0', 'paused_ms', 0, TIME_MS_MAX)
+  local by, at_ms = new.paused_by, to_int(new.paused_ms or '0', 'paused_ms', 0, definition.TIME_MS_MAX)
   new.paused_by, new.paused_ms = nil, nil
   if not by then return nil end
   return { paused = '1', paused_by = by == '' and who or check_who(by), paused_ms = at_ms > 0 and at_ms or lane.now_ms }
 end
 
 local function read_next(value)
-  return value ~= '' and to_int(value, 'next_ms', 0, TIME_MS_MAX) or ''
+  return value ~= '' and to_int(value, 'next_ms', 0, definition.TIME_MS_MAX) or ''
 end
 
 -- From when on due times are its own: now, but the next one is.
@@ -79,111 +26,211 @@ local function since(lane, next_ms)
   return next_ms ~= '' and min(lane.now_ms, next_ms - 1) or lane.now_ms
 end
 
+-- One of every organization is not for a single one to define, or to remove.
+local function refuse_instance(lane, schedule, name, instead)
+  local template = schedule and schedule.template or (not schedule and every_org.load(lane, name))
+  if template then refuse('INVALID', format('schedule %s is one of every organization: %s', name, instead)) end
+end
+
 local function schedule_set(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
-  local org, name, new = load_org(lane, check_org(args[2])), check_schedule(args[3]), {}
-  for i = 7, #args, 2 do new[args[i]] = args[i + 1] or '' end
+  local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
   check_stays(org)
+  local new = definition.read(args, 7)
   local pause = take_pause(lane, who, new)
-  check_definition(org, new)
+  definition.check(new, setting(org, 'max_payload_bytes'))
   local wanted, next_ms = args[4] ~= '' and to_int(args[4], 'rev', 0, 2 ^ 50), read_next(args[5])
   local offset_ms = to_int(args[6], 'offset_ms', 0, tonumber(new.spread_ms))
-  local schedule = load_schedule(org, name)
+  local schedule = agenda.load(lane, org.name, name)
   local rev = schedule and tonumber(schedule.fields.rev) or 0
   if wanted and wanted ~= rev then return rev > 0 and { 'exists', rev } or { 'unknown' } end
-  if schedule and is_same(schedule.fields, new) then return { 'same', rev, schedule.fields.next_ms or '' } end
+  refuse_instance(lane, schedule, name, 'what differs is set by schedule_own')
+  if schedule and definition.same(schedule.fields, new, definition.FIELDS) then return { 'same', rev, schedule.fields.next_ms or '' } end
   if not schedule and call('ZCARD', org_key(org, 'schedules')) >= SCHEDULES_MAX then
     refuse('INVALID', format('schedule %s would be number %d of the organization', name, SCHEDULES_MAX + 1))
   end
-  local keeps_times = schedule and schedule.fields.recurrence == new.recurrence and schedule.fields.from_ms == new.from_ms and
-                      schedule.fields.until_ms == new.until_ms
+  local keeps_times = schedule and definition.same(schedule.fields, new, definition.DUE)
   if keeps_times then next_ms = schedule.fields.next_ms or '' end -- whatever was ticked since the caller has looked
   register_org(lane, org)
-  local before = schedule and definition_text(schedule.fields) or ''
+  local before = schedule and definition.text(schedule.fields) or ''
   local created = schedule == nil
-  schedule = schedule or new_schedule(org, name)
+  schedule = schedule or agenda.new(org, name)
   new.rev, new.changed_ms, new.next_ms, new.offset_ms, new.retry_ms = rev + 1, lane.now_ms, next_ms, offset_ms, ''
   if created then
     new.created_ms = lane.now_ms
     for field, value in pairs(pause or {}) do new[field] = value end
   end
   if not keeps_times then new.since_ms = since(lane, next_ms) end
-  save_schedule(schedule, new)
-  place_schedule(lane, org, schedule)
-  note_change(lane, who, 'schedule_set', org.name, name, before, definition_text(schedule.fields) .. (created and pause and ' paused' or ''))
+  agenda.save(schedule, new)
+  agenda.place(lane, org, schedule)
+  note_change(lane, who, 'schedule_set', org.name, name, before, definition.text(schedule.fields) .. (created and pause and ' paused' or ''))
   return { created and 'new' or 'changed', rev + 1, next_ms }
 end
-register('schedule_set', schedule_set, {}, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE' })
+register('schedule_set', schedule_set, {}, { 'EXISTS', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZSCORE' })
+
+--[[ schedule_own - what an organization says itself of a schedule of every organization; the rest stays that of the template.
+  ARGV  1 who, 2 org, 3 name, 4 rev: int, that of the definition this is about
+        5 next_ms int, '' if it has no due time any more; it counts if its times become others that the caller knows; 6 offset_ms int 0..spread_ms
+        7.. field, value: of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms; own_parts (type, payload and options of the
+        record that are its own, with spaces between) with own_record, a record that has them; off: '1', due times pass, and the job of
+        it that waits is cancelled. '' gives the template's back
+  Returns {'changed' | 'same', rev, next_ms or '', id of the job that was cancelled or ''} | {'exists', rev}: there is another definition than `rev` | {'unknown'}
+  Errors  INVALID naming field, value and range, or if it is the organization's alone; nothing was changed
+  Calls <= 80 ]]
+local OWN = { 'recurrence', 'missed', 'window_ms', 'overlap', 'spread_ms', 'from_ms', 'until_ms', 'own_record', 'own_parts', 'off' }
+local PARTS = 'type payload queue priority timeout_ms max_attempts limit headers'
+
+local function check_parts(org, new)
+  if (new.own_parts == nil) ~= (new.own_record == nil) or (new.own_parts == '') ~= (new.own_record == '') then
+    refuse('INVALID', 'own_parts and own_record go together')
+  end
+  if not new.own_parts or new.own_parts == '' then return end
+  for part in string.gmatch(new.own_parts, '[^ ]+') do
+    if not has_word(PARTS, part) then refuse('INVALID', format('own_parts has "%s", it may have %s', sub(part, 1, 40), PARTS)) end
+  end
+  definition.check_record(new.own_record, setting(org, 'max_payload_bytes'))
+end
+
+-- The fields of args[7..], checked.
+local function read_own(org, args)
+  local new, defined = {}, {}
+  for i = 7, #args, 2 do
+    local name, value = args[i], args[i + 1] or ''
+    if not has_word(table.concat(OWN, ' '), name) then refuse('INVALID', format('unknown field "%s"', sub(name, 1, 40))) end
+    if value ~= '' and has_word(table.concat(definition.FIELDS, ' '), name) then defined[name] = value end
+    new[name] = value
+  end
+  definition.check_fields(defined, 0)
+  check_parts(org, new)
+  if new.off and new.off ~= '' and new.off ~= '1' then refuse('INVALID', format('off is "%s", it must be 1 or empty', sub(new.off, 1, 40))) end
+  return new
+end
+
+-- What it says now, and what it would say. Of the record its parts.
+local function own_text(fields)
+  local words = {}
+  for _, name in ipairs(OWN) do
+    if name ~= 'own_record' and (fields[name] or '') ~= '' then words[#words + 1] = name .. '=' .. fields[name] end
+  end
+  return table.concat(words, ' ')
+end
+
+local function schedule_own(keys, args)
+  local lane, who = open_lane(keys), check_who(args[1])
+  local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
+  check_stays(org)
+  local rev, next_ms, new = to_int(args[4], 'rev', 1, 2 ^ 50), read_next(args[5]), read_own(org, args)
+  local offset_ms, schedule = to_int(args[6], 'offset_ms', 0, definition.SPREAD_MS_MAX), agenda.load(lane, org.name, name)
+  if not schedule then return { 'unknown' } end
+  if not schedule.template then refuse('INVALID', format('schedule %s is of this organization alone: schedule_set changes it', name)) end
+  local fields = schedule.fields
+  if tonumber(fields.rev) ~= rev then return { 'exists', tonumber(fields.rev) } end
+  local before, after, differs = {}, {}, false
+  for i, value in ipairs(call('HMGET', schedule.key, unpack(OWN))) do
+    local field = OWN[i]
+    before[field] = value or ''
+    after[field] = new[field] or before[field]
+    differs = differs or before[field] ~= after[field]
+  end
+  if not differs then return { 'same', rev, fields.next_ms or '', '' } end
+  local on = before.off ~= '' and after.off == ''
+  local moves_times = on or not definition.same(before, after, definition.DUE)
+  register_org(lane, org)
+  local changes = { rev = schedule.own_rev + 1, changed_ms = lane.now_ms, offset_ms = offset_ms > 0 and offset_ms or '', retry_ms = '' }
+  for field, value in pairs(new) do changes[field] = value end
+  local gives_back = false -- then the caller cannot know its times
+  for _, field in ipairs(definition.DUE) do gives_back = gives_back or (before[field] ~= '' and after[field] == '') end
+  if gives_back then next_ms = '' end
+  if moves_times then changes.since_ms = since(lane, next_ms) end
+  if moves_times or not fields.next_ms then changes.next_ms = next_ms end
+  if after.off ~= '' then changes.pending_ms, changes.pending_go = '', '' end
+  agenda.save(schedule, changes)
+  agenda.place(lane, org, schedule)
+  if gives_back then
+    call('ZADD', lane.prefix .. 'schedules', lane.now_text, org.name .. '/' .. name) -- the leader looks at it
+    wake_scheduler(lane)
+  end
+  local job = after.off ~= '' and before.off == '' and agenda.take_job_back(lane, org, schedule) or ''
+  save_lane(lane)
+  note_change(lane, who, 'schedule_own', org.name, name, own_text(before), own_text(after))
+  return { 'changed', rev + 1, schedule.fields.next_ms or '', job }
+end
+register('schedule_own', schedule_own, {}, {
+  'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
+})
 
 --[[ schedule_pause - its due times pass without a job, until it is resumed. What has been enqueued stays.
   ARGV  1 who, 2 org, 3 name
   Returns 'paused' | 'same': it was paused before | 'unknown'
-  Calls <= 12 ]]
+  Calls <= 15 ]]
 local function schedule_pause(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
-  local schedule = load_schedule(org, name)
+  local schedule = agenda.load(lane, org.name, name)
   if not schedule then return 'unknown' end
   if schedule.fields.paused then return 'same' end
-  save_schedule(schedule, { paused = '1', paused_by = who, paused_ms = lane.now_ms })
-  place_schedule(lane, org, schedule)
+  agenda.save(schedule, { paused = '1', paused_by = who, paused_ms = lane.now_ms })
+  agenda.place(lane, org, schedule)
   note_change(lane, who, 'schedule_pause', org.name, name, '', 'paused')
   return 'paused'
 end
-register('schedule_pause', schedule_pause, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZRANGE' })
+register('schedule_pause', schedule_pause, { 'allow-oom' }, { 'EXISTS', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZRANGE', 'ZSCORE' })
 
 --[[ schedule_resume - it goes on with its first due time from now on; those that passed meanwhile are not missed.
   ARGV  1 who, 2 org, 3 name, 4 rev int: of the definition that next_ms was computed from, 5 next_ms int, '' if there is none
-  Returns 'resumed' | 'same': it is not paused | 'changed': there is another definition now | 'unknown'
-  Calls <= 13 ]]
+  Returns 'resumed' | 'same': it is not paused | 'template': that of every organization is | 'changed': there is another definition now |
+          'unknown'
+  Calls <= 16 ]]
 local function schedule_resume(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, name, next_ms = load_org(lane, check_org(args[2])), check_schedule(args[3]), read_next(args[5])
-  local rev, schedule = to_int(args[4], 'rev', 1, 2 ^ 50), load_schedule(org, name)
+  local rev, schedule = to_int(args[4], 'rev', 1, 2 ^ 50), agenda.load(lane, org.name, name)
   if not schedule then return 'unknown' end
   if not schedule.fields.paused then return 'same' end
+  if schedule.fields.paused_all then return 'template' end
   if tonumber(schedule.fields.rev) ~= rev then return 'changed' end
-  save_schedule(schedule, { paused = '', paused_by = '', paused_ms = '', next_ms = next_ms, since_ms = since(lane, next_ms) })
-  place_schedule(lane, org, schedule)
+  agenda.save(schedule, { paused = '', paused_by = '', paused_ms = '', next_ms = next_ms, since_ms = since(lane, next_ms) })
+  agenda.place(lane, org, schedule)
   note_change(lane, who, 'schedule_resume', org.name, name, 'paused', '')
   return 'resumed'
 end
-register('schedule_resume', schedule_resume, { 'allow-oom' }, { 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZRANGE' })
+register('schedule_resume', schedule_resume, { 'allow-oom' }, { 'EXISTS', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZRANGE', 'ZSCORE' })
 
 --[[ schedule_remove - forgets a schedule. A job of it that has not begun yet is cancelled; one that runs goes on.
   ARGV  1 who, 2 org, 3 name
   Returns {'removed', id of the job that was cancelled or ''} | {'unknown'}
-  Calls <= 66 ]]
+  Errors  INVALID if it is one of every organization
+  Calls <= 75 ]]
 local function schedule_remove(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
-  local schedule = load_schedule(org, name)
+  local schedule = agenda.load(lane, org.name, name)
   if not schedule then return { 'unknown' } end
-  local job = schedule.fields.last_job and find_job(org, schedule.fields.last_job)
-  local cancelled = job and WAITS[job.place] and job.state[DELIVERIES] == 0
-  forget_schedule(lane, org, name)
-  if cancelled then cancel_waiting(lane, org, job) end
+  refuse_instance(lane, schedule, name, 'schedule_own with off turns it off for one of them')
+  agenda.forget(lane, org, name)
+  if every_org.load(lane, name) then call('ZADD', lane.prefix .. 'schedules', lane.now_text, org.name .. '/' .. name) end -- from now on it has that
+  local job = agenda.take_job_back(lane, org, schedule, true)
   save_lane(lane)
-  note_change(lane, who, 'schedule_remove', org.name, name, definition_text(schedule.fields), '')
-  return { 'removed', cancelled and job.id or '' }
+  note_change(lane, who, 'schedule_remove', org.name, name, definition.text(schedule.fields), '')
+  return { 'removed', job }
 end
 register('schedule_remove', schedule_remove, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
+  'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
 --[[ schedule_run - enqueues a job of it now, beside its due times, whatever its overlap says.
   ARGV  1 who, 2 org, 3 name
   Returns {answer, id of the job}: as enqueue answers | {'unknown'}
-  Calls <= 58, and those for a new queue as of enqueue ]]
+  Calls <= 65, and those for a new queue as of enqueue ]]
 local function schedule_run(keys, args)
   local lane, who = open_lane(keys), check_who(args[1])
   local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
-  local schedule = load_schedule(org, name)
+  local schedule = agenda.load(lane, org.name, name)
   if not schedule then return { 'unknown' } end
-  local id = schedule_job(name, lane.now_ms)
+  local id = agenda.job_id(name, lane.now_ms)
   local answer = enqueue_jobs(lane, org, { id, schedule.fields.record }, 1)[1]
   if answer == 'new' then
-    save_schedule(schedule, { runs = tonumber(schedule.fields.runs or 0) + 1 })
+    agenda.save(schedule, { runs = tonumber(schedule.fields.runs or 0) + 1 })
     note_change(lane, who, 'schedule_run', org.name, name, '', id)
   end
   return { answer, id }
@@ -196,19 +243,40 @@ register('schedule_run', schedule_run, {}, {
   ARGV  1 org, or '' for all; 2 cursor: '' at first, then that of the page before; 3 limit int 1..100
   Returns {now_ms, cursor of the next page, '' after the last, {org, name, {field, value, ...}, ...}}: fields as in lib/schedule.lua, the
           record without its payload. A page of all may have more than `limit`, and none
-  Calls <= 3 + 1 for each schedule ]]
-local function list_names(lane, org_name, cursor, limit)
-  if org_name == '' then
-    local page, names = call('ZSCAN', lane.prefix .. 'schedules', check_cursor(cursor == '' and '0' or cursor), 'COUNT', limit), {}
-    for i = 1, #page[2], 2 do names[#names + 1] = page[2][i] end
-    return names, page[1] == '0' and '' or page[1]
-  end
+  Calls <= 5 + 4 for each schedule ]]
+-- The names of an organization: its own, and those of every organization.
+local function names_of(lane, org_name, cursor, limit)
   if cursor ~= '' then check_schedule(cursor) end
-  local org = load_org(lane, check_org(org_name))
-  local names = call('ZRANGEBYLEX', org_key(org, 'schedules'), cursor == '' and '-' or '[' .. cursor, '+', 'LIMIT', 0, limit + 1)
+  local org, names, seen = load_org(lane, check_org(org_name)), {}, {}
+  local function add(name)
+    if not seen[name] and name >= cursor then names[#names + 1], seen[name] = name, true end
+  end
+  for _, name in ipairs(call('ZRANGEBYLEX', org_key(org, 'schedules'), cursor == '' and '-' or '[' .. cursor, '+', 'LIMIT', 0, limit + 1)) do add(name) end
+  if org.known then
+    for _, name in ipairs(call('ZRANGE', lane.prefix .. 'templates', '0', '0', 'BYSCORE')) do add(name) end
+  end
+  table.sort(names)
   local after = names[limit + 1] or ''
   for i, name in ipairs(names) do names[i] = i <= limit and org_name .. '/' .. name or nil end
   return names, after
+end
+
+local function list_names(lane, org_name, cursor, limit)
+  if org_name ~= '' then return names_of(lane, org_name, cursor, limit) end
+  local page, names = call('ZSCAN', lane.prefix .. 'schedules', check_cursor(cursor == '' and '0' or cursor), 'COUNT', limit), {}
+  for i = 1, #page[2], 2 do names[#names + 1] = page[2][i] end
+  return names, page[1] == '0' and '' or page[1]
+end
+
+-- As a flat list; without what `but` says, the record without its payload.
+local function listed_fields(fields, but)
+  local flat = {}
+  for field, value in pairs(fields) do
+    if field ~= but then
+      flat[#flat + 1], flat[#flat + 2] = field, field == 'record' and but and record_without_payload(value) or value
+    end
+  end
+  return flat
 end
 
 local function schedules(keys, args)
@@ -216,22 +284,23 @@ local function schedules(keys, args)
   local names, after = list_names(lane, args[1] or '', args[2] or '', to_int(args[3], 'limit', 1, 100))
   for _, full in ipairs(names) do
     local org, name = split_name(full)
-    local flat = call('HGETALL', lane.prefix .. 'org:' .. org .. ':schedule:' .. name)
-    for i = 1, #flat, 2 do
-      if flat[i] == 'record' then flat[i + 1] = record_without_payload(flat[i + 1]) end
+    local found = agenda.load(lane, org, name)
+    if found then
+      listed[#listed + 1], listed[#listed + 2], listed[#listed + 3] = org, name, listed_fields(found.fields, 'own_record')
     end
-    listed[#listed + 1], listed[#listed + 2], listed[#listed + 3] = org, name, flat
   end
   return { lane.now_ms, after, listed }
 end
-register('schedules', schedules, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZRANGEBYLEX', 'ZSCAN' })
+register('schedules', schedules, { 'no-writes' }, { 'EXISTS', 'HGETALL', 'HMGET', 'TIME', 'ZRANGE', 'ZRANGEBYLEX', 'ZSCAN', 'ZSCORE' })
 
 --[[ schedule - one of them, with all of its record. Writes nothing.
   ARGV  1 org, 2 name
-  Returns {now_ms, {field, value, ...}}; no fields if there is none
-  Calls <= 3 ]]
+  Returns {now_ms, {field, value, ...}}; no fields if there is none. Of one of every organization they are those of its template and its own;
+          `own` names those that are its own
+  Calls <= 6 ]]
 local function schedule(keys, args)
   local lane = open_lane(keys)
-  return { lane.now_ms, call('HGETALL', lane.prefix .. 'org:' .. check_org(args[1]) .. ':schedule:' .. check_schedule(args[2])) }
+  local found = agenda.load(lane, check_org(args[1]), check_schedule(args[2]))
+  return { lane.now_ms, found and listed_fields(found.fields) or {} }
 end
-register('schedule', schedule, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME' })
+register('schedule', schedule, { 'no-writes' }, { 'EXISTS', 'HGETALL', 'HMGET', 'TIME', 'ZSCORE' })

@@ -67,20 +67,21 @@ static void plan_newest(struct due_plan *plan, const struct schedule *schedule, 
     plan->next_ms = schedule_due_after(schedule, recurrence, newest_ms);
 }
 
-/* The stored next due time must be the first one behind the last that has passed. If it is not, that one takes its place. */
-static bool plan_anew(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence)
+/* The stored next due time must be the first one behind the last that has passed. If it is not, that one takes its place. True
+ * also if there is none, or it has not come: somebody only wanted it to be looked at. */
+static bool plan_anew(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
 {
     int64_t after_ms = schedule->last_ms > schedule->since_ms ? schedule->last_ms : schedule->since_ms;
 
     plan->next_ms = schedule_due_after(schedule, recurrence, after_ms);
-    return plan->next_ms != schedule->next_ms;
+    return plan->next_ms != schedule->next_ms || plan->next_ms == 0 || plan->next_ms > now_ms;
 }
 
 void due_plan_make(struct due_plan *ret, const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
 {
     now_ms -= schedule->offset_ms; /* from here on in due times */
     *ret = (struct due_plan){.job_count = 0};
-    if (plan_anew(ret, schedule, recurrence))
+    if (plan_anew(ret, schedule, recurrence, now_ms))
         return;
     if (schedule->missed == MISSED_ALL)
         plan_all(ret, schedule, recurrence, now_ms);

@@ -27,7 +27,7 @@ void mend_plan_make(struct mend_plan *ret, const char *org, const struct schedul
 
     *ret = (struct mend_plan){.next_ms = schedule->next_ms,
                               .offset_ms = schedule_offset_ms(org, schedule->name, schedule->spread_ms)};
-    if (schedule->paused)
+    if (schedule->paused || schedule->off)
         return;
     ret->unhealthy = schedule->next_ms > 0 && (!recurrence || schedule_is_unhealthy(schedule, recurrence, now_ms));
     if (!recurrence)

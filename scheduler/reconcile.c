@@ -18,6 +18,8 @@
 #define PER_CALL           100 /* of schedule_arm and schedule_health */
 #define COLUMNS            3   /* of schedule_audit: org, name, fields */
 #define CURSOR_BYTES       64
+#define STEPS_AT_ONCE      100  /* of a round; from then on it takes its time, so that it costs the same however much there is */
+#define STEP_LATER_S       0.05 /* between two of the further ones */
 #define FULL_BYTES         (NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2) /* org/name */
 
 enum phase { AUDIT, RELIST };
@@ -44,6 +46,7 @@ struct walker {
     size_t org_count, org_at;
     char org_cursor[CURSOR_BYTES]; /* within orgs[org_at] */
     unsigned under_way;            /* calls of this step */
+    unsigned steps;                /* of this round; 0: there is none */
     bool failed;                   /* one of them: the round is given up */
     unsigned counts[MENDED_KINDS];
     char first[FULL_BYTES]; /* that was mended in this round */
@@ -81,15 +84,21 @@ static void count_mended(struct walker *walker, const char *what, const char *na
         snprintf(walker->first, sizeof walker->first, "%s", name);
 }
 
+static void come_again(struct walker *walker, double after_s)
+{
+    ev_timer_set(&walker->timer, after_s, 0);
+    ev_timer_start(walker->reconcile->duty.loop, &walker->timer);
+}
+
 static void end_round(struct walker *walker)
 {
     const unsigned *counts = walker->counts;
 
+    walker->steps = 0;
     if (mended_in_all(walker) > 0)
         log_warn("schedules mended", "lane=%u gone=%u index=%u pending=%u retry=%u next=%u first=%s", walker->lane, counts[GONE],
                  counts[INDEX], counts[PENDING], counts[RETRY], counts[NEXT], walker->first);
-    ev_timer_set(&walker->timer, (double)walker->reconcile->every_ms / 1000, 0);
-    ev_timer_start(walker->reconcile->duty.loop, &walker->timer);
+    come_again(walker, (double)walker->reconcile->every_ms / 1000);
 }
 
 static void end_call(struct walker *walker)
@@ -98,8 +107,10 @@ static void end_call(struct walker *walker)
         return;
     if (walker->failed)
         end_round(walker);
-    else
+    else if (++walker->steps <= STEPS_AT_ONCE)
         step(walker);
+    else
+        come_again(walker, STEP_LATER_S);
 }
 
 /* Counts an answer. False if it is an error, which ends the round after this step. */
@@ -221,7 +232,7 @@ static void look_at(struct walker *walker, const char *org, const char *name, co
     struct mend_plan plan;
     struct error err;
 
-    if (schedule_decode(&schedule, name, fields, &err) < 0) {
+    if (schedule_decode(&schedule, name, fields, NULL, &err) < 0) {
         if (complaint_raise(&walker->damaged, "a schedule is damaged", clock_mono_ms()))
             log_error("a schedule is damaged, nobody can mend it: set it again", "schedule=%s/%s err=%s", org, name, err.message);
         return;
@@ -338,6 +349,7 @@ static void begin_round(struct walker *walker)
     snprintf(walker->cursor, CURSOR_BYTES, "0");
     walker->org_count = walker->org_at = 0;
     walker->failed = false;
+    walker->steps = 1;
     memset(walker->counts, 0, sizeof walker->counts);
     walker->first[0] = '\0';
     step(walker);
@@ -345,8 +357,13 @@ static void begin_round(struct walker *walker)
 
 static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
 {
+    struct walker *walker = timer->data;
+
     (void)loop, (void)events;
-    begin_round(timer->data);
+    if (walker->steps > 0)
+        step(walker);
+    else
+        begin_round(walker);
 }
 
 /* ---- begin and end ---- */

@@ -13,6 +13,7 @@
 #include "common/memory.h"
 #include "scheduler/due_plan.h"
 #include "scheduler/recurrences.h"
+#include "scheduler/templates.h"
 
 #define SCHEDULES_PER_ROUND 256
 #define SCHEDULES_PER_CALL  64
@@ -54,6 +55,7 @@ struct batch {
 struct ticks {
     struct duty duty;
     struct clerk *clerks;
+    struct templates *templates;
     struct batch batch; /* the one that is being collected */
     struct call call;
 };
@@ -94,14 +96,12 @@ static void on_put_off(const struct reply *reply, const struct error *err, void 
     end_call(clerk);
 }
 
-/* Not now: it is in nobody's way for a while. */
-static void put_off(struct clerk *clerk, const struct served *served, const struct error *why)
+/* Not now; if it is gone, never again. */
+static void send_later(struct clerk *clerk, const struct served *served, const char *why)
 {
     struct call *call = &clerk->ticks->call;
     size_t org = strcspn(served->name, "/");
 
-    if (complaint_raise(&clerk->broken, "a schedule was put off", clock_mono_ms()))
-        log_error("schedule put off", "schedule=%s for_ms=%d err=%s", served->name, LATER_MS, why->message);
     clerk->under_way++;
     call_function(call, "tick_later", clerk->lane);
     call_add(call, served->name, org);
@@ -109,13 +109,21 @@ static void put_off(struct clerk *clerk, const struct served *served, const stru
     call_add_positive(call, served->rev); /* 0: it cannot be read at all */
     call_add_int(call, served->due_ms);
     call_add_int(call, LATER_MS);
-    call_add_string(call, why->message);
+    call_add_string(call, why);
     redis_send(clerk->ticks->duty.redis, call, DUTY_TIMEOUT_MS, on_put_off, clerk);
+}
+
+/* So that it is in nobody's way for a while. */
+static void put_off(struct clerk *clerk, const struct served *served, const struct error *why)
+{
+    if (complaint_raise(&clerk->broken, "a schedule was put off", clock_mono_ms()))
+        log_error("schedule put off", "schedule=%s for_ms=%d err=%s", served->name, LATER_MS, why->message);
+    send_later(clerk, served, why->message);
 }
 
 static void take_word(struct clerk *clerk, const struct served *served, const char *word)
 {
-    clerk->moved = clerk->moved || (strcmp(word, "paused") != 0 && strcmp(word, "early") != 0);
+    clerk->moved = clerk->moved || (strcmp(word, "intake_paused") != 0 && strcmp(word, "early") != 0);
     if (strncmp(word, "refused ", 8) == 0)
         log_error("due time without a job", "schedule=%s due_ms=%" PRId64 " why=%s", served->name, served->due_ms, word + 8);
     if (served->missed == 0 || strcmp(word, "stale") == 0 || strcmp(word, "paused") == 0 || strcmp(word, "early") == 0)
@@ -186,6 +194,15 @@ static int encode(struct records *ret, const struct schedule *schedule, const in
     return rc;
 }
 
+/* Where one that every organization has stands within the spread is not stored before its first tick. */
+static void add_offset(struct call *call, const char *org, const struct schedule *schedule)
+{
+    if (schedule->of_all)
+        call_add_int(call, schedule_offset_ms(org, schedule->name, schedule->spread_ms));
+    else
+        call_add_string(call, "");
+}
+
 static void add_tick(struct clerk *clerk, const char *org, const struct schedule *schedule, const struct served *served,
                      const struct due_plan *plan, const struct records *records)
 {
@@ -207,6 +224,7 @@ static void add_tick(struct clerk *clerk, const char *org, const struct schedule
         call_add_string(&batch->call, "go");
     else
         call_add_positive(&batch->call, plan->next_ms);
+    add_offset(&batch->call, org, schedule);
     call_add_int(&batch->call, plan->missed);
     call_add_int(&batch->call, (int64_t)plan->job_count);
     for (size_t i = 0, from = 0; i < plan->job_count; from = records->ends[i++]) {
@@ -252,15 +270,18 @@ static int try_to_serve(struct clerk *clerk, const char *org, const struct sched
     return rc;
 }
 
-/* One that is due. */
-static void serve(struct clerk *clerk, const char *org, const char *name, const struct reply *fields, int64_t now_ms)
+/* One that is due. Without fields it is gone, with the one that every organization had. */
+static void serve(struct clerk *clerk, const char *org, const char *name, const struct reply *fields, const struct reply *records,
+                  int64_t now_ms)
 {
     struct served served = {.rev = 0};
     struct schedule schedule = {0};
     struct error err;
 
     snprintf(served.name, sizeof served.name, "%s/%s", org, name);
-    if (schedule_decode(&schedule, name, fields, &err) == 0) {
+    if (reply_count(fields) == 0) {
+        send_later(clerk, &served, "it is gone");
+    } else if (schedule_decode(&schedule, name, fields, records, &err) == 0) {
         served.rev = schedule.rev;
         served.due_ms = schedule.next_ms;
         if (try_to_serve(clerk, org, &schedule, &served, now_ms, &err) < 0)
@@ -269,6 +290,16 @@ static void serve(struct clerk *clerk, const char *org, const char *name, const 
         put_off(clerk, &served, &err);
     }
     schedule_clear(&schedule);
+}
+
+/* A step of templates.h is over. */
+static void on_step(uint32_t lane, bool more, void *ctx)
+{
+    struct ticks *ticks = ctx;
+    struct clerk *clerk = &ticks->clerks[lane];
+
+    clerk->again = clerk->again || more;
+    end_call(clerk);
 }
 
 static void on_due(const struct reply *reply, const struct error *err, void *ctx)
@@ -289,8 +320,12 @@ static void on_due(const struct reply *reply, const struct error *err, void *ctx
     clerk->sleep_ms = later_ms > now_ms ? later_ms - now_ms : SLEEP_MS_MAX;
     clerk->under_way = 1; /* this one */
     for (size_t i = 0; i + COLUMNS <= reply_count(list); i += COLUMNS)
-        serve(clerk, reply_string(reply_at(list, i)), reply_string(reply_at(list, i + 1)), reply_at(list, i + 2), now_ms);
+        serve(clerk, reply_string(reply_at(list, i)), reply_string(reply_at(list, i + 1)), reply_at(list, i + 2),
+              reply_at(reply, 3), now_ms);
     send_batch(clerk);
+    if (templates_tend(clerk->ticks->templates, clerk->lane, reply_int(reply_at(reply, 4)), reply_string(reply_at(reply, 5)),
+                       clerk->full))
+        clerk->under_way++;
     clerk->one_by_one = false;
     end_call(clerk);
 }
@@ -323,6 +358,7 @@ struct ticks *ticks_new(const struct duty *duty)
     struct ticks *ticks = memory_new(sizeof *ticks);
 
     ticks->duty = *duty;
+    ticks->templates = templates_new(duty, on_step, ticks);
     ticks->clerks = memory_new(sizeof *ticks->clerks * duty->lanes);
     for (uint32_t lane = 0; lane < duty->lanes; lane++) {
         struct clerk *clerk = &ticks->clerks[lane];
@@ -341,6 +377,7 @@ void ticks_free(struct ticks *ticks)
     for (uint32_t lane = 0; lane < ticks->duty.lanes; lane++)
         ev_timer_stop(ticks->duty.loop, &ticks->clerks[lane].timer);
     free(ticks->clerks);
+    templates_free(ticks->templates);
     call_clear(&ticks->batch.call);
     call_clear(&ticks->call);
     free(ticks);

@@ -27,10 +27,10 @@ local function check_lane(lane, name)
   end
 end
 
--- Writes the organization into the registry at its first change. Calls: <= 2.
+-- Writes the organization into the registry at its first change. One that is new has the schedules of every organization. Calls: <= 4.
 function register_org(lane, org)
   if not org.known then check_lane(lane, org.name) end
-  call('ZADD', lane.prefix .. 'orgs', lane.now_text, org.name)
+  if call('ZADD', lane.prefix .. 'orgs', lane.now_text, org.name) == 1 then every_org.add_to(lane, org) end
   org.known = true
 end
 

@@ -16,9 +16,10 @@
 
   zset `rota:{k}:schedules`: org/name -> ms of the next tick: next_ms + offset_ms, or retry_ms if that is later; +inf if it is paused or
                               there is none
-  zset `rota:{k}:org:<org>:schedules`: names, all with score 0: in their order ]]
+  zset `rota:{k}:org:<org>:schedules`: names, all with score 0: in their order. Not those of every organization: lib/template.lua ]]
 
-local check_schedule, load_schedule, new_schedule, save_schedule, place_schedule, forget_schedule, schedule_job -- what other files use
+local check_schedule -- what other files use; the rest of it: a table, because a Lua function has at most 200 locals
+local agenda = {}
 do
 
 local SCHEDULE_PATTERN = '^[A-Za-z0-9._-]+$'
@@ -36,23 +37,105 @@ local function schedule_key(org, name)
   return org_key(org, 'schedule:' .. name)
 end
 
--- A schedule as a table {name, key, fields, changed}, or nil if there is none. Calls: 1.
-function load_schedule(org, name)
-  local key = schedule_key(org, name)
+-- What a schedule may be.
+local RECURRENCE_BYTES_MAX = 1280
+local WINDOW_MS_MAX = 366 * 86400000
+local MISSED, OVERLAP = { skip = true, once = true, all = true }, { allow = true, skip = true, ['queue-one'] = true, ['cancel-running'] = true }
+local OF_TIME = { 'due_ms', 'delay_ms', 'expires_ms', 'key', 'coalesce', 'earliest' } -- options that belong to one job
+
+-- Refuses a record that no schedule may have, or whose payload has more than `most` bytes.
+function definition.check_record(record, most)
+  if #record > RECORDS_BYTES_MAX then refuse('INVALID', format('a record has %d bytes, the limit is %d', #record, RECORDS_BYTES_MAX)) end
+  local options, payload_bytes = parse_record(record, {})
+  for _, name in ipairs(OF_TIME) do
+    if options[name] then refuse('INVALID', format('option %s belongs to one job, the record of a schedule must not have it', name)) end
+  end
+  if payload_bytes > most then refuse('INVALID', format('the payload has %d bytes, the limit of the organization is %d', payload_bytes, most)) end
+end
+
+-- Refuses fields of a definition that are out of range; those that are not there are not looked at, but for their names.
+function definition.check_fields(new, most)
+  for name in pairs(new) do
+    if not has_word(table.concat(definition.FIELDS, ' '), name) then refuse('INVALID', format('unknown field "%s"', sub(name, 1, 40))) end
+  end
+  if new.recurrence and (#new.recurrence < 1 or #new.recurrence > RECURRENCE_BYTES_MAX) then
+    refuse('INVALID', format('a recurrence has 1..%d bytes, this one %d', RECURRENCE_BYTES_MAX, #new.recurrence))
+  end
+  if new.missed and not MISSED[new.missed] then refuse('INVALID', format('missed is "%s", it must be skip, once or all', sub(new.missed, 1, 40))) end
+  if new.overlap and not OVERLAP[new.overlap] then
+    refuse('INVALID', format('overlap is "%s", it must be allow, skip, queue-one or cancel-running', sub(new.overlap, 1, 40)))
+  end
+  if new.window_ms then to_int(new.window_ms, 'window_ms', 1000, WINDOW_MS_MAX) end
+  if new.spread_ms then to_int(new.spread_ms, 'spread_ms', 0, definition.SPREAD_MS_MAX) end
+  if new.from_ms then to_int(new.from_ms, 'from_ms', 0, definition.TIME_MS_MAX) end
+  if new.until_ms then to_int(new.until_ms, 'until_ms', 0, definition.TIME_MS_MAX) end
+  if new.record then definition.check_record(new.record, most) end
+end
+
+-- The fields and values of args[from..].
+function definition.read(args, from)
+  local new = {}
+  for i = from, #args, 2 do new[args[i]] = args[i + 1] or '' end
+  return new
+end
+
+-- Refuses what is no definition: each of its fields must be there.
+function definition.check(new, most)
+  for _, name in ipairs(definition.FIELDS) do
+    if not new[name] then refuse('INVALID', format('field %s is missing', name)) end
+  end
+  definition.check_fields(new, most)
+end
+
+-- A definition as one text for the log of who changed what. The record is shown by its type.
+function definition.text(fields)
+  local words = {}
+  for _, name in ipairs(definition.FIELDS) do
+    local value = fields[name]
+    if name == 'record' and value then value = record_type(value) end
+    if value and value ~= '' and value ~= '0' then words[#words + 1] = (name == 'record' and 'type' or name) .. '=' .. value end
+  end
+  return table.concat(words, ' ')
+end
+
+-- True if it says the same as `new`, of the fields that `names` has.
+function definition.same(fields, new, names)
+  for _, name in ipairs(names) do
+    if fields[name] ~= new[name] then return false end
+  end
+  return true
+end
+
+-- A schedule as a table {name, key, fields}; nil if there is none. Of one of every organization (lib/template.lua) the fields are those of its
+-- template and its own; besides template (the fields of that), own_rev, fresh (it has no hash yet). Calls: <= 4, the template's once.
+function agenda.load(lane, org_name, name)
+  local key = lane.prefix .. 'org:' .. org_name .. ':schedule:' .. name
   local flat, fields = call('HGETALL', key), {}
-  if not flat[1] then return nil end
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
-  return { name = name, key = key, fields = fields }
+  local schedule = { name = name, key = key, fields = fields, own_rev = tonumber(fields.rev or 0) }
+  if flat[1] and not fields.template then return schedule end
+  schedule.template = every_org.load(lane, name)
+  if not schedule.template then return nil end
+  if not flat[1] then
+    local entry = call('ZSCORE', lane.prefix .. 'schedules', org_name .. '/' .. name)
+    if not entry and call('EXISTS', lane.prefix .. 'org:' .. org_name) == 0 then return nil end
+    schedule.fresh, fields.since_ms = true, entry or nil
+  end
+  every_org.lay_over(schedule.template, fields)
+  return schedule
 end
 
 -- One that is not written yet.
-function new_schedule(org, name)
+function agenda.new(org, name)
   return { name = name, key = schedule_key(org, name), fields = {} }
 end
 
 -- Writes fields (name -> value; '' removes). Calls: <= 2.
-function save_schedule(schedule, changes)
+function agenda.save(schedule, changes)
   local set, gone = {}, {}
+  if schedule.fresh then
+    changes.template, changes.since_ms, schedule.fresh = '1', changes.since_ms or schedule.fields.since_ms, nil
+  end
   for name, value in pairs(changes) do
     if value == '' then
       gone[#gone + 1] = name
@@ -68,7 +151,7 @@ end
 
 -- The score of its next tick, as text.
 local function next_tick(fields)
-  if fields.paused then return NO_TICK end
+  if fields.paused or fields.off then return NO_TICK end
   if fields.pending_go then return int_text(max(tonumber(fields.pending_ms) or 0, tonumber(fields.retry_ms) or 0)) end
   if not fields.next_ms then return NO_TICK end
   return int_text(max((tonumber(fields.next_ms) or 0) + (tonumber(fields.offset_ms) or 0), tonumber(fields.retry_ms) or 0))
@@ -76,44 +159,58 @@ end
 
 -- Puts it where the leader looks for what is due, unless that is where it stands (`score`; nil: nowhere). True if it was put there.
 -- Calls: <= 4.
-function place_schedule(lane, org, schedule, score)
+function agenda.place(lane, org, schedule, score)
   local index, at = lane.prefix .. 'schedules', next_tick(schedule.fields)
   if score and tonumber(score) == tonumber(at) then return false end
   local first = call('ZRANGE', index, 0, 0, 'WITHSCORES')
-  call('ZADD', org_key(org, 'schedules'), 0, schedule.name)
+  if not schedule.template then call('ZADD', org_key(org, 'schedules'), 0, schedule.name) end
   call('ZADD', index, at, org.name .. '/' .. schedule.name)
   if at ~= NO_TICK and (not first[2] or tonumber(at) < tonumber(first[2])) then wake_scheduler(lane) end
   return true
 end
 
 -- Calls: 3.
-function forget_schedule(lane, org, name)
+function agenda.forget(lane, org, name)
   call('UNLINK', schedule_key(org, name))
+  agenda.leave(lane, org, name)
+end
+
+-- Nobody is to come any more for one that agenda.load() does not find: it was removed with its template, or damaged by hand. Calls: 2.
+function agenda.leave(lane, org, name)
   call('ZREM', org_key(org, 'schedules'), name)
   call('ZREM', lane.prefix .. 'schedules', org.name .. '/' .. name)
 end
 
+-- Ends its last job if that waits; `unbegun`: and has not begun before. Returns its id, or ''. Calls: <= 54.
+function agenda.take_job_back(lane, org, schedule, unbegun)
+  local job = schedule.fields.last_job and find_job(org, schedule.fields.last_job)
+  if not job or not WAITS[job.place] or (unbegun and job.state[DELIVERIES] > 0) then return '' end
+  cancel_waiting(lane, org, job)
+  return job.id
+end
+
 -- The id of the job of a due time.
-function schedule_job(name, due_ms)
+function agenda.job_id(name, due_ms)
   return name .. '@' .. int_text(due_ms)
 end
 
--- Its last job is over: what waits for that is due. Calls: <= 6.
+-- Its last job is over: what waits for that is due. Calls: <= 10.
 local function let_go(lane, org, name)
-  local schedule = load_schedule(org, name)
-  save_schedule(schedule, { pending_go = '1' })
-  place_schedule(lane, org, schedule)
+  local schedule = agenda.load(lane, org.name, name)
+  if not schedule then return end -- its template was removed
+  agenda.save(schedule, { pending_go = '1' })
+  agenda.place(lane, org, schedule)
 end
 
 -- Jobs that are over tell the schedules they came from: {id, 'done' | 'dead' | 'cancelled' | 'expired', ...}. One that is cancelled is
 -- neither done nor failed; of a schedule that is gone nothing is noted.
--- Calls: <= 8 for each.
+-- Calls: <= 12 for each.
 function note_outcomes(lane, org, over)
   for i = 1, #over, 2 do
     local name, outcome = string.match(over[i], '^(.+)@%d+$'), over[i + 1]
     local key = name and schedule_key(org, name)
-    local found = key and call('HMGET', key, 'rev', 'pending_ms', 'last_job', 'done', 'failed', 'failed_since_done') or {}
-    if found[1] then
+    local found = key and call('HMGET', key, 'rev', 'pending_ms', 'last_job', 'done', 'failed', 'failed_since_done', 'template') or {}
+    if found[1] or found[7] then
       local good = outcome == 'done'
       local changes = { 'last_ended_ms', lane.now_text, 'last_outcome', outcome }
       local function add(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end

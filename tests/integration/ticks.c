@@ -100,14 +100,14 @@ static void a_due_time_that_is_none_any_more_is_replaced(void **state)
     clock_advance_ms(f, MINUTE_MS);
 
     const redisReply *reply =
-        lane_call(f, "tick", "acme report 1 %lld %s %lld 0 0", (long long)minute(1), "", (long long)minute(0) + 5);
+        lane_call(f, "tick", "acme report 1 %lld %s %lld %s 0 0", (long long)minute(1), "", (long long)minute(0) + 5, "");
 
     assert_string_equal(reply_text(reply_element(reply, 0)), "rearmed");
     assert_string_equal(lane_place(f, "acme", schedule_job(f, 1)), "");
     assert_string_equal(schedule_field(f, "last_ms"), "");
     assert_string_equal(schedule_tick_at(f, "acme", "report", minute(0) + 5, minute(2), 0, (int64_t[]){minute(0) + 5, 0}),
                         "ticked");
-    assert_error(lane_call(f, "tick", "acme report 1 %lld %s %lld 1 0", (long long)minute(2), "", (long long)minute(3)),
+    assert_error(lane_call(f, "tick", "acme report 1 %lld %s %lld %s 1 0", (long long)minute(2), "", (long long)minute(3), ""),
                  "INVALID missed");
 }
 
@@ -167,7 +167,8 @@ static const char *go(struct fixture *f, int due)
     long long due_ms = minute(due);
 
     return reply_text(reply_element(
-        lane_call(f, "tick", "acme report 1 %lld %lld go 0 1 %lld %b", due_ms, due_ms, due_ms, record.data, record.length), 0));
+        lane_call(f, "tick", "acme report 1 %lld %lld go %s 0 1 %lld %b", due_ms, due_ms, "", due_ms, record.data, record.length),
+        0));
 }
 
 static void the_newest_of_those_that_wait_runs_when_the_one_before_is_over(void **state)
@@ -250,7 +251,7 @@ static void a_stopped_intake_holds_due_times(void **state)
     schedule_set(f, "acme", "report", NULL);
     clock_advance_ms(f, MINUTE_MS);
     lane_call(f, "intake", "tester stop weak");
-    assert_string_equal(schedule_tick(f, 1), "paused");
+    assert_string_equal(schedule_tick(f, 1), "intake_paused");
 
     lane_call(f, "intake", "tester resume ok");
 
@@ -305,9 +306,9 @@ static void one_call_serves_several_organizations(void **state)
         const char *const values[] = {"report", i == 1 ? "9" : "1"};
         for (int j = 0; j < 2; j++)
             args_text(&args, "%s", values[j]);
-        const int64_t numbers[] = {minute(1), minute(1), minute(2), 0, 1, minute(1)};
-        for (int j = 0; j < 6; j++)
-            args_text(&args, "%lld", (long long)numbers[j]);
+        const int64_t numbers[] = {minute(1), minute(1), minute(2), -1, 0, 1, minute(1)};
+        for (int j = 0; j < 7; j++)
+            args_text(&args, "%s", numbers[j] < 0 ? "" : fixture_text(f, "%lld", (long long)numbers[j]));
         args_add(&args, record.data, record.length);
     }
     clock_advance_ms(f, MINUTE_MS);

@@ -86,6 +86,7 @@ make_jobs() {
   rota schedule add acme/often mail hello --every 1s -q
   wait_for '^[0-9]+$' redis-cli HGET 'rota:{0}:org:acme:schedule:often' last_ms
   rota schedule pause acme/often -q
+  rota schedule add --every-org weekly mail hello --cron '0 3 * * mon' -q
   call org_set tester hooli private_inbox 1 >/dev/null
   redis-cli XADD 'rota:{0}:org:hooli:inbox' '*' payload hello >/dev/null
   entry=$(redis-cli XADD rota:inbox '*' org acme type mail payload hello)

@@ -38,6 +38,9 @@
       those; nothing else is in there
   I14 a schedule is in the organization's `schedules`, and in the lane's at its next tick, or at +inf if there is none or it is paused;
       nothing else is in these
+  I15 one of every organization stands in `schedules` at its next tick, or where it is looked at before; each organization has an entry there
+      or a schedule of its own of that name, unless a walk is still to come to it. `templates` has each template, `walks` in the clock those
+      with a walk to be made
   I16 `coalesce` names for a key a job with that key that waits or runs and, only behind one that was delivered, one that waits for it: in
       scheduled, at 2^47, and its state says after whom; nothing else says so, or is there. With each stand at most 16 changes. (One that is
       deleted has no `coalesce`; what waits there waits for the end)
@@ -85,7 +88,7 @@ end
 -- ---- Which keys there are ----
 
 local KINDS = { -- key part, type, and whether the rest is a name
-  { 'clock', 'hash' }, { 'due', 'zset' }, { 'expiring', 'zset' }, { 'schedules', 'zset' }, { 'sessions', 'zset' }, { 'orgs', 'zset' },
+  { 'clock', 'hash' }, { 'due', 'zset' }, { 'expiring', 'zset' }, { 'schedules', 'zset' }, { 'templates', 'zset' }, { 'template', 'hash', true }, { 'sessions', 'zset' }, { 'orgs', 'zset' },
   { 'inbox_seen', 'zset' }, { 'inboxes', 'zset' }, { 'wake_due', 'zset' }, { 'wake_leader', 'zset' }, { 'events', 'stream' },
   { 'audit', 'stream' },
   { 'active', 'zset', true }, { 'quiet', 'zset', true }, { 'parked', 'zset', true }, { 'wake', 'zset', true },
@@ -514,21 +517,55 @@ check_limits()
 
 -- ---- Schedules ----
 
+-- Where it stands in the lane's index.
+local function tick_of(fields)
+  local at = tonumber(fields.next_ms or nil) and tonumber(fields.next_ms) + tonumber(fields.offset_ms or 0)
+  if fields.pending_go then at = tonumber(fields.pending_ms) end
+  return at and not fields.paused and not fields.off and math.max(at, tonumber(fields.retry_ms or 0)) or math.huge
+end
+
+-- One of every organization may also stand where it is looked at next: at a moment that has passed; and if its template is paused, or a walk is still to come
+-- to it, where it was before. It has a template, or one that is being removed.
+local function check_instance(full, fields, template, at, found)
+  if not template then violation('I15 %s is of every organization, there is no such template', full) end
+  if not template or template.removed then return end
+  if fields.record then violation('I15 %s has a record', full) end
+  if not found or (found ~= at and found > now_ms and not template.paused and not template.cursor) then violation('I15 schedule %s ticks at %s, schedules says %s', full, tostring(at), tostring(found)) end
+end
+
 local function check_schedules()
-  local ticks = zset(prefix .. 'schedules')
+  local ticks, templates, names = zset(prefix .. 'schedules'), {}, zset(prefix .. 'templates')
+  for name in pairs(lane_keys.template) do
+    templates[name] = hash(prefix .. 'template:' .. name)
+    if names[name] ~= (templates[name].removed and 1 or 0) then violation('I15 template %s is in templates with %s', name, tostring(names[name])) end
+    local walks = string.find(' ' .. (clock.walks or '') .. ' ', ' ' .. name .. ' ', 1, true) ~= nil
+    if walks ~= (templates[name].cursor ~= nil) then violation('I15 template %s: walks is "%s", its cursor %s', name, tostring(clock.walks), tostring(templates[name].cursor)) end
+    names[name] = nil
+  end
+  for name in pairs(names) do violation('I15 templates has %s, which does not exist', name) end
   for name, org in pairs(orgs) do
     local listed = zset(prefix .. 'org:' .. name .. ':schedules')
     for schedule in pairs(org.schedules) do
       local fields, full = hash(prefix .. 'org:' .. name .. ':schedule:' .. schedule), name .. '/' .. schedule
-      local at = fields.next_ms and not fields.paused and math.max(tonumber(fields.next_ms) + tonumber(fields.offset_ms), tonumber(fields.retry_ms or 0)) or math.huge
-      if fields.pending_go and not fields.paused then at = math.max(tonumber(fields.pending_ms), tonumber(fields.retry_ms or 0)) end
+      local at = tick_of(fields)
       if fields.pending_go and not fields.pending_ms then violation('I14 schedule %s: nothing waits to go', full) end
-      if listed[schedule] ~= 0 then violation('I14 schedule %s is not listed', full) end
-      if ticks[full] ~= at then violation('I14 schedule %s ticks at %s, schedules says %s', full, tostring(at), tostring(ticks[full])) end
-      if not tonumber(fields.rev) or not fields.record then violation('I14 schedule %s has no definition', full) end
+      if fields.template then
+        check_instance(full, fields, templates[schedule], at, ticks[full])
+      else
+        if listed[schedule] ~= 0 then violation('I14 schedule %s is not listed', full) end
+        if ticks[full] ~= at then violation('I14 schedule %s ticks at %s, schedules says %s', full, tostring(at), tostring(ticks[full])) end
+        if not tonumber(fields.rev) or not fields.record then violation('I14 schedule %s has no definition', full) end
+      end
       listed[schedule], ticks[full] = nil, nil
     end
     for schedule in pairs(listed) do violation('I14 %s/%s is listed, and there is no such schedule', name, schedule) end
+    for schedule, template in pairs(templates) do
+      local full = name .. '/' .. schedule
+      if not org.schedules[schedule] and not template.removed and not template.cursor and registry[name] and not ticks[full] then
+        violation('I15 %s is neither armed nor to be looked at, and there is no walk', full)
+      end
+      ticks[full] = nil
+    end
   end
   for full in pairs(ticks) do violation('I14 schedules has %s, which does not exist', full) end
 end

@@ -5,17 +5,10 @@ int64_t minute(int n)
     return CLOCK_START_MS + n * (int64_t)MINUTE_MS;
 }
 
-const redisReply *schedule_set_any(struct fixture *f, const char *org, const char *name, const struct definition *d)
+/* The fields of a definition. */
+static void add_definition(struct fixture *f, struct args *args, const struct definition *d)
 {
     struct bytes record = lane_record(f, d->record);
-    struct args args = {0};
-
-    args_text(&args, "tester");
-    args_text(&args, "%s", org);
-    args_text(&args, "%s", name);
-    args_text(&args, "%s", d->rev ? d->rev : "");
-    args_text(&args, "%s", d->next_ms < 0 ? "" : fixture_text(f, "%lld", (long long)(d->next_ms ? d->next_ms : minute(1))));
-    args_text(&args, "%lld", (long long)d->offset_ms);
     const char *const fields[] = {"recurrence", d->recurrence ? d->recurrence : "every start=1970-01-01T00:00:00.000Z 60s",
                                   "missed",     "once",
                                   "window_ms",  "86400000",
@@ -24,10 +17,35 @@ const redisReply *schedule_set_any(struct fixture *f, const char *org, const cha
                                   "from_ms",    "0",
                                   "until_ms",   "0",
                                   "record"};
+
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        args_text(&args, "%s", fields[i]);
-    args_add(&args, record.data, record.length);
+        args_text(args, "%s", fields[i]);
+    args_add(args, record.data, record.length);
+}
+
+const redisReply *schedule_set_any(struct fixture *f, const char *org, const char *name, const struct definition *d)
+{
+    struct args args = {0};
+
+    args_text(&args, "tester");
+    args_text(&args, "%s", org);
+    args_text(&args, "%s", name);
+    args_text(&args, "%s", d->rev ? d->rev : "");
+    args_text(&args, "%s", d->next_ms < 0 ? "" : fixture_text(f, "%lld", (long long)(d->next_ms ? d->next_ms : minute(1))));
+    args_text(&args, "%lld", (long long)d->offset_ms);
+    add_definition(f, &args, d);
     return lane_call_args(f, "schedule_set", &args);
+}
+
+const redisReply *template_set(struct fixture *f, const char *name, const struct definition *d)
+{
+    struct args args = {0};
+
+    args_text(&args, "tester");
+    args_text(&args, "%s", name);
+    args_text(&args, "%s", d->rev ? d->rev : "");
+    add_definition(f, &args, d);
+    return lane_call_args(f, "template_set", &args);
 }
 
 void schedule_set(struct fixture *f, const char *org, const char *name, const struct definition *d)
@@ -38,8 +56,9 @@ void schedule_set(struct fixture *f, const char *org, const char *name, const st
         fail_msg("schedule_set: %s", reply->str);
 }
 
-const char *schedule_tick_at(struct fixture *f, const char *org, const char *name, int64_t due_ms, int64_t next_ms,
-                             int64_t missed, const int64_t *jobs)
+/* A tick, of a schedule that every organization has if `offset` is not "". */
+static const char *tick_any(struct fixture *f, const char *org, const char *name, const char *rev, const char *offset,
+                            int64_t due_ms, int64_t next_ms, int64_t missed, const int64_t *jobs)
 {
     struct bytes record = lane_record(f, NULL);
     struct args args = {0};
@@ -49,10 +68,11 @@ const char *schedule_tick_at(struct fixture *f, const char *org, const char *nam
         count++;
     args_text(&args, "%s", org);
     args_text(&args, "%s", name);
-    args_text(&args, "1");
+    args_text(&args, "%s", rev);
     args_text(&args, "%lld", (long long)due_ms);
-    args_text(&args, "%lld", (long long)(count > 0 ? jobs[count - 1] : due_ms));
+    args_text(&args, "%s", due_ms ? fixture_text(f, "%lld", (long long)(count > 0 ? jobs[count - 1] : due_ms)) : "");
     args_text(&args, "%s", next_ms ? fixture_text(f, "%lld", (long long)next_ms) : "");
+    args_text(&args, "%s", offset);
     args_text(&args, "%lld", (long long)missed);
     args_text(&args, "%zu", count);
     for (size_t i = 0; i < count; i++) {
@@ -63,6 +83,17 @@ const char *schedule_tick_at(struct fixture *f, const char *org, const char *nam
     if (reply->type == REDIS_REPLY_ERROR)
         return reply->str;
     return reply_text(reply_element(reply, 0));
+}
+
+const char *schedule_tick_at(struct fixture *f, const char *org, const char *name, int64_t due_ms, int64_t next_ms,
+                             int64_t missed, const int64_t *jobs)
+{
+    return tick_any(f, org, name, "1", "", due_ms, next_ms, missed, jobs);
+}
+
+const char *template_tick(struct fixture *f, const char *org, const char *name, const char *rev, int64_t due_ms, int64_t next_ms)
+{
+    return tick_any(f, org, name, rev, "0", due_ms, next_ms, 0, due_ms ? (int64_t[]){due_ms, 0} : (int64_t[]){0});
 }
 
 const char *schedule_tick(struct fixture *f, int due)

@@ -22,6 +22,13 @@ int64_t minute(int n);
 const redisReply *schedule_set_any(struct fixture *f, const char *org, const char *name, const struct definition *d);
 void schedule_set(struct fixture *f, const char *org, const char *name, const struct definition *d);
 
+/* template_set, whatever it answers. */
+const redisReply *template_set(struct fixture *f, const char *name, const struct definition *d);
+
+/* The word of a tick of what an organization has of it: due time `due_ms` with its job, and the next one; 0: it had none, and the
+ * next one is its first. */
+const char *template_tick(struct fixture *f, const char *org, const char *name, const char *rev, int64_t due_ms, int64_t next_ms);
+
 /* The word of one tick of a schedule of the first definition: due time `due_ms`, the next one after it, jobs for these due times
  * (0 ends). */
 const char *schedule_tick_at(struct fixture *f, const char *org, const char *name, int64_t due_ms, int64_t next_ms,

@@ -183,6 +183,33 @@ static void new_zone_data_moves_the_next_due_time(void **state)
     }
 }
 
+/* As where the times of every organization's have changed: it is looked at, and nothing of it is served. */
+static void one_that_is_only_looked_at_keeps_or_gets_its_next_due_time(void **state)
+{
+    struct recurrence *recurrence = recurrence_of(every_minute), *over = recurrence_of("at tz=UTC 2020-01-01T00:00:00.000Z");
+    struct schedule schedule = {.missed = MISSED_ONCE, .window_ms = DAY_MS, .since_ms = START_MS - 30 * SECOND_MS};
+    int64_t now_ms = START_MS - 20 * SECOND_MS;
+    struct due_plan plan;
+    (void)state;
+
+    for (int round = 0; round < 2; round++) {
+        due_plan_make(&plan, &schedule, recurrence, now_ms);
+        assert_int_equal(plan.through_ms, 0);
+        assert_int_equal(plan.job_count, 0);
+        assert_int_equal(plan.next_ms, START_MS);
+        schedule.next_ms = plan.next_ms; /* it had none before */
+    }
+    due_plan_make(&plan, &schedule, over, now_ms);
+    assert_int_equal(plan.next_ms, 0);
+    schedule.next_ms = 0;
+    due_plan_make(&plan, &schedule, over, now_ms);
+    assert_int_equal(plan.through_ms, 0);
+    assert_int_equal(plan.next_ms, 0);
+    assert_int_equal(plan.job_count, 0);
+    recurrence_free(recurrence);
+    recurrence_free(over);
+}
+
 static void until_ends_it(void **state)
 {
     (void)state;
@@ -256,7 +283,7 @@ static void what_is_no_schedule_is_refused(void **state)
     for (size_t i = 0; i < COUNT(replies); i++) {
         struct reply *reply = reply_parse(replies[i], strlen(replies[i]));
         assert_non_null(reply);
-        assert_int_equal(schedule_decode(&schedule, "name", reply, &err), ERR_PROTOCOL);
+        assert_int_equal(schedule_decode(&schedule, "name", reply, NULL, &err), ERR_PROTOCOL);
         reply_free(reply);
     }
     assert_false(schedule_name_is_valid("", &err));
@@ -278,6 +305,7 @@ int main(void)
         cmocka_unit_test(bursts_with_long_pauses_are_found),
         cmocka_unit_test(an_offset_puts_off_and_names_the_due_time),
         cmocka_unit_test(new_zone_data_moves_the_next_due_time),
+        cmocka_unit_test(one_that_is_only_looked_at_keeps_or_gets_its_next_due_time),
         cmocka_unit_test(until_ends_it),
         cmocka_unit_test(offsets_are_steady_and_spread),
         cmocka_unit_test(AP_13_two_periods_without_a_job_done_are_unhealthy),
