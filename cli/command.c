@@ -33,6 +33,7 @@ const struct command *const command_tables[] = {
     limit_commands,
     schedule_commands,
     schedule_set_commands,
+    migrate_commands,
     schedule_next_commands,
     schedule_backup_commands,
     dead_commands,

@@ -101,6 +101,7 @@ extern const struct command
     limit_commands[],
     schedule_commands[],
     schedule_set_commands[],
+    migrate_commands[],
     schedule_next_commands[],
     schedule_backup_commands[],
     dead_commands[],

@@ -80,7 +80,7 @@ int schedule_fetch(struct cli *cli, const char *org, const char *name, struct sc
         return rc;
     if (!fetch.found) {
         cli_hint(cli, "rota schedule list %s", org);
-        return cli_fail(cli, err, EX_NOINPUT, "there is no schedule %s/%s", org, name);
+        return error_set(err, ERR_NOT_FOUND, "there is no schedule %s/%s", org, name);
     }
     return fetch.rc;
 }

@@ -26,7 +26,7 @@ int template_argument(struct cli *cli, const char *text, char ret_name[SCHEDULE_
 static int none_found(struct cli *cli, const char *name, struct error *err)
 {
     cli_hint(cli, "rota schedule list --every-org");
-    return cli_fail(cli, err, EX_NOINPUT, "there is no schedule %s of every organization", name);
+    return error_set(err, ERR_NOT_FOUND, "there is no schedule %s of every organization", name);
 }
 
 struct fetch {

@@ -387,26 +387,25 @@ void job_record_clear(struct job_record *record)
     *record = (struct job_record){0};
 }
 
-static void read_report(struct report *report, const msgpack_object *object)
+void report_decode(struct report *ret, const void *bytes, size_t length)
 {
-    size_t length, ignored;
-    const char *bytes = as_bytes(object, &length);
     msgpack_unpacked unpacked;
     struct error err;
+    size_t ignored;
 
-    *report = (struct report){.exit = -1, .signal = -1};
+    *ret = (struct report){.exit = -1, .signal = -1};
     if (length == 0 || unpack(&unpacked, bytes, length, REPORT_OBJECTS_MAX, "report", &err) < 0)
         return;
     for (uint32_t i = 0; unpacked.data.type == MSGPACK_OBJECT_MAP && i < unpacked.data.via.map.size; i++) {
         const msgpack_object *key = &unpacked.data.via.map.ptr[i].key, *value = &unpacked.data.via.map.ptr[i].val;
         if (key_is(key, "exit"))
-            report->exit = as_status(value);
+            ret->exit = as_status(value);
         else if (key_is(key, "signal"))
-            report->signal = as_status(value);
-        else if (key_is(key, "error") && !report->error)
-            report->error = copy_bytes(value, &ignored);
-        else if (key_is(key, "result") && !report->result)
-            report->result = copy_bytes(value, &report->result_bytes);
+            ret->signal = as_status(value);
+        else if (key_is(key, "error") && !ret->error)
+            ret->error = copy_bytes(value, &ignored);
+        else if (key_is(key, "result") && !ret->result)
+            ret->result = copy_bytes(value, &ret->result_bytes);
     }
     msgpack_unpacked_destroy(&unpacked);
 }
@@ -419,6 +418,8 @@ static void read_attempts(struct job_state *state, const msgpack_object *list)
     for (uint32_t i = 0; i < list->via.array.size; i++) {
         const msgpack_object *item = &list->via.array.ptr[i], *fields;
         struct attempt *attempt = &state->attempts[state->attempt_count];
+        const char *report;
+        size_t report_bytes;
         if (item->type != MSGPACK_OBJECT_ARRAY || item->via.array.size != 6)
             continue;
         fields = item->via.array.ptr;
@@ -427,7 +428,8 @@ static void read_attempts(struct job_state *state, const msgpack_object *list)
         attempt->started_ms = as_int(&fields[2]);
         attempt->ended_ms = as_int(&fields[3]);
         copy_text(attempt->outcome, sizeof attempt->outcome, &fields[4]);
-        read_report(&attempt->report, &fields[5]);
+        report = as_bytes(&fields[5], &report_bytes);
+        report_decode(&attempt->report, report, report_bytes);
         state->attempt_count++;
     }
 }
@@ -501,11 +503,17 @@ int job_state_decode(struct job_state *ret, const void *bytes, size_t length, in
     return 0;
 }
 
+void report_clear(struct report *report)
+{
+    free(report->error);
+    free(report->result);
+    *report = (struct report){.exit = -1, .signal = -1};
+}
+
 void job_state_clear(struct job_state *state)
 {
     for (size_t i = 0; i < state->attempt_count; i++) {
-        free(state->attempts[i].report.error);
-        free(state->attempts[i].report.result);
+        report_clear(&state->attempts[i].report);
     }
     free(state->attempts);
     free(state->notes.checkpoint);

@@ -25,6 +25,8 @@
 #define JOB_CHECKPOINT_BYTES_MAX (16 * 1024)
 #define JOB_PROGRESS_BYTES_MAX   256
 
+#define JOB_HEADER_SHADOW "rota-shadow" /* "1": the handler is to have no effects (docs/HANDLERS.md, ROTA_SHADOW) */
+
 struct header {
     char *name, *value;
 };
@@ -66,6 +68,10 @@ struct report {
 
 /* Appends the report; nothing at all for an empty one. */
 void report_encode(struct buffer *out, const struct report *report);
+
+/* Decodes one; what is none is an empty one. Gives: report_clear. */
+void report_decode(struct report *ret, const void *bytes, size_t length);
+void report_clear(struct report *report);
 
 struct attempt {
     int number;

@@ -53,6 +53,8 @@ static const struct field fields[] = {
     {"own_parts", STRING, AT(own_parts)},
     {"off", FLAG, AT(off)},
     {"paused_all", FLAG, AT(paused_all)},
+    {"moves_to", TEXT_AT(moves_to)},
+    {"turns", TEXT_AT(turns)},
     {"removed", FLAG, AT(removed)},
     {"walked", NUMBER, AT(walked)},
     {"cursor", FLAG, AT(walking)},
@@ -159,6 +161,8 @@ int schedule_decode(struct schedule *ret, const char *name, const struct reply *
     for (size_t i = 0; !schedule.record && records && i + 1 < reply_count(records); i += 2)
         if (reply_is(reply_at(records, i), name))
             take_record(&schedule, reply_at(records, i + 1));
+    if (rc == 0 && !turns_are_valid(schedule.turns, err))
+        rc = error_set(err, ERR_PROTOCOL, "schedule %s has turns \"%.40s\"", name, schedule.turns);
     if (rc == 0 && (!schedule.recurrence || !schedule.record || schedule.rev < 1))
         rc = error_set(err, ERR_PROTOCOL, "schedule %s has no definition", name);
     if (rc < 0) {

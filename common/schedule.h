@@ -12,6 +12,7 @@
 
 #include "common/error.h"
 #include "common/id.h"
+#include "common/turns.h"
 
 struct recurrence;
 struct reply;
@@ -65,6 +66,9 @@ struct schedule {
     char *own_parts; /* those of its record; NULL */
     bool off;        /* its due times pass */
     bool paused_all; /* it is paused for every organization */
+    /* Of two that take turns: one for all organizations, and one for each. */
+    char moves_to[SCHEDULE_NAME_BYTES_MAX + 1]; /* the one of every organization that this one moves to; "": it does not */
+    char turns[TURNS_BYTES_MAX];                /* whose due times are whose; "": they are its own */
     /* Of the definition that every organization has. */
     bool removed;   /* its instances go, then it does */
     int64_t walked; /* organizations that were looked at since its times were changed; walking: not yet all */

@@ -218,6 +218,50 @@ register('schedule_remove', schedule_remove, { 'allow-oom' }, {
   'EXISTS', 'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'XADD', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCORE',
 })
 
+--[[ schedule_move - says that one of every organization is to take the place of a schedule: they take turns (template_turn).
+  ARGV  1 who, 2 org, 3 name, 4 name of the one of every organization, or '': it does not move any more
+  Returns 'moves' | 'same' | 'unknown' | 'alone': that one does not exist here, or was not made to be moved to
+  Errors  INVALID if it is one of every organization
+  Calls <= 10 ]]
+local function schedule_move(keys, args)
+  local lane, who = open_lane(keys), check_who(args[1])
+  local org, name, to = load_org(lane, check_org(args[2])), check_schedule(args[3]), args[4] ~= '' and check_schedule(args[4]) or ''
+  local schedule, template = agenda.load(lane, org.name, name), to ~= '' and every_org.load(lane, to)
+  if not schedule then return 'unknown' end
+  refuse_instance(lane, schedule, name, 'it does not move')
+  if to ~= '' and not (template and template.turns) then return 'alone' end
+  local before = schedule.fields.moves_to or ''
+  if before == to then return 'same' end
+  agenda.save(schedule, { moves_to = to })
+  note_change(lane, who, 'schedule_move', org.name, name, before, to)
+  return 'moves'
+end
+register('schedule_move', schedule_move, {}, { 'EXISTS', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZSCORE' })
+
+--[[ results - what became of the newest due times of a schedule that moves, or of one of every organization that is moved to. Writes nothing.
+  ARGV  1 org, or '' for all organizations of the lane; 2 name; 3 cursor: '' at first, then that of the page before; 4 limit int 1..100
+  Returns {cursor of the next page, '' after the last, {org, {due ms, outcome and report, ...}, ...}}: only those that have some. A page may
+          have more than `limit`, and none
+  Calls <= 3 + 1 for each organization ]]
+local function results(keys, args)
+  local lane, name, listed = open_lane(keys), check_schedule(args[2]), {}
+  local cursor, orgs = '', { args[1] }
+  local limit = to_int(args[4], 'limit', 1, 100)
+  if args[1] ~= '' then
+    check_org(args[1])
+  else
+    local page = call('ZSCAN', lane.prefix .. 'orgs', check_cursor(args[3] == '' and '0' or args[3]), 'COUNT', limit)
+    cursor, orgs = page[1] == '0' and '' or page[1], {}
+    for i = 1, #page[2], 2 do orgs[#orgs + 1] = page[2][i] end
+  end
+  for _, org in ipairs(orgs) do
+    local flat = call('HGETALL', lane.prefix .. 'org:' .. org .. ':results:' .. name)
+    if flat[1] then listed[#listed + 1], listed[#listed + 2] = org, flat end
+  end
+  return { cursor, listed }
+end
+register('results', results, { 'no-writes' }, { 'HGETALL', 'HMGET', 'TIME', 'ZSCAN' })
+
 --[[ schedule_run - enqueues a job of it now, beside its due times, whatever its overlap says.
   ARGV  1 who, 2 org, 3 name
   Returns {answer, id of the job}: as enqueue answers | {'unknown'}
@@ -227,8 +271,9 @@ local function schedule_run(keys, args)
   local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
   local schedule = agenda.load(lane, org.name, name)
   if not schedule then return { 'unknown' } end
-  local id = agenda.job_id(name, lane.now_ms)
-  local answer = enqueue_jobs(lane, org, { id, schedule.fields.record }, 1)[1]
+  local id, record, turns = agenda.job_id(name, lane.now_ms), schedule.fields.record, schedule.fields.turns
+  if schedule.template and turns and not every_org.owns(turns, lane.now_ms) then record = every_org.as_shadow(record) end
+  local answer = enqueue_jobs(lane, org, { id, record }, 1)[1]
   if answer == 'new' then
     agenda.save(schedule, { runs = tonumber(schedule.fields.runs or 0) + 1 })
     note_change(lane, who, 'schedule_run', org.name, name, '', id)

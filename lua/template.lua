@@ -1,13 +1,14 @@
 --[[ template_set - defines a schedule of every organization, or changes it (lib/template.lua). In lane 0, which has the say.
-  ARGV  1 who, 2 name, 3 rev: int, that of the definition this one takes the place of; 0: there is none; '' : whatever there is
-        4.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record
+  ARGV  1 who, 2 name, 3 rev: int, that of the definition this one takes the place of; 0: there is none; '' : whatever there is; 'shadow':
+        there is none, and another schedule is to move to it: its due times are shadows until template_turn says otherwise
+        4.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua)
   Returns {'new' | 'changed' | 'same', rev} | {'exists', rev}: there is another definition than `rev` | {'unknown'}: there is none |
           {'removing', organizations looked at}: the one of that name is being removed
   Errors  INVALID naming field, value and range; nothing was changed
   Calls <= 14 ]]
 local TEMPLATES_MAX = 64
 local PAYLOAD_BYTES_MAX = 1000000
-local STATE = { 'rev', 'created_ms', 'changed_ms', 'since_ms', 'paused', 'paused_by', 'paused_ms', 'removed' } -- besides the definition
+local STATE = { 'rev', 'created_ms', 'changed_ms', 'since_ms', 'paused', 'paused_by', 'paused_ms', 'removed', 'turns' } -- besides the definition
 
 local function check_first_lane(lane)
   if not find(lane.prefix, '{0}:', 1, true) then refuse('INVALID', 'schedules of every organization are changed in lane 0') end
@@ -47,7 +48,8 @@ end
 local function template_set(keys, args)
   local lane, who, name = open_lane(keys), check_who(args[1]), check_schedule(args[2])
   check_first_lane(lane)
-  local wanted, new = args[3] ~= '' and to_int(args[3], 'rev', 0, 2 ^ 50), definition.read(args, 4)
+  local shadow, new = args[3] == 'shadow', definition.read(args, 4)
+  local wanted = args[3] ~= '' and to_int(shadow and '0' or args[3], 'rev', 0, 2 ^ 50)
   definition.check(new, PAYLOAD_BYTES_MAX)
   local old = every_org.read(lane, name)
   if old and old.removed then return { 'removing', tonumber(old.walked or 0) } end
@@ -57,7 +59,7 @@ local function template_set(keys, args)
   if not old and call('ZCARD', lane.prefix .. 'templates') >= TEMPLATES_MAX then
     refuse('INVALID', format('schedule %s would be number %d of those of every organization', name, TEMPLATES_MAX + 1))
   end
-  local fields = old and copy_of(old) or { created_ms = lane.now_text }
+  local fields = old and copy_of(old) or { created_ms = lane.now_text, turns = shadow and '-0' or nil }
   for _, field in ipairs(definition.FIELDS) do fields[field] = new[field] end
   fields.rev, fields.changed_ms = next_change(lane), lane.now_text
   if not old or not definition.same(old, new, definition.DUE) then fields.since_ms = lane.now_text end
@@ -96,6 +98,40 @@ local function template_change(keys, args)
   return { CHANGES[change], tonumber(fields.rev) }
 end
 register('template_change', template_change, { 'allow-oom' }, { 'HDEL', 'HGET', 'HGETALL', 'HINCRBY', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD' })
+
+--[[ template_turn - of which due times a schedule of every organization is in charge, and of which the one that moves to it (schedule_move). In lane 0.
+  ARGV  1 who, 2 name, 3 '+': of those from at_ms on, '-': of none from then on, 'end': it is in charge for good, nothing moves to it any more;
+        4 at_ms int, at least 5 s from now, so that all lanes know of it by then; '' with 'end'
+  Returns {'turned' | 'same' | 'ended', rev} | {'early', ms}: 'end' is not before then, because due times before its turn may still be
+          served | {'alone'}: no schedule moves to it, or with 'end', it is not in charge | {'unknown'}
+  Errors  INVALID naming at_ms and the least; nothing was changed
+  Calls <= 13 ]]
+local LEAD_MS = 5000
+local function template_turn(keys, args)
+  local lane, who, name, sign = open_lane(keys), check_who(args[1]), check_schedule(args[2]), args[3]
+  check_first_lane(lane)
+  if sign ~= '+' and sign ~= '-' and sign ~= 'end' then refuse('INVALID', format('a turn is "%s", it must be +, - or end', sub(tostring(sign), 1, 40))) end
+  local at_ms = sign ~= 'end' and to_int(args[4], 'at_ms', lane.now_ms + LEAD_MS, definition.TIME_MS_MAX)
+  local old = every_org.load(lane, name)
+  if not old then return { 'unknown' } end
+  if not old.turns then return { 'alone' } end
+  local fields, last, last_ms = copy_of(old), string.match(old.turns, '([+-])(%d+)$')
+  if at_ms then
+    fields.turns = every_org.turn(old.turns, sign, at_ms)
+  elseif last == '-' then
+    return { 'alone' }
+  else
+    local end_ms = tonumber(last_ms) + tonumber(old.window_ms) + tonumber(old.spread_ms)
+    if lane.now_ms < end_ms then return { 'early', end_ms } end
+    fields.turns = nil
+  end
+  if fields.turns == old.turns then return { 'same', tonumber(old.rev) } end
+  fields.rev = next_change(lane)
+  write_template(lane, name, old, fields)
+  note_change(lane, who, 'template_turn', '', name, old.turns, fields.turns or '')
+  return { at_ms and 'turned' or 'ended', tonumber(fields.rev) }
+end
+register('template_turn', template_turn, {}, { 'HDEL', 'HGET', 'HGETALL', 'HINCRBY', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD' })
 
 --[[ template_copy - makes one what it is in lane 0, in another lane, if it is older there.
   ARGV  1 name, 2.. field, value: all that function `template` has answered in lane 0, of one that is not removed

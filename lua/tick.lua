@@ -56,6 +56,7 @@ register('due', due, { 'no-writes' }, { 'EXISTS', 'HGETALL', 'HMGET', 'TIME', 'Z
     'intake_paused'  the deployment takes no jobs in: nothing changed
   Errors  INVALID, for all of them: nothing was changed
   Calls <= 10 + 120 for each schedule, 128 more for each queue that is new to a lane which knows 64 ]]
+local SHADOW_BYTES = 32 -- that a record grows by if it becomes a shadow
 local TICKS_MAX, TICK_JOBS_MAX = 64, 16
 
 -- One schedule of the arguments, and where the next one begins. Nothing is written yet.
@@ -93,6 +94,21 @@ local function drop_served(org, tick)
     if not stored then left[#left + 1], left[#left + 2] = ids[i], tick.pairs[2 * i] end
   end
   tick.pairs = left
+end
+
+-- Where two schedules take turns (lib/template.lua): the one that moves has no jobs for due times of the other one, whose jobs are shadows
+-- before their turn.
+local function take_turns(schedule, tick)
+  local turns, pairs_of = schedule.fields.turns, {}
+  if not turns then return end
+  for i = 1, #tick.pairs, 2 do
+    local id, record = tick.pairs[i], tick.pairs[i + 1]
+    local is_moved = every_org.owns(turns, tonumber(string.match(id, '%d+$')))
+    if schedule.template or not is_moved then
+      pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = id, is_moved and record or schedule.template and every_org.as_shadow(record) or record
+    end
+  end
+  tick.pairs = pairs_of
 end
 
 -- Cancels it. False: it runs, and ends later. Calls: <= 45.
@@ -141,6 +157,7 @@ local function run_tick(lane, tick)
   end
   if refusal then return refusal end
   drop_served(org, tick)
+  take_turns(schedule, tick)
   local changes, word, jobs = { retry_ms = '' }, tick.through_ms and 'ticked' or 'rearmed', #tick.pairs / 2
   if not tick.go then changes.next_ms, changes.last_ms = tick.next_ms, tick.through_ms end
   if schedule.template and tick.offset_ms then changes.offset_ms = tick.offset_ms > 0 and tick.offset_ms or '' end
@@ -194,7 +211,7 @@ local function tick(keys, args)
   end
   if #ticks == 0 then refuse('INVALID', 'no schedule is named') end
   if jobs > BATCH_MAX then refuse('INVALID', format('the call has %d jobs, the limit is %d', jobs, BATCH_MAX)) end
-  if bytes > RECORDS_BYTES_MAX then refuse('INVALID', format('the call has %d bytes of records, the limit is %d', bytes, RECORDS_BYTES_MAX)) end
+  if bytes + jobs * SHADOW_BYTES > RECORDS_BYTES_MAX then refuse('INVALID', format('the call has %d bytes of records, the limit is %d', bytes, RECORDS_BYTES_MAX)) end
   local words = {}
   for i, one in ipairs(ticks) do words[i] = run_tick(lane, one) end
   for _, one in ipairs(ticks) do

@@ -52,19 +52,28 @@ static void plan_all(struct due_plan *plan, const struct schedule *schedule, con
         plan->through_ms = at_ms > 0 ? at_ms - 1 : now_ms;
 }
 
-/* The newest one, if it is not too old. */
+/* The last moment whose due times are its own: of one that moves to one of every organization, before that one's turn. */
+static int64_t last_own(const struct schedule *schedule, int64_t now_ms)
+{
+    return schedule->moves_to[0] && schedule->turns[0] ? turns_last(schedule->turns, false, now_ms) : now_ms;
+}
+
+/* The newest one, if it is not too old. (Those of the other one's turn are passed over, and not missed.) */
 static void plan_newest(struct due_plan *plan, const struct schedule *schedule, const struct recurrence *recurrence,
                         int64_t now_ms)
 {
-    int64_t newest_ms = newest(schedule, recurrence, schedule->next_ms, now_ms);
+    int64_t own_ms = last_own(schedule, now_ms);
 
-    plan->missed = count(schedule, recurrence, schedule->next_ms, newest_ms);
-    if (now_ms - newest_ms <= schedule->window_ms)
-        plan->jobs_ms[plan->job_count++] = newest_ms;
+    plan->through_ms = newest(schedule, recurrence, schedule->next_ms, now_ms);
+    plan->next_ms = schedule_due_after(schedule, recurrence, plan->through_ms);
+    if (own_ms < schedule->next_ms)
+        return;
+    own_ms = newest(schedule, recurrence, schedule->next_ms, own_ms);
+    plan->missed = count(schedule, recurrence, schedule->next_ms, own_ms);
+    if (now_ms - own_ms <= schedule->window_ms)
+        plan->jobs_ms[plan->job_count++] = own_ms;
     else
         plan->missed++;
-    plan->through_ms = newest_ms;
-    plan->next_ms = schedule_due_after(schedule, recurrence, newest_ms);
 }
 
 /* The stored next due time must be the first one behind the last that has passed. If it is not, that one takes its place. True

@@ -16,7 +16,7 @@ static const char *const passed_on[] = {"PATH", "HOME", "LANG", "TZ"};
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 static const char deadline_name[] = "ROTA_DEADLINE_MS=";
 
-#define VARIABLES_MAX (33 + HANDLER_VARIABLES_MAX)
+#define VARIABLES_MAX (34 + HANDLER_VARIABLES_MAX)
 
 struct variables {
     char **list;
@@ -115,20 +115,22 @@ static void add_job(struct variables *variables, const struct job *job)
 {
     const struct job_record *record = &job->record;
     const struct job_notes *notes = &job->state.notes;
-    const char *content_type = header(record, "content-type");
+    const char *content_type = header(record, "content-type"), *shadow = header(record, JOB_HEADER_SHADOW);
     char time[32];
-    const char *due = strchr(job->id, '@'); /* of a schedule's jobs only */
+    const char *due = strchr(job->id, '@'); /* of a schedule's jobs only, and behind it the due time */
 
     add(variables, memory_format("ROTA_JOB_ID=%s", job->id));
     if (due)
         add(variables, memory_format("ROTA_SCHEDULE=%.*s", (int)(due - job->id), job->id));
+    if (shadow && strcmp(shadow, "1") == 0)
+        add(variables, memory_string("ROTA_SHADOW=1"));
     add(variables, memory_format("ROTA_ORG=%s", job->org));
     add(variables, memory_format("ROTA_TYPE=%s", record->type));
     add(variables, memory_format("ROTA_QUEUE=%s", record->queue[0] ? record->queue : "default"));
     add(variables, memory_format("ROTA_DELIVERY=%d", job->state.deliveries));
     add(variables, memory_format("ROTA_IDEMPOTENCY_KEY=%s", record->key ? record->key : job->id));
     add(variables, memory_format("ROTA_ENQUEUED_AT=%s", units_format_time(time, job_enqueued_ms(job))));
-    add(variables, memory_format("ROTA_DUE_AT=%s", units_format_time(time, job_due_ms(job))));
+    add(variables, memory_format("ROTA_DUE_AT=%s", units_format_time(time, due ? strtoll(due + 1, NULL, 10) : job_due_ms(job))));
     add(variables, memory_format("ROTA_CONTENT_TYPE=%s", content_type ? content_type : "application/octet-stream"));
     add_headers(variables, record);
     add_trace(variables, record);

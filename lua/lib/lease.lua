@@ -129,7 +129,7 @@ local function route_batch(moves, lane, batch, keep)
   if success and key then end_key(moves, key, ids[1]) end
   if success and not keep then
     moves.forget[#moves.forget + 1] = ids
-    for i = 1, #ids do job_is_over(moves, ids[i], 'done') end
+    for i = 1, #ids do job_is_over(moves, ids[i], 'done', batch.reports[i]) end
     return
   end
   local states = call('HMGET', org_key(org, 'state'), unpack(ids))
@@ -140,7 +140,7 @@ local function route_batch(moves, lane, batch, keep)
     if success then
       add_attempt(state, lane.now_ms, OUTCOMES[verdict], batch.reports[i])
       state[ATTEMPT] = state[ATTEMPT] + 1
-      move_to_done(moves, lane, ids[i], state, records[i])
+      move_to_done(moves, lane, ids[i], state, records[i], batch.reports[i])
     else
       route_failure(moves, lane, batch, ids[i], state, batch.reports[i])
     end

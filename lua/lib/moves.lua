@@ -58,11 +58,11 @@ function move_to_scheduled(moves, id, state, due_ms, keep_order)
   moves.due = true
 end
 
--- The job is over. Only jobs of schedules have '@' in their ids.
-function job_is_over(moves, id, outcome)
+-- The job is over; `report` is that of its last attempt, nil or '' for none. Only jobs of schedules have '@' in their ids.
+function job_is_over(moves, id, outcome, report)
   if find(id, '@', 1, true) then
     local n = #moves.over
-    moves.over[n + 1], moves.over[n + 2] = id, outcome
+    moves.over[n + 1], moves.over[n + 2], moves.over[n + 3] = id, outcome, report or ''
   end
 end
 
@@ -79,11 +79,11 @@ function move_to_end(moves, set, lane, id, state, reason)
 end
 
 -- To done, without its payload.
-function move_to_done(moves, lane, id, state, record)
+function move_to_done(moves, lane, id, state, record, report)
   state[SESSION], state[STARTED_MS], state[NOTES] = nil, nil, nil
   move_to(moves, 'done', lane.now_text, id)
   set_state(moves, id, state)
-  job_is_over(moves, id, 'done')
+  job_is_over(moves, id, 'done', report)
   if record then
     local n = #moves.record
     moves.record[n + 1], moves.record[n + 2] = id, record_without_payload(record)

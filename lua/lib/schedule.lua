@@ -7,7 +7,7 @@
                  record (lib/record.lua; without due_ms, delay_ms, expires_ms, key)
     state        rev (counts the definitions) · created_ms, changed_ms · next_ms, the next due time; absent: there is none · since_ms
                  (due times up to then are not its own) · retry_ms (put off until then) ·
-                 paused, paused_by, paused_ms
+                 paused, paused_by, paused_ms · moves_to, the one of every organization that is to take its place (lib/template.lua)
     history      last_ms (the last due time that has passed) · last_job, late_ms (of it) · runs (jobs) · missed_count, skipped_count
                  (due times that had none: too late, the one before not over) · pending_ms (a due time whose job waits until the one before is
                  over; pending_go: it is) · refused_count, refused (why, the last time)
@@ -16,6 +16,8 @@
 
   zset `rota:{k}:schedules`: org/name -> ms of the next tick: next_ms + offset_ms, or retry_ms if that is later; +inf if it is paused or
                               there is none
+  Hash `rota:{k}:org:<org>:results:<name>`, of one that moves or is moved to: due ms of a job that is over -> how it ended, and after a space its
+                              report (lib/lease.lua), at most 8 KiB of one organization's; the newest 8, which the field `kept` of the schedule names
   zset `rota:{k}:org:<org>:schedules`: names, all with score 0: in their order. Not those of every organization: lib/template.lua ]]
 
 local check_schedule -- what other files use; the rest of it: a table, because a Lua function has at most 200 locals
@@ -113,7 +115,11 @@ function agenda.load(lane, org_name, name)
   local flat, fields = call('HGETALL', key), {}
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
   local schedule = { name = name, key = key, fields = fields, own_rev = tonumber(fields.rev or 0) }
-  if flat[1] and not fields.template then return schedule end
+  if flat[1] and not fields.template then
+    local template = fields.moves_to and every_org.load(lane, fields.moves_to)
+    fields.turns = template and (template.turns or '+0') or nil -- without turns it has moved for good
+    return schedule
+  end
   schedule.template = every_org.load(lane, name)
   if not schedule.template then return nil end
   if not flat[1] then
@@ -171,7 +177,7 @@ end
 
 -- Calls: 3.
 function agenda.forget(lane, org, name)
-  call('UNLINK', schedule_key(org, name))
+  call('UNLINK', schedule_key(org, name), org_key(org, 'results:' .. name))
   agenda.leave(lane, org, name)
 end
 
@@ -202,14 +208,36 @@ local function let_go(lane, org, name)
   agenda.place(lane, org, schedule)
 end
 
--- Jobs that are over tell the schedules they came from: {id, 'done' | 'dead' | 'cancelled' | 'expired', ...}. One that is cancelled is
--- neither done nor failed; of a schedule that is gone nothing is noted.
--- Calls: <= 12 for each.
+-- Keeps what became of a due time, to be compared: `kept` are those that are there, with spaces between; a large report of one
+-- organization's is left out. Returns what is kept then. Calls: <= 2.
+local function keep_result(org, name, kept, due_ms, outcome, report, is_own)
+  local RESULTS_MAX, OWN_RESULT_BYTES_MAX = 8, 8192
+  local key, dues = org_key(org, 'results:' .. name), { due_ms }
+  for other in string.gmatch(kept or '', '%d+') do
+    if other ~= due_ms then dues[#dues + 1] = other end
+  end
+  table.sort(dues, function(a, b) return tonumber(a) > tonumber(b) end)
+  call('HSET', key, due_ms, outcome .. ' ' .. (is_own and #report > OWN_RESULT_BYTES_MAX and '' or report))
+  if #dues > RESULTS_MAX then call('HDEL', key, table.remove(dues)) end
+  return table.concat(dues, ' ')
+end
+
+-- Forgets them, when nothing moves any more. Calls: <= 1.
+local function forget_results(org, name, kept)
+  local dues = {}
+  for due_ms in string.gmatch(kept, '%d+') do dues[#dues + 1] = due_ms end
+  call('HDEL', org_key(org, 'results:' .. name), unpack(dues))
+  return ''
+end
+
+-- Jobs that are over tell the schedules they came from: {id, 'done' | 'dead' | 'cancelled' | 'expired', report, ...}. One that is
+-- cancelled is neither done nor failed; of a schedule that is gone nothing is noted.
+-- Calls: <= 15 for each.
 function note_outcomes(lane, org, over)
-  for i = 1, #over, 2 do
-    local name, outcome = string.match(over[i], '^(.+)@%d+$'), over[i + 1]
-    local key = name and schedule_key(org, name)
-    local found = key and call('HMGET', key, 'rev', 'pending_ms', 'last_job', 'done', 'failed', 'failed_since_done', 'template') or {}
+  for i = 1, #over, 3 do
+    local name, due_ms = string.match(over[i], '^(.+)@(%d+)$')
+    local outcome, key = over[i + 1], name and schedule_key(org, name)
+    local found = key and call('HMGET', key, 'rev', 'pending_ms', 'last_job', 'done', 'failed', 'failed_since_done', 'template', 'moves_to', 'kept') or {}
     if found[1] or found[7] then
       local good = outcome == 'done'
       local changes = { 'last_ended_ms', lane.now_text, 'last_outcome', outcome }
@@ -221,6 +249,12 @@ function note_outcomes(lane, org, over)
       elseif outcome ~= 'cancelled' then
         add('failed', tonumber(found[5] or 0) + 1)
         add('failed_since_done', tonumber(found[6] or 0) + 1)
+      end
+      local template = (found[7] or found[8]) and every_org.load(lane, found[7] and name or found[8])
+      if template and template.turns then
+        add('kept', keep_result(org, name, found[9], due_ms, outcome, over[i + 2], found[7]))
+      elseif found[9] and found[9] ~= '' then
+        add('kept', forget_results(org, name, found[9]))
       end
       call('HSET', key, unpack(changes))
       if found[2] and found[3] == over[i] then let_go(lane, org, name) end

@@ -4,6 +4,8 @@
     definition   as that of a schedule (lib/schedule.lua)
     state        rev (the number of the change, of all templates: none has that of another one) · created_ms, changed_ms · since_ms (due times
                  up to then are nobody's) · paused, paused_by, paused_ms · removed (its instances go, then it does)
+    moving       turns: of which due times it is in charge, and of which another schedule is that moves to it (moves_to); common/turns.h.
+                 Due times of the other one are shadows here: their jobs have the header rota-shadow. Only what is to come is changed
     walk         cursor, walked: how far the walk over the organizations is, and how many it has looked at; absent: there is none to make
 
   zset `rota:{k}:templates`: names, with score 0; 1 of one that is removed
@@ -24,6 +26,14 @@ local definition = {
 }
 do
 
+-- A record of the type of `kind`, the nonce of `record`, `options`, and the payload of `payload`. All were accepted before.
+local function make_record(record, kind, options, payload)
+  local _, kind_end = record_type(kind)
+  local _, nonce_at = record_type(record)
+  return sub(kind, 1, kind_end - 1) .. sub(record, nonce_at, nonce_at + 4) .. (next(options) and cmsgpack.pack(options) or '\192') ..
+         sub(payload, #record_without_payload(payload) + 1)
+end
+
 -- The record with those parts that `parts` names taken from `own`. Both were accepted before.
 local function join_records(record, own, parts)
   local function part_of(name) return has_word(parts, name) and own or record end
@@ -33,11 +43,43 @@ local function join_records(record, own, parts)
     if name ~= 'type' and name ~= 'payload' then joined[name] = own_options[name] end
   end
   if joined.headers and not next(joined.headers) then joined.headers = nil end -- an empty map would be packed as an array
-  local kind, payload = part_of('type'), part_of('payload')
-  local _, kind_end = record_type(kind)
-  local _, nonce_at = record_type(record)
-  return sub(kind, 1, kind_end - 1) .. sub(record, nonce_at, nonce_at + 4) .. (next(joined) and cmsgpack.pack(joined) or '\192') ..
-         sub(payload, #record_without_payload(payload) + 1)
+  return make_record(record, part_of('type'), joined, part_of('payload'))
+end
+
+-- The record with the header that makes it a shadow. Where there is no room for one more, that is its only header.
+function every_org.as_shadow(record)
+  local SHADOW, HEADERS_MAX, OPTIONS_BYTES_MAX = 'rota-shadow', 32, 8192
+  local options, count = { headers = {} }, 0
+  for name, value in pairs(record_options(record)) do
+    if name ~= 'headers' then options[name] = value end
+  end
+  for name, value in pairs(record_options(record).headers or {}) do options.headers[name], count = value, count + 1 end
+  options.headers[SHADOW] = '1'
+  if count >= HEADERS_MAX or #cmsgpack.pack(options) > OPTIONS_BYTES_MAX then options.headers = { [SHADOW] = '1' } end
+  return make_record(record, record, options, record)
+end
+
+-- True if `turns` say that the due time is the template's, not that of the schedule which moves to it.
+function every_org.owns(turns, due_ms)
+  local own = sub(turns, 1, 1) == '-' -- before the first word it is the other way round
+  for sign, ms in string.gmatch(turns, '([+-])(%d+)') do
+    if due_ms >= tonumber(ms) then own = sign == '+' end
+  end
+  return own
+end
+
+-- The turns with one more word, of `at_ms`, which takes the place of those from then on.
+function every_org.turn(turns, sign, at_ms)
+  local TURNS_MAX, words = 16, {}
+  for word in string.gmatch(turns, '[+-]%d+') do
+    if tonumber(sub(word, 2)) < at_ms then words[#words + 1] = word end
+  end
+  if #words == 0 or sub(words[#words], 1, 1) ~= sign then words[#words + 1] = sign .. int_text(at_ms) end
+  if #words > TURNS_MAX then
+    table.remove(words, 1)
+    table.remove(words, 1)
+  end
+  return table.concat(words, ' ')
 end
 
 -- Its fields, also of one that is removed; false if there is none. Calls: 1, once.
@@ -72,7 +114,7 @@ function every_org.lay_over(template, fields)
   end
   local function later(name) return int_text(max(tonumber(template[name]), tonumber(fields[name] or 0))) end
   fields.template, fields.own, fields.rev = '1', table.concat(own, ' '), int_text(tonumber(template.rev) + tonumber(fields.rev or 0))
-  fields.since_ms, fields.changed_ms = later('since_ms'), later('changed_ms')
+  fields.since_ms, fields.changed_ms, fields.turns = later('since_ms'), later('changed_ms'), template.turns
   if template.paused then
     fields.paused, fields.paused_by, fields.paused_ms, fields.paused_all = '1', template.paused_by, template.paused_ms, '1'
   end
@@ -92,6 +134,7 @@ function every_org.take_from(lane, org)
   local keys, entries = {}, {}
   for _, name in ipairs(call('ZRANGE', lane.prefix .. 'templates', '0', '-1')) do
     keys[#keys + 1], entries[#entries + 1] = org_key(org, 'schedule:' .. name), org.name .. '/' .. name
+    keys[#keys + 1] = org_key(org, 'results:' .. name)
   end
   if not keys[1] then return end
   call('UNLINK', unpack(keys))

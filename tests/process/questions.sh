@@ -87,6 +87,9 @@ make_jobs() {
   wait_for '^[0-9]+$' redis-cli HGET 'rota:{0}:org:acme:schedule:often' last_ms
   rota schedule pause acme/often -q
   rota schedule add --every-org weekly mail hello --cron '0 3 * * mon' -q
+  rota schedule migrate acme/nightly shadow --to-every-org each --type mail -q
+  rota schedule run acme/nightly -q >/dev/null
+  wait_for '^[0-9]+$' redis-cli HKEYS 'rota:{0}:org:acme:results:nightly'
   call org_set tester hooli private_inbox 1 >/dev/null
   redis-cli XADD 'rota:{0}:org:hooli:inbox' '*' payload hello >/dev/null
   entry=$(redis-cli XADD rota:inbox '*' org acme type mail payload hello)

@@ -108,7 +108,7 @@ local function note_key(key)
   if org then
     orgs[org] = orgs[org] or { ready = {}, limits = {}, schedules = {} }
     local queue, limit, schedule = string.match(part, '^ready:(.+)$'), string.match(part, '^waiting:(.+)$'), string.match(part, '^schedule:(.+)$')
-    local wanted = part == '' and 'hash' or PARTS[part] or ((queue or limit) and 'zset') or (schedule and 'hash')
+    local wanted = part == '' and 'hash' or PARTS[part] or ((queue or limit) and 'zset') or ((schedule or string.find(part, '^results:.')) and 'hash')
     if kind ~= wanted then violation('key %s is a %s', key, kind) end
     if queue then orgs[org].ready[queue] = true end
     if part == 'inbox' or part == 'rejected' then orgs[org][part] = true end

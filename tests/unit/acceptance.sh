@@ -39,7 +39,8 @@ while read -r case; do
   while read -r suite name; do
     named=$((named + 1))
     file=tests/${suite/./\/}.c
-    # Defined, and in the table of its suite.
+    [ -f "$file" ] || file=${file%.c}.sh
+    # Defined, and in the table of its suite; in a script, called.
     places=$(grep -cw "$name" "$file" || true)
     [ "${places:-0}" -ge 2 ] || fail "$case names $suite $name, which is not in $file"
   done <<<"$found"

@@ -220,6 +220,38 @@ static void the_operator_adds_variables_but_replaces_none_of_ours(void **state)
     environment_free(environment);
 }
 
+static void a_shadow_is_told_that_it_is_one(void **state)
+{
+    struct header shadow = {(char[]){"Rota-Shadow"}, (char[]){"1"}};
+    struct job job = example;
+    char **environment;
+
+    (void)state;
+    job.record.headers = &shadow;
+    job.record.header_count = 1;
+    environment = environment_of(&job, 0, 1);
+    assert_value(environment, "ROTA_SHADOW", "1");
+    environment_free(environment);
+    shadow.value[0] = '0';
+    environment = environment_of(&job, 0, 1);
+    assert_null(value_of(environment, "ROTA_SHADOW"));
+    environment_free(environment);
+}
+
+/* However late it is, and however often it is tried again. */
+static void a_job_of_a_schedule_is_told_which_due_time_it_serves(void **state)
+{
+    struct job job = example;
+    char **environment;
+
+    (void)state;
+    strcpy(job.id, "report@1795164000000");
+    environment = environment_of(&job, 0, 2);
+    assert_value(environment, "ROTA_SCHEDULE", "report");
+    assert_value(environment, "ROTA_DUE_AT", "2026-11-20T08:40:00.000Z");
+    environment_free(environment);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +261,8 @@ int main(void)
         cmocka_unit_test_setup(what_the_worker_does_not_have_is_not_there_but_a_path_is, set_up),
         cmocka_unit_test_setup(a_job_without_queue_and_key_has_those_it_stands_for, set_up),
         cmocka_unit_test_setup(a_job_brings_headers_and_a_trace_context, set_up),
+        cmocka_unit_test_setup(a_shadow_is_told_that_it_is_one, set_up),
+        cmocka_unit_test_setup(a_job_of_a_schedule_is_told_which_due_time_it_serves, set_up),
         cmocka_unit_test_setup(the_operator_adds_variables_but_replaces_none_of_ours, set_up),
         cmocka_unit_test_setup(values_may_hold_what_a_shell_would_read, set_up),
     };
