@@ -18,8 +18,8 @@
 #define PER_CALL           100 /* of schedule_arm and schedule_health */
 #define COLUMNS            3   /* of schedule_audit: org, name, fields */
 #define CURSOR_BYTES       64
-#define STEPS_AT_ONCE      100  /* of a round; from then on it takes its time, so that it costs the same however much there is */
-#define STEP_LATER_S       0.05 /* between two of the further ones */
+#define STEPS_AT_ONCE      100 /* of a round; from then on it takes its time, so that it costs the same however much there is */
+#define STEP_LATER_S       0.1 /* between two of the further ones */
 #define FULL_BYTES         (NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2) /* org/name */
 
 enum phase { AUDIT, RELIST };

@@ -255,6 +255,51 @@ static void ticks_stay_in_bounds(void **state)
     assert_calls(f, "schedule_remove", 75);
 }
 
+/* Each organization has a job of it that waits when it is removed. */
+static void templates_stay_in_bounds(void **state)
+{
+    enum { ORGS = 24 };
+    struct fixture *f = *state;
+    struct definition weekly = {.overlap = "skip"};
+    f->check_each = false;
+    lane_use(f, 0);
+    for (unsigned n = 1; n <= ORGS; n++)
+        lane_call(f, "org_set", "tester %s rate 1000 burst 1000 max_running 1000", lane_org(f, n));
+    template_set(f, "s", &weekly);
+    assert_calls(f, "template_set", 14);
+    lane_call(f, "template_walk", "s 256");
+    assert_calls(f, "template_walk", 14 + ORGS);
+    lane_call(f, "due", "256");
+    assert_calls(f, "due", 5 + 4 * ORGS + 1);
+    for (unsigned n = 1; n <= ORGS; n++)
+        template_tick(f, lane_org(f, n), "s", "1", 0, minute(1));
+    clock_advance_ms(f, MINUTE_MS);
+    for (unsigned n = 1; n <= ORGS; n++) {
+        assert_string_equal(template_tick(f, lane_org(f, n), "s", "1", minute(1), minute(2)), "ticked");
+        assert_calls(f, "tick", 10 + 120);
+    }
+    lane_call(f, "schedules", "%s %s 100", lane_org(f, 1), "");
+    assert_calls(f, "schedules", 5 + 4);
+    lane_call(f, "schedule", "%s s", lane_org(f, 1));
+    assert_calls(f, "schedule", 6);
+    lane_call(f, "schedule_own", "tester %s s 1 %lld 0 off 1 missed all", lane_org(f, 1), (long long)minute(2));
+    assert_calls(f, "schedule_own", 80);
+    lane_call(f, "templates", "");
+    assert_calls(f, "templates", 5 + 1);
+    lane_call(f, "template", "s");
+    assert_calls(f, "template", 4);
+    lane_call(f, "template_change", "tester s pause");
+    assert_calls(f, "template_change", 13);
+    lane_call(f, "template_sync", "9");
+    assert_calls(f, "template_sync", 6 + 8);
+    for (int steps = 0; steps < 4; steps++) {
+        lane_call(f, "template_walk", "s 256");
+        assert_calls(f, "template_walk of a removed one", 14 + ORGS * 75);
+    }
+    assert_string_equal(lane_place(f, lane_org(f, 2), fixture_text(f, "s@%lld", (long long)minute(1))), "cancelled");
+    assert_int_equal(lane_redis(f, "ZCARD %s", lane_key(f, "schedules"))->integer, 0);
+}
+
 /* Every job runs under two limits, each of its own, and all end in one call that lets others go. */
 static void limits_stay_in_bounds(void **state)
 {
@@ -567,6 +612,7 @@ int main(void)
         cmocka_unit_test(unparking_stays_in_bounds),
         cmocka_unit_test(limits_stay_in_bounds),
         cmocka_unit_test(ticks_stay_in_bounds),
+        cmocka_unit_test(templates_stay_in_bounds),
         cmocka_unit_test(finish_stays_in_bounds),
         cmocka_unit_test(finish_of_64_runs_stays_in_bounds),
         cmocka_unit_test(sessions_stay_in_bounds),
