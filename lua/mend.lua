@@ -15,13 +15,13 @@ local function org_named(lane, name)
 end
 
 -- A schedule as agenda.load has it, with '' for its record; nil if there is none. One that is damaged lacks its record; so does one of every
--- organization that has no hash yet, or whose template is being removed: those are `unsettled`, and others come for them. Calls: <= 3, and 1 for
+-- organization that has no hash yet (`is_fresh`), or whose template is being removed: those are `unsettled`, and others come for them. Calls: <= 3, and 1 for
 -- each template.
 local function look_at(lane, org, name)
   local schedule = agenda.new(org, name)
   local kind = call('TYPE', schedule.key).ok
   if kind == 'none' then
-    schedule.template, schedule.unsettled = every_org.read(lane, name), true
+    schedule.template, schedule.unsettled, schedule.is_fresh = every_org.read(lane, name), true, true
     return schedule.template and schedule or nil
   end
   if kind ~= 'hash' then return schedule end
@@ -37,6 +37,13 @@ local function look_at(lane, org, name)
     fields.record = ''
   end
   return schedule
+end
+
+-- True if one of every organization stands where it does (`score`) because the leader is to look at it, or has not yet, since all of them were
+-- paused or changed: its next due time is still that of before.
+local function is_marked(lane, schedule, score)
+  local template = schedule.template
+  return template and (tonumber(score or 0) <= lane.now_ms or template.paused or template.cursor)
 end
 
 -- What a call has mended: {what, org/name, ...}, and of which organization, if it is but one.
@@ -67,16 +74,11 @@ end
   Returns {next cursor, now_ms, {org, name, {field, value, ...}, ...}, {what, org/name, ...}}: the schedules as in lib/schedule.lua, with '' as
           their record, or without it if they are damaged, and nobody can mend them; and what was mended:
           'gone'     it was to tick, and there is no such schedule         mended: nobody comes for it
-          'index'    it was not listed, or was to tick at another moment   mended
+          'index'    it was not listed, or was to tick at another moment   mended; so is one of every organization that has no hash yet, and that
+                     nobody would look at
           'pending'  a due time waits for a job that is over or gone       mended: its own job may go
           'retry'    it is put off for longer than anybody puts it off     mended: it is not put off
   Calls <= 5 + 22 for each schedule, and 1 for each template ]]
-
--- True if one of every organization stands where it does because the leader is to look at it, or has not yet, since all of them were paused.
-local function is_marked(lane, schedule, score)
-  local template = schedule.template
-  return template and (tonumber(score) <= lane.now_ms or template.paused or template.cursor)
-end
 
 local function audit_schedule(lane, org, schedule, score)
   local fields, what = schedule.fields, nil
@@ -98,6 +100,13 @@ local function audit_schedule(lane, org, schedule, score)
   return what or (moved and 'index') or nil
 end
 
+-- One of every organization that has no hash yet stands at a moment that has passed; at another one nobody would come for it. Calls: <= 1.
+local function look_sooner(lane, org, schedule, score)
+  if schedule.template.removed or not schedule.is_fresh or tonumber(score) <= lane.now_ms then return nil end
+  call('ZADD', lane.prefix .. 'schedules', lane.now_text, org.name .. '/' .. schedule.name)
+  return 'index'
+end
+
 local function schedule_audit(keys, args)
   local lane, who, limit = open_lane(keys), check_who(args[1]), to_int(args[3], 'limit', 1, MEND_MAX)
   local page = call('ZSCAN', lane.prefix .. 'schedules', check_cursor(args[2]), 'COUNT', limit)
@@ -108,7 +117,8 @@ local function schedule_audit(keys, args)
     local schedule = look_at(lane, org, name)
     local what = 'gone'
     if schedule and schedule.unsettled then
-      what = nil
+      what = look_sooner(lane, org, schedule, page[2][i + 1])
+      if what then schedule = nil end -- there is no hash to note it in
     elseif schedule then
       what = schedule.fields.record and audit_schedule(lane, org, schedule, page[2][i + 1])
       local flat = {}
@@ -151,15 +161,17 @@ local function relist_names(lane, org, names, mended)
   return true
 end
 
--- The schedules of every organization that this one has nothing of: the leader is to look at them. Calls: <= 1, 4 for each that is mended.
-local function relist_instances(lane, org, templates, mended)
+-- The schedules of every organization that this one has nothing of: the leader is to look at them. What was due before it came (`known_ms`) is
+-- not its own. Calls: <= 1, 4 for each that is mended.
+local function relist_instances(lane, org, known_ms, templates, mended)
   local fulls = {}
   for i, name in ipairs(templates) do fulls[i] = org.name .. '/' .. name end
   for i, score in ipairs(fulls[1] and call('ZMSCORE', lane.prefix .. 'schedules', unpack(fulls)) or {}) do
     local schedule = not score and look_at(lane, org, templates[i])
     if not score and #mended.list == 2 * MEND_MAX then return false end
     if schedule and schedule.template and not schedule.template.removed then
-      call('ZADD', lane.prefix .. 'schedules', schedule.unsettled and schedule.template.since_ms or lane.now_text, fulls[i])
+      local since_ms = min(max(tonumber(schedule.template.since_ms), known_ms), lane.now_ms)
+      call('ZADD', lane.prefix .. 'schedules', schedule.is_fresh and int_text(since_ms) or lane.now_text, fulls[i])
       add_mended(lane, mended, org, templates[i], 'index', nil)
     end
   end
@@ -200,7 +212,7 @@ local function schedule_relist(keys, args)
       else
         whole = relist_names(lane, org, names, mended) and whole
       end
-      whole = relist_instances(lane, org, templates, mended) and whole
+      whole = relist_instances(lane, org, tonumber(page[2][i + 1]), templates, mended) and whole
     end
     if not whole then cursor = cursor == '' and '0' or cursor
     else cursor = page[1] == '0' and '' or page[1] end
@@ -214,14 +226,16 @@ register('schedule_relist', schedule_relist, { 'allow-oom' }, {
 
 --[[ schedule_arm - gives schedules the next due time that follows from their recurrence, where another one, or none, is stored.
   ARGV  1 who, and for each of 1..100 schedules: org, name, rev int, the stored next_ms or '', next_ms int, offset_ms int
-  Returns a word for each: 'armed' | 'stale': another definition or another next due time is stored, or it is paused or off: nothing changed
-  Calls <= 4 + 9 for each schedule, and 1 for each template ]]
+  Returns a word for each: 'armed' | 'stale': another definition or another next due time is stored, or it is paused or off, or it is
+          one of every organization that the leader is to look at anyway: nothing changed
+  Calls <= 4 + 10 for each schedule, and 1 for each template ]]
 local function arm(lane, args, at, mended)
   local org, name = org_named(lane, check_org(args[at])), check_schedule(args[at + 1])
   local next_ms, offset_ms = to_int(args[at + 4], 'next_ms', 0, 2 ^ 46), to_int(args[at + 5], 'offset_ms', 0, 2 ^ 46)
   local schedule = look_at(lane, org, name)
   local fields = schedule and schedule.fields or {}
   if not fields.record or fields.rev ~= args[at + 2] or (fields.next_ms or '') ~= args[at + 3] or fields.paused or fields.off then return 'stale' end
+  if schedule.template and is_marked(lane, schedule, call('ZSCORE', lane.prefix .. 'schedules', org.name .. '/' .. name)) then return 'stale' end
   agenda.save(schedule, { next_ms = next_ms, offset_ms = offset_ms })
   agenda.place(lane, org, schedule)
   add_mended(lane, mended, org, name, 'next', schedule)
@@ -236,7 +250,7 @@ local function schedule_arm(keys, args)
   return words
 end
 register('schedule_arm', schedule_arm, { 'allow-oom' }, {
-  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'HSTRLEN', 'TIME', 'TYPE', 'XADD', 'ZADD', 'ZRANGE',
+  'HDEL', 'HGETALL', 'HMGET', 'HSET', 'HSTRLEN', 'TIME', 'TYPE', 'XADD', 'ZADD', 'ZRANGE', 'ZSCORE',
 })
 
 --[[ schedule_health - notes which schedules have become unhealthy, and which are healthy again: each change once, as an event.

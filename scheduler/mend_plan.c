@@ -35,5 +35,6 @@ void mend_plan_make(struct mend_plan *ret, const char *org, const struct schedul
     first_ms = expected(schedule, recurrence, now_ms);
     if (leaves_out(schedule, recurrence, first_ms))
         ret->next_ms = first_ms;
-    ret->arm = ret->next_ms > 0 && (ret->next_ms != schedule->next_ms || ret->offset_ms != schedule->offset_ms);
+    ret->arm = ret->next_ms > 0 && (ret->next_ms != schedule->next_ms ||
+                                    (ret->offset_ms != schedule->offset_ms && !schedule->of_all)); /* another spread for all */
 }

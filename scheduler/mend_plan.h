@@ -12,6 +12,6 @@ struct mend_plan {
 
 /* `recurrence` is that of the schedule, NULL if it cannot be read (any more): then its times stay. A next due time that has
  * passed is left to whoever serves it (due_plan.h); so is one that new data for its zone have moved. A paused schedule is left
- * alone. */
+ * alone. One of every organization gets another offset with its next due time, as its spread is changed for all at once. */
 void mend_plan_make(struct mend_plan *ret, const char *org, const struct schedule *schedule, const struct recurrence *recurrence,
                     int64_t now_ms);

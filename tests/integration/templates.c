@@ -137,35 +137,6 @@ static void a_deleted_organization_has_none(void **state)
     assert_int_equal(lane_redis(f, "EXISTS %s", lane_key(f, "org:acme:schedule:report"))->integer, 0);
 }
 
-/* The leader's rounds over all schedules: what waits to be looked at goes on waiting, and what is nowhere is put where it is. */
-static void rounds_that_mend_leave_it_alone_unless_it_is_nowhere(void **state)
-{
-    struct fixture *f = *state;
-    make_orgs(f, 3);
-    template_set(f, "report", &(struct definition){0});
-    walk_to_the_end(f, "report");
-    const char *since = entry(f, org(f, 2));
-    for (unsigned n = 0; n < 2; n++)
-        template_tick(f, org(f, n), "report", "1", 0, minute(1));
-    clock_advance_ms(f, 1000);
-    lane_call(f, "schedule_own", "tester %s report 1 0 0 off 1", org(f, 1));
-    lane_redis(f, "ZADD %s %s %s/report", lane_key(f, "schedules"), now_text(f), org(f, 0)); /* as a walk marks it */
-    const char *digest = lane_digest(f);
-
-    const redisReply *reply = lane_call(f, "schedule_audit", "leader 0 100");
-    assert_int_equal(reply_element(reply, 2)->elements, 2 * 3); /* those with a hash are told */
-    assert_int_equal(reply_element(reply, 3)->elements, 0);
-    assert_int_equal(reply_element(lane_call(f, "schedule_relist", "leader %s %s 100", "", ""), 2)->elements, 0);
-    assert_string_equal(lane_digest(f), digest);
-
-    f->check_each = false;
-    for (unsigned n = 0; n < 3; n += 2)
-        lane_redis(f, "ZREM %s %s/report", lane_key(f, "schedules"), org(f, n));
-    assert_int_equal(reply_element(lane_call(f, "schedule_relist", "leader %s %s 100", "", ""), 2)->elements, 2 * 2);
-    assert_string_equal(entry(f, org(f, 0)), now_text(f));
-    assert_string_equal(entry(f, org(f, 2)), since);
-}
-
 /* ---- what it costs ---- */
 
 /* What is looked up for all of them is looked up once in a call, and sent once. */
@@ -230,7 +201,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_organizations_own_schedule_of_that_name_wins),
         cmocka_unit_test(they_are_listed_among_those_of_the_organization),
         cmocka_unit_test(a_deleted_organization_has_none),
-        cmocka_unit_test(rounds_that_mend_leave_it_alone_unless_it_is_nowhere),
         cmocka_unit_test(AP_12_what_they_share_is_looked_up_once_per_tick),
         cmocka_unit_test(what_is_not_due_costs_nothing),
     };

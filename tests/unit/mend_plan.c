@@ -84,6 +84,8 @@ static void an_offset_that_is_not_its_own_is_put_right(void **state)
     assert_true(plan.arm);
     assert_int_equal(plan.next_ms, schedule.next_ms);
     assert_int_equal(plan.offset_ms, schedule_offset_ms("acme", "report", 1000000));
+    schedule.of_all = true; /* the spread of all has changed: that holds from the next due time on */
+    assert_false(plan_of("every 60s", schedule, 5).arm);
 }
 
 static void two_periods_without_a_job_that_was_done_are_unhealthy(void **state)
