@@ -57,18 +57,20 @@ static int make_record(struct cli *cli, struct buffer *out, struct error *err)
  * repeated. */
 static int define_shadow(struct cli *cli, struct migration *migration, struct error *err)
 {
-    struct schedule each = migration->global;
+    struct schedule each = migration->global; /* but it is active */
     struct buffer record = {0};
     struct call call = {0};
     char answer[ANSWER_BYTES];
     int rc = make_record(cli, &record, err);
 
     if (rc == 0) {
+        each.paused = false;
+        snprintf(each.turns, sizeof each.turns, "-0");
         each.record = record.data;
         each.record_bytes = record.length;
         change_begin(&call, "template_set", FIRST_LANE);
         call_add_string(&call, migration->name);
-        call_add_string(&call, "shadow");
+        call_add_int(&call, 0);
         schedule_add_definition(&each, &call);
         rc = change_call(cli, &call, answer, err);
     }

@@ -9,20 +9,22 @@
 #include "cli/connection.h"
 #include "cli/lines.h"
 #include "cli/orgs.h"
+#include "cli/template.h"
 #include "common/memory.h"
 #include "common/reply.h"
 #include "common/schedule_file.h"
 
 #define PAGE           100
 #define PAGE_BYTES_MAX (4 * 1024 * 1024) /* of the lines of a page; one goes at least */
-#define FULL_BYTES     (NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2)
 
+/* Its lane, and the function that asks for it; of every organization ("") lane 0 has the say. */
 static void ask_for(struct cli *cli, const char *org, const char *name, cli_answer_cb *cb, void *ctx)
 {
     struct call call = {0};
 
-    call_function(&call, "schedule", cli_lane(cli, org));
-    call_add_string(&call, org);
+    call_function(&call, org[0] ? "schedule" : "template", org[0] ? cli_lane(cli, org) : 0);
+    if (org[0])
+        call_add_string(&call, org);
     call_add_string(&call, name);
     cli_send(cli, &call, cb, ctx);
     call_clear(&call);
@@ -35,15 +37,40 @@ struct export
     struct cli *cli;
     FILE *out;
     struct schedule_file *file;
-    const char *org;
+    const char *org; /* "": every one */
+    size_t own;      /* of what organizations say themselves of one of every organization: left out */
     struct buffer line;
     char names[PAGE][SCHEDULE_NAME_BYTES_MAX + 1]; /* of a page */
     size_t count, told;                            /* told: of these, in their order */
     char cursor[SCHEDULE_NAME_BYTES_MAX + 1];      /* of the next page */
 };
 
-/* A schedule that was asked for. One that is gone by now is in no backup, nor is what an organization has of one of every
- * organization. */
+static void leave_out(struct export *export, const char *name, const struct error *err)
+{
+    char spoken[SCHEDULE_SPOKEN_BYTES];
+
+    cli_complain(export->cli, EX_DATAERR, "schedule %s is left out: %s", schedule_spoken(spoken, export->org, name),
+                 err->message);
+}
+
+static int write_line(struct export *export, const struct schedule *schedule, struct error *err)
+{
+    buffer_reset(&export->line);
+    if (schedule_entry_format(&export->line, export->org, schedule, true, err) < 0)
+        return err->code;
+    buffer_add(&export->line, "\n", 1);
+    fwrite(export->line.data, 1, export->line.length, export->out);
+    schedule_file_written(export->file, export->line.data, export->line.length);
+    return 0;
+}
+
+/* True if the organization says something itself of one of every organization. */
+static bool has_own(const struct schedule *schedule)
+{
+    return schedule->off || (schedule->own && schedule->own[0]) || (schedule->paused && !schedule->paused_all);
+}
+
+/* A schedule that was asked for. One that is gone by now, or goes, is in no backup. */
 static void on_exported(const struct reply *reply, void *ctx)
 {
     struct export *export = ctx;
@@ -54,23 +81,25 @@ static void on_exported(const struct reply *reply, void *ctx)
 
     if (reply_count(fields) == 0)
         return;
-    buffer_reset(&export->line);
     if (schedule_decode(&schedule, name, fields, NULL, &err) < 0) {
-        cli_complain(export->cli, EX_DATAERR, "schedule %s/%s is left out: %s", export->org, name, err.message);
+        leave_out(export, name, &err);
         return;
     }
-    if (schedule.of_all) {
-        schedule_clear(&schedule);
-        return;
-    }
-    if (schedule_entry_format(&export->line, export->org, &schedule, true, &err) == 0) {
-        buffer_add(&export->line, "\n", 1);
-        fwrite(export->line.data, 1, export->line.length, export->out);
-        schedule_file_written(export->file, export->line.data, export->line.length);
-    } else {
-        cli_complain(export->cli, EX_DATAERR, "schedule %s/%s is left out: %s", export->org, name, err.message);
-    }
+    if (schedule.of_all)
+        export->own += has_own(&schedule);
+    else if (!schedule.removed && write_line(export, &schedule, &err) < 0)
+        leave_out(export, name, &err);
     schedule_clear(&schedule);
+}
+
+static void on_template_names(const struct reply *reply, void *ctx)
+{
+    struct export *export = ctx;
+    const struct reply *list = reply_at(reply, 3);
+
+    export->count = export->told = 0;
+    for (size_t i = 0; i + 2 <= reply_count(list) && export->count < PAGE; i += 2) /* name, fields */
+        snprintf(export->names[export->count++], sizeof *export->names, "%s", reply_string(reply_at(list, i)));
 }
 
 static void on_names(const struct reply *reply, void *ctx)
@@ -82,6 +111,13 @@ static void on_names(const struct reply *reply, void *ctx)
     export->count = export->told = 0;
     for (size_t i = 0; i + 3 <= reply_count(list) && export->count < PAGE; i += 3) /* org, name, fields */
         snprintf(export->names[export->count++], sizeof *export->names, "%s", reply_string(reply_at(list, i + 1)));
+}
+
+static int export_named(struct export *export, struct error *err)
+{
+    for (size_t i = 0; i < export->count; i++)
+        ask_for(export->cli, export->org, export->names[i], on_exported, export);
+    return cli_settle(export->cli, err);
 }
 
 static int export_page(struct export *export, struct error *err)
@@ -96,15 +132,26 @@ static int export_page(struct export *export, struct error *err)
     call_add_int(&call, PAGE);
     rc = cli_call(cli, &call, on_names, export, err);
     call_clear(&call);
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < export->count; i++)
-        ask_for(cli, export->org, export->names[i], on_exported, export);
-    return cli_settle(cli, err);
+    return rc < 0 ? rc : export_named(export, err);
+}
+
+/* Those of every organization; all of them fit into a page. */
+static int export_templates(struct export *export, struct error *err)
+{
+    struct call call = {0};
+    int rc;
+
+    export->org = "";
+    call_function(&call, "templates", 0);
+    rc = cli_call(export->cli, &call, on_template_names, export, err);
+    call_clear(&call);
+    return rc < 0 ? rc : export_named(export, err);
 }
 
 static int export_all(struct export *export, const struct names *orgs, struct error *err)
 {
+    if (cli_argument_count(export->cli) == 0 && export_templates(export, err) < 0)
+        return err->code;
     for (size_t i = 0; i < orgs->count; i++) {
         export->org = orgs->items[i];
         export->cursor[0] = '\0';
@@ -157,6 +204,11 @@ static int schedule_export(struct cli *cli, struct error *err)
         rc = path[0] ? export_to(&export, &orgs, path, err) : export_all(&export, &orgs, err);
     if (rc == 0)
         cli_note(cli, "%zu schedules exported%s%s", schedule_file_count(export.file), path[0] ? " to " : "", path);
+    if (rc == 0 && export.own > 0)
+        cli_note(cli,
+                 "not in it: what organizations say themselves of schedules of every organization, %zu times (rota schedule show "
+                 "ORG/NAME)",
+                 export.own);
     schedule_file_free(export.file);
     buffer_clear(&export.line);
     names_clear(&orgs);
@@ -171,18 +223,22 @@ struct item {
     char org[NAME_BYTES_MAX + 1], name[SCHEDULE_NAME_BYTES_MAX + 1];
     size_t line;
     char *definition; /* as text */
-    bool paused, answered;
+    bool paused, shadow, answered;
 };
+
+/* Those of organizations go first: one that has a schedule of the same name as one of all has it then, and keeps it. */
+enum which { ALL, OF_ORGS, OF_ALL };
 
 struct import {
     struct cli *cli;
     struct lines *lines;
     const char *path;
     struct item items[PAGE];
-    size_t count, bytes;                           /* of the page */
-    size_t new_ones, changed;                      /* that were set */
-    size_t missing, different, same, paused_other; /* that were compared */
-    char first[FULL_BYTES];                        /* that is missing or different */
+    size_t count, bytes;                                         /* of the page */
+    size_t new_ones, changed;                                    /* that were set */
+    size_t missing, different, same, paused_other, shadow_other; /* that were compared */
+    char first[SCHEDULE_SPOKEN_BYTES];                           /* that is missing or different */
+    char removing[SCHEDULE_NAME_BYTES_MAX + 1];                  /* one of every organization that goes; "" */
 };
 
 /* Sends what is to be done with one entry. */
@@ -202,8 +258,9 @@ static int end_page(struct import *import, struct error *err)
 
     for (size_t i = 0; rc < 0 && i < import->count; i++)
         if (!import->items[i].answered) {
-            error_wrap(err, "%s:%zu: schedule %s/%s", import->path, import->items[i].line, import->items[i].org,
-                       import->items[i].name);
+            char name[SCHEDULE_SPOKEN_BYTES];
+            error_wrap(err, "%s:%zu: schedule %s", import->path, import->items[i].line,
+                       schedule_spoken(name, import->items[i].org, import->items[i].name));
             break;
         }
     clear_page(import);
@@ -222,7 +279,8 @@ static int add_item(struct import *import, const struct schedule_entry *entry, s
     *item = (struct item){.import = import,
                           .line = lines_number(import->lines),
                           .definition = buffer_give(&text),
-                          .paused = entry->schedule.paused};
+                          .paused = entry->schedule.paused,
+                          .shadow = entry->schedule.turns[0] != '\0'};
     memcpy(item->org, entry->org, sizeof item->org);
     memcpy(item->name, entry->schedule.name, sizeof item->name);
     import->count++;
@@ -231,8 +289,13 @@ static int add_item(struct import *import, const struct schedule_entry *entry, s
     return import->count == PAGE || import->bytes > PAGE_BYTES_MAX ? end_page(import, err) : 0;
 }
 
+static bool is_wanted(const struct schedule_entry *entry, enum which which)
+{
+    return which == ALL || (entry->org[0] == '\0') == (which == OF_ALL);
+}
+
 /* Goes through all lines. Without `send` they are only looked at. */
-static int walk(struct import *import, import_send *send, bool strict, struct error *err)
+static int walk(struct import *import, import_send *send, enum which which, bool strict, struct error *err)
 {
     struct schedule_file *file = schedule_file_new();
     struct schedule_entry entry;
@@ -243,7 +306,7 @@ static int walk(struct import *import, import_send *send, bool strict, struct er
     while (rc == 0 && (line = lines_next(import->lines, &bytes, NULL, NULL, &rc, err))) {
         rc = schedule_file_read(file, line, bytes, &entry, err);
         if (rc == 1) {
-            rc = send ? add_item(import, &entry, bytes, send, err) : 0;
+            rc = send && is_wanted(&entry, which) ? add_item(import, &entry, bytes, send, err) : 0;
             schedule_entry_clear(&entry);
         } else if (rc < 0) {
             error_wrap(err, "%s:%zu", import->path, lines_number(import->lines));
@@ -265,6 +328,8 @@ static void on_set(const struct reply *reply, void *ctx)
     item->answered = true;
     item->import->new_ones += reply_is(reply_at(reply, 0), "new");
     item->import->changed += reply_is(reply_at(reply, 0), "changed");
+    if (reply_is(reply_at(reply, 0), "removing"))
+        memcpy(item->import->removing, item->name, sizeof item->name);
 }
 
 static void send_set(struct item *item, const struct schedule_entry *entry)
@@ -272,13 +337,8 @@ static void send_set(struct item *item, const struct schedule_entry *entry)
     struct cli *cli = item->import->cli;
     struct call call = {0};
 
-    change_begin(&call, "schedule_set", cli_lane(cli, entry->org));
-    call_add_string(&call, entry->org);
-    call_add_string(&call, entry->schedule.name);
-    call_add_string(&call, ""); /* whatever there is */
-    call_add_positive(&call, schedule_due_after(&entry->schedule, entry->recurrence, cli_now_ms(cli)));
-    call_add_int(&call, entry->schedule.offset_ms);
-    schedule_add_definition(&entry->schedule, &call);
+    change_begin(&call, entry->org[0] ? "schedule_set" : "template_set", entry->org[0] ? cli_lane(cli, entry->org) : 0);
+    schedule_entry_add(entry, cli_now_ms(cli), &call);
     cli_send(cli, &call, on_set, item);
     call_clear(&call);
 }
@@ -300,16 +360,17 @@ static void on_compared(const struct reply *reply, void *ctx)
     const struct reply *fields = reply_at(reply, 1);
     struct schedule found = {.rev = 0};
     struct error err;
-    bool is_there = reply_count(fields) > 0,
-         same = is_there && schedule_decode(&found, item->name, fields, NULL, &err) == 0 && is_as_wanted(item, &found);
+    bool is_there = reply_count(fields) > 0, same = is_there && schedule_decode(&found, item->name, fields, NULL, &err) == 0 &&
+                                                    !found.removed && !found.of_all && is_as_wanted(item, &found);
 
     item->answered = true;
     import->missing += !is_there;
     import->different += is_there && !same;
     import->same += same;
     import->paused_other += same && found.paused != item->paused;
+    import->shadow_other += same && !item->org[0] && (found.turns[0] != '\0') != item->shadow;
     if (!same && !import->first[0])
-        snprintf(import->first, sizeof import->first, "%s/%s", item->org, item->name);
+        schedule_spoken(import->first, item->org, item->name);
     schedule_clear(&found);
 }
 
@@ -335,6 +396,20 @@ static void tell(struct import *import, size_t new_ones, size_t changed, bool dr
     if (import->paused_other > 0)
         cli_note(cli, "%zu that were there are paused and not so in the file, or the other way round: that is left as it is",
                  import->paused_other);
+    if (import->shadow_other > 0)
+        cli_note(cli,
+                 "%zu of every organization that were there are shadows and not so in the file, or the other way round: the same",
+                 import->shadow_other);
+}
+
+static int set_all(struct import *import, struct error *err)
+{
+    if (walk(import, send_set, OF_ORGS, false, err) < 0 || walk(import, send_set, OF_ALL, false, err) < 0)
+        return error_wrap(err, "%zu schedules new, %zu changed, then", import->new_ones, import->changed);
+    if (import->removing[0])
+        return cli_fail(import->cli, err, EX_TEMPFAIL,
+                        "schedule %s of every organization is being removed: import again when it is gone", import->removing);
+    return template_spread(import->cli, err);
 }
 
 /* Sets all, and looks whether all is as the file says. */
@@ -342,9 +417,9 @@ static int import_lines(struct import *import, struct error *err)
 {
     struct cli *cli = import->cli;
 
-    if (walk(import, send_set, false, err) < 0)
-        return error_wrap(err, "%zu schedules new, %zu changed, then", import->new_ones, import->changed);
-    if (walk(import, send_compare, false, err) < 0)
+    if (set_all(import, err) < 0)
+        return err->code;
+    if (walk(import, send_compare, ALL, false, err) < 0)
         return error_wrap(err, "all is set, but cannot be read back");
     if (import->missing + import->different > 0)
         return cli_fail(cli, err, EX_DATAERR,
@@ -367,12 +442,12 @@ static int schedule_import(struct cli *cli, struct error *err)
     import->lines = lines_open(import->path, SCHEDULE_LINE_BYTES_MAX, err);
     if (strcmp(import->path, "-") == 0)
         import->path = "stdin";
-    if (!import->lines || lines_keep(import->lines, err) < 0 || walk(import, NULL, strict, err) < 0 ||
+    if (!import->lines || lines_keep(import->lines, err) < 0 || walk(import, NULL, ALL, strict, err) < 0 ||
         cli_connect(cli, true, NULL, err) < 0)
         rc = err->code;
     else if (!dry_run)
         rc = import_lines(import, err);
-    else if ((rc = walk(import, send_compare, strict, err)) == 0)
+    else if ((rc = walk(import, send_compare, ALL, strict, err)) == 0)
         tell(import, import->missing, import->different, true);
     lines_close(import->lines);
     free(import);
@@ -395,7 +470,8 @@ const struct command schedule_backup_commands[] = {
     {"schedule export", "[ORG]...", "Write schedules as lines that rota schedule import reads", export_settings, 0, -1,
      schedule_export,
      "Lines of JSON, whatever the output is, sorted; the last one has the number of schedules and a sum of all bytes before it.\n"
-     "What a schedule is, and whether it is paused; not what became of its due times. docs/SCHEDULES.md describes the lines."},
+     "What a schedule is, and whether it is paused; not what became of its due times. docs/SCHEDULES.md describes the lines.\n"
+     "Without ORG also those of every organization; not what organizations say of these themselves."},
     {"schedule import", "FILE|-", "Set the schedules that a file names", import_settings, 1, 1, schedule_import,
      "The whole file is checked before anything is written. What is the same already stays as it is, with its next due time; "
      "what\n"

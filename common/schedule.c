@@ -217,6 +217,10 @@ void schedule_add_definition(const struct schedule *schedule, struct call *call)
         call_add_string(call, "paused_ms");
         call_add_int(call, schedule->paused_ms);
     }
+    if (schedule->turns[0]) {
+        call_add_string(call, "shadow");
+        call_add_string(call, "1");
+    }
 }
 
 static const struct reply *value_of(const struct reply *hash, const char *name)

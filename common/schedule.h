@@ -97,7 +97,8 @@ void schedule_clear(struct schedule *schedule);
 /* How late a due time may run if nobody says: a day; of MISSED_SKIP a minute. */
 int64_t schedule_default_window_ms(unsigned missed);
 
-/* Adds the fields of the definition and their values, as schedule_set takes them; of one that is paused also by whom and when. */
+/* Adds the fields of the definition and their values, as schedule_set takes them; of one that is paused also by whom and when; of
+ * one with turns, which template_set takes, that it is to begin as a shadow. */
 void schedule_add_definition(const struct schedule *schedule, struct call *call);
 
 /* Adds one of them, and its value. */

@@ -19,7 +19,7 @@
 struct known {
     UT_hash_handle hh;
     size_t line;
-    char name[]; /* org/name */
+    char name[]; /* as schedule_spoken */
 };
 
 struct schedule_file {
@@ -113,12 +113,11 @@ static void keep_zone(struct schedule_file *file, const struct schedule_entry *e
 
 static int add_known(struct schedule_file *file, const struct schedule_entry *entry, struct error *err)
 {
-    size_t org_bytes = strlen(entry->org), bytes = org_bytes + strlen(entry->schedule.name) + 1;
+    char name[SCHEDULE_SPOKEN_BYTES];
+    size_t bytes = strlen(schedule_spoken(name, entry->org, entry->schedule.name));
     struct known *known = memory_new(sizeof *known + bytes + 1), *other;
 
-    memcpy(known->name, entry->org, org_bytes);
-    known->name[org_bytes] = '/';
-    memcpy(known->name + org_bytes + 1, entry->schedule.name, bytes - org_bytes);
+    memcpy(known->name, name, bytes + 1);
     known->line = file->lines;
     HASH_FIND(hh, file->known, known->name, bytes, other);
     if (other) {

@@ -1,9 +1,11 @@
 #include "common/schedule_json.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/call.h"
 #include "common/json_member.h"
 #include "common/memory.h"
 #include "common/nearest.h"
@@ -14,6 +16,15 @@
 #define TEXT_BYTES_MAX   4096 /* of a time, a duration, a zone */
 #define PAUSED_BYTES_MAX 128  /* of a name: check_who in lua/lib/events.lua */
 
+const char *schedule_spoken(char ret[SCHEDULE_SPOKEN_BYTES], const char *org, const char *name)
+{
+    if (org[0])
+        snprintf(ret, SCHEDULE_SPOKEN_BYTES, "%s/%s", org, name);
+    else
+        snprintf(ret, SCHEDULE_SPOKEN_BYTES, "%s of every organization", name);
+    return ret;
+}
+
 /* ---- reading ---- */
 
 /* A line being read. */
@@ -22,7 +33,7 @@ struct reader {
     struct request request; /* what it says of its jobs */
     struct recurrence_spec spec;
     unsigned kinds; /* how many of cron, every, rrule, at */
-    bool window;
+    bool window, of_all;
     const char *line;
     size_t bytes;
     struct error *err;
@@ -33,8 +44,9 @@ static const struct {
     enum recurrence_kind kind;
 } kinds[] = {{"cron", RECURRENCE_CRON}, {"every", RECURRENCE_EVERY}, {"rrule", RECURRENCE_RRULE}, {"at", RECURRENCE_AT}};
 
-static const char *const own_members[] = {"schedule", "cron",    "every",  "rrule", "at",    "tz",     "start",     "missed",
-                                          "window",   "overlap", "spread", "from",  "until", "paused", "paused_ms", NULL};
+static const char *const own_members[] = {"schedule", "every_org", "shadow", "cron",   "every",     "rrule",
+                                          "at",       "tz",        "start",  "missed", "window",    "overlap",
+                                          "spread",   "from",      "until",  "paused", "paused_ms", NULL};
 static const char *const job_members[] = {"type",     "payload",      "payload_b64", "queue",   "limit",
                                           "priority", "max_attempts", "timeout_ms",  "headers", NULL};
 static const char *const one_job_members[] = {"id", "key", "due_ms", "delay_ms", "expires_ms", NULL};
@@ -76,6 +88,26 @@ static int read_name(struct reader *reader, const json_t *value)
         return reader->err->code;
     memcpy(entry->org, full, strlen(full) + 1);
     memcpy(entry->schedule.name, slash + 1, strlen(slash + 1) + 1);
+    return 0;
+}
+
+/* The name of one of every organization. */
+static int read_every_org(struct reader *reader, const json_t *value)
+{
+    char name[SCHEDULE_NAME_BYTES_MAX + 1];
+
+    if (json_member_copy(value, "every_org", name, sizeof name, reader->err) < 0 || !schedule_name_is_valid(name, reader->err))
+        return reader->err->code;
+    reader->of_all = true;
+    memcpy(reader->entry->schedule.name, name, strlen(name) + 1);
+    return 0;
+}
+
+static int read_shadow(struct schedule *schedule, const json_t *value, struct error *err)
+{
+    if (!json_is_boolean(value))
+        return error_set(err, ERR_INVALID, "\"shadow\" must be true or false");
+    snprintf(schedule->turns, sizeof schedule->turns, "%s", json_is_true(value) ? "-0" : "");
     return 0;
 }
 
@@ -154,6 +186,10 @@ static int read_own(struct reader *reader, const char *name, json_t *value)
         }
     if (strcmp(name, "schedule") == 0)
         return read_name(reader, value);
+    if (strcmp(name, "every_org") == 0)
+        return read_every_org(reader, value);
+    if (strcmp(name, "shadow") == 0)
+        return read_shadow(schedule, value, err);
     if (strcmp(name, "tz") == 0)
         return read_text(value, name, TEXT_BYTES_MAX, &reader->spec.zone, err);
     if (strcmp(name, "start") == 0)
@@ -184,8 +220,12 @@ static int check(struct reader *reader)
     struct job_record *record = &reader->request.record;
     struct error *err = reader->err;
 
-    if (!reader->entry->org[0])
-        return error_set(err, ERR_INVALID, "\"schedule\" is missing: ORG/NAME");
+    if ((reader->entry->org[0] != '\0') == reader->of_all)
+        return error_set(err, ERR_INVALID,
+                         reader->of_all ? "\"schedule\" and \"every_org\" exclude each other"
+                                        : "\"schedule\" is missing: ORG/NAME; or \"every_org\": NAME");
+    if (schedule->turns[0] && !reader->of_all)
+        return error_set(err, ERR_INVALID, "\"shadow\" goes with \"every_org\"");
     if (reader->kinds != 1)
         return error_set(err, ERR_INVALID, "there must be one of \"cron\", \"every\", \"rrule\" and \"at\", not %u",
                          reader->kinds);
@@ -217,7 +257,8 @@ static int complete(struct reader *reader)
     schedule->recurrence = buffer_give(&text);
     if (!reader->window)
         schedule->window_ms = schedule_default_window_ms(schedule->missed);
-    schedule->offset_ms = schedule_offset_ms(entry->org, schedule->name, schedule->spread_ms);
+    if (!reader->of_all)
+        schedule->offset_ms = schedule_offset_ms(entry->org, schedule->name, schedule->spread_ms);
     reader->request.record.has_payload = true;
     if (!reader->request.record.payload)
         reader->request.record.payload = "";
@@ -268,6 +309,19 @@ void schedule_entry_clear(struct schedule_entry *entry)
     *entry = (struct schedule_entry){.org = ""};
 }
 
+void schedule_entry_add(const struct schedule_entry *entry, int64_t now_ms, struct call *call)
+{
+    if (entry->org[0])
+        call_add_string(call, entry->org);
+    call_add_string(call, entry->schedule.name);
+    call_add_string(call, ""); /* whatever there is */
+    if (entry->org[0]) {
+        call_add_positive(call, schedule_due_after(&entry->schedule, entry->recurrence, now_ms));
+        call_add_int(call, entry->schedule.offset_ms);
+    }
+    schedule_add_definition(&entry->schedule, call);
+}
+
 /* ---- writing ---- */
 
 static void add_recurrence(json_t *object, const char *canonical)
@@ -313,7 +367,10 @@ json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule,
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "schedule", json_sprintf("%s/%s", org, schedule->name));
+    if (org[0])
+        json_object_set_new(object, "schedule", json_sprintf("%s/%s", org, schedule->name));
+    else
+        json_object_set_new(object, "every_org", json_string(schedule->name));
     add_recurrence(object, schedule->recurrence);
     json_object_set_new(object, "missed", json_string(schedule_missed_words[schedule->missed]));
     add_duration(object, "window", schedule->window_ms);
@@ -322,6 +379,8 @@ json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule,
         add_duration(object, "spread", schedule->spread_ms);
     add_time(object, "from", schedule->from_ms);
     add_time(object, "until", schedule->until_ms);
+    if (state && !org[0] && schedule->turns[0])
+        json_object_set_new(object, "shadow", json_true());
     if (state && schedule->paused) {
         json_t *who = schedule->paused_by ? json_string(schedule->paused_by) : NULL; /* NULL also if it is no UTF-8 */
         json_object_set_new(object, "paused", who ? who : json_true());

@@ -1,7 +1,9 @@
 /* schedule_json.h - a schedule as a line of JSON: what a backup has, and the file of the schedules that are to be. Pure.
  *
  *   {"schedule": "acme/weekdays", "type": "report", "payload": "...", "cron": "30 8 * * mon-fri", "tz": "Europe/Zurich"}
+ *   {"every_org": "digest", "type": "report", "every": "1h"}
  *
+ * The second one is one of every organization; its org is "". With "shadow": true it begins as a shadow of another schedule.
  * The words are those of the flags of `rota schedule add` and, of its jobs, those of the lines of `rota push --batch`. One of
  * cron, every, rrule, at; tz, start; missed, window, overlap, spread, from, until; type, payload (any JSON: its text as it
  * stands) or payload_b64, queue, limit, priority, max_attempts, timeout_ms, headers; paused (by whom, or true), paused_ms. Times
@@ -15,23 +17,34 @@
 #include "common/id.h"
 #include "common/schedule.h"
 
+struct call;
 struct json_t;
 struct recurrence;
 
 #define SCHEDULE_LINE_BYTES_MAX (8 * 1024 * 1024) /* a payload of 1 MiB may be all escapes */
 
-/* One that a line names: its definition, its offset, and whether and by whom it is paused (paused_by may be NULL then). */
+#define SCHEDULE_SPOKEN_BYTES (NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 32)
+
+/* One that a line names: its definition, its offset, whether and by whom it is paused (paused_by may be NULL then), and whether
+ * it is a shadow (turns). */
 struct schedule_entry {
     char org[NAME_BYTES_MAX + 1];
     struct schedule schedule;
     struct recurrence *recurrence;
 };
 
+/* As it is spoken of: "acme/weekdays", "digest of every organization" (`org` is ""). */
+const char *schedule_spoken(char ret[SCHEDULE_SPOKEN_BYTES], const char *org, const char *name);
+
 /* Reads one line. ERR_INVALID or ERR_LIMIT name the member, its value and what it may be. Gives: schedule_entry_clear. */
 int schedule_entry_parse(struct schedule_entry *ret, const char *line, size_t bytes, struct error *err) MUST_CHECK;
 void schedule_entry_clear(struct schedule_entry *entry);
 
-/* The object of which schedule_entry_parse makes the same definition again; `state`: also whether it is paused. NULL if a text of
+/* Adds the arguments of schedule_set behind its first one, or of template_set: whatever there is, it is to be this. */
+void schedule_entry_add(const struct schedule_entry *entry, int64_t now_ms, struct call *call);
+
+/* The object of which schedule_entry_parse makes the same definition again; `state`: also whether it is paused, and whether a
+ * shadow. NULL if a text of
  * it is no UTF-8, which JSON cannot say, or its record cannot be read. Gives. */
 struct json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule, bool state, struct error *err);
 

@@ -9,14 +9,6 @@
   Calls <= 20 ]]
 local SCHEDULES_MAX = 100000 -- of an organization
 
--- Takes out what is said of its pause: the fields of one that begins with it, or nil. It is no part of the definition.
-local function take_pause(lane, who, new)
-  local by, at_ms = new.paused_by, to_int(new.paused_ms or '0', 'paused_ms', 0, definition.TIME_MS_MAX)
-  new.paused_by, new.paused_ms = nil, nil
-  if not by then return nil end
-  return { paused = '1', paused_by = by == '' and who or check_who(by), paused_ms = at_ms > 0 and at_ms or lane.now_ms }
-end
-
 local function read_next(value)
   return value ~= '' and to_int(value, 'next_ms', 0, definition.TIME_MS_MAX) or ''
 end
@@ -37,7 +29,7 @@ local function schedule_set(keys, args)
   local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
   check_stays(org)
   local new = definition.read(args, 7)
-  local pause = take_pause(lane, who, new)
+  local pause = definition.take_pause(lane, who, new)
   definition.check(new, setting(org, 'max_payload_bytes'))
   local wanted, next_ms = args[4] ~= '' and to_int(args[4], 'rev', 0, 2 ^ 50), read_next(args[5])
   local offset_ms = to_int(args[6], 'offset_ms', 0, tonumber(new.spread_ms))

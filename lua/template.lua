@@ -1,7 +1,8 @@
 --[[ template_set - defines a schedule of every organization, or changes it (lib/template.lua). In lane 0, which has the say.
-  ARGV  1 who, 2 name, 3 rev: int, that of the definition this one takes the place of; 0: there is none; '' : whatever there is; 'shadow':
-        there is none, and another schedule is to move to it: its due times are shadows until template_turn says otherwise
-        4.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua)
+  ARGV  1 who, 2 name, 3 rev: int, that of the definition this one takes the place of; 0: there is none; '' : whatever there is
+        4.. field, value: each of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms, record (lib/schedule.lua); of one that
+        is to begin so, if there is none yet: paused_by ('': who), paused_ms (0: now); shadow '1': another schedule is to move to it, its due
+        times are shadows until template_turn says otherwise
   Returns {'new' | 'changed' | 'same', rev} | {'exists', rev}: there is another definition than `rev` | {'unknown'}: there is none |
           {'removing', organizations looked at}: the one of that name is being removed
   Errors  INVALID naming field, value and range; nothing was changed
@@ -45,11 +46,18 @@ local function copy_of(fields)
   return copy
 end
 
+-- The turns of one that begins as a shadow, or nil.
+local function take_shadow(value)
+  if value and value ~= '1' then refuse('INVALID', format('shadow is "%s", it must be 1', sub(value, 1, 40))) end
+  return value and '-0' or nil
+end
+
 local function template_set(keys, args)
   local lane, who, name = open_lane(keys), check_who(args[1]), check_schedule(args[2])
   check_first_lane(lane)
-  local shadow, new = args[3] == 'shadow', definition.read(args, 4)
-  local wanted = args[3] ~= '' and to_int(shadow and '0' or args[3], 'rev', 0, 2 ^ 50)
+  local wanted, new = args[3] ~= '' and to_int(args[3], 'rev', 0, 2 ^ 50), definition.read(args, 4)
+  local state = definition.take_pause(lane, who, new) or {}
+  state.turns, new.shadow = take_shadow(new.shadow), nil
   definition.check(new, PAYLOAD_BYTES_MAX)
   local old = every_org.read(lane, name)
   if old and old.removed then return { 'removing', tonumber(old.walked or 0) } end
@@ -59,12 +67,13 @@ local function template_set(keys, args)
   if not old and call('ZCARD', lane.prefix .. 'templates') >= TEMPLATES_MAX then
     refuse('INVALID', format('schedule %s would be number %d of those of every organization', name, TEMPLATES_MAX + 1))
   end
-  local fields = old and copy_of(old) or { created_ms = lane.now_text, turns = shadow and '-0' or nil }
+  local fields = old and copy_of(old) or state
+  fields.created_ms = fields.created_ms or lane.now_text
   for _, field in ipairs(definition.FIELDS) do fields[field] = new[field] end
   fields.rev, fields.changed_ms = next_change(lane), lane.now_text
   if not old or not definition.same(old, new, definition.DUE) then fields.since_ms = lane.now_text end
   write_template(lane, name, old, fields)
-  note_change(lane, who, 'template_set', '', name, old and definition.text(old) or '', definition.text(fields))
+  note_change(lane, who, 'template_set', '', name, old and definition.text(old) or '', definition.text(fields) .. (not old and state.paused and ' paused' or ''))
   return { old and 'changed' or 'new', tonumber(fields.rev) }
 end
 register('template_set', template_set, {}, { 'HDEL', 'HGET', 'HGETALL', 'HINCRBY', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD' })

@@ -14,6 +14,7 @@
 #include "common/who.h"
 #include "scheduler/recurrences.h"
 
+#define FIRST_LANE     0 /* has the say in schedules of every organization; ticks.h tells the others */
 #define PER_STEP       100
 #define STEP_BYTES_MAX (1024 * 1024) /* of lines; at least one goes */
 
@@ -22,19 +23,34 @@
 struct line {
     const char *text; /* in the file's */
     size_t bytes;
+    bool of_all;
 };
 
 struct desired_file {
     char *path, *text;
-    struct line *lines; /* those that name a schedule */
+    struct line *lines; /* those that name a schedule; those of every organization behind the others */
     size_t count;
 };
 
-static void add_line(struct desired_file *file, const char *text, size_t bytes)
+static void add_line(struct desired_file *file, const char *text, size_t bytes, bool of_all)
 {
     if ((file->count & (file->count - 1)) == 0) /* 0, 1, 2, 4, ...: it is full */
         file->lines = memory_resize(file->lines, sizeof *file->lines * (file->count ? 2 * file->count : 1));
-    file->lines[file->count++] = (struct line){text, bytes};
+    file->lines[file->count++] = (struct line){text, bytes, of_all};
+}
+
+/* An organization that has a schedule of the same name of its own must have that first: then it keeps it. */
+static void put_those_of_all_last(struct desired_file *file)
+{
+    struct line *lines = memory_new(sizeof *lines * (file->count + 1));
+    size_t at = 0;
+
+    for (int of_all = 0; of_all < 2; of_all++)
+        for (size_t i = 0; i < file->count; i++)
+            if (file->lines[i].of_all == (of_all == 1))
+                lines[at++] = file->lines[i];
+    free(file->lines);
+    file->lines = lines;
 }
 
 static int read_lines(struct desired_file *file, struct schedule_file *check, size_t bytes, struct error *err)
@@ -51,11 +67,12 @@ static int read_lines(struct desired_file *file, struct schedule_file *check, si
         if (rc < 0)
             return error_wrap(err, "%s:%zu", file->path, number);
         if (rc > 0) {
-            add_line(file, at, length);
+            add_line(file, at, length, !entry.org[0]);
             schedule_entry_clear(&entry);
         }
         at += length + 1;
     }
+    put_those_of_all_last(file);
     return schedule_file_end(check, false, err);
 }
 
@@ -101,7 +118,7 @@ struct desired {
     bool failed;        /* one of them: the round is given up */
     bool again;         /* the file has changed: a new round follows at once */
     unsigned new_ones, changed;
-    char first[NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2]; /* that was set in this round */
+    char first[SCHEDULE_SPOKEN_BYTES]; /* that was set in this round */
     char who[WHO_BYTES];
     ev_timer timer;
     struct complaint times, calls, refusals;
@@ -112,7 +129,8 @@ struct desired {
 struct sent {
     struct desired *desired;
     uint32_t lane;
-    char name[NAME_BYTES_MAX + SCHEDULE_NAME_BYTES_MAX + 2];
+    const char *function;
+    char name[SCHEDULE_SPOKEN_BYTES];
 };
 
 static void step(struct desired *desired);
@@ -144,7 +162,7 @@ static void note_failure(struct desired *desired, const struct sent *sent, const
 {
     if (!duty_is_refused(err)) {
         desired->failed = true;
-        duty_failed(&desired->duty, &desired->calls, "schedule_set", sent->lane, err);
+        duty_failed(&desired->duty, &desired->calls, sent->function, sent->lane, err);
     } else if (complaint_raise(&desired->refusals, "a schedule of the file is refused", clock_mono_ms())) {
         log_error("a schedule of the file is refused", "file=%s schedule=%s err=%s", (*desired->file)->path, sent->name,
                   err->message);
@@ -160,7 +178,7 @@ static void on_set(const struct reply *reply, const struct error *err, void *ctx
     if (err)
         note_failure(desired, sent, err);
     else
-        duty_worked(&desired->calls, "schedule_set", sent->lane);
+        duty_worked(&desired->calls, sent->function, sent->lane);
     desired->new_ones += is_new;
     desired->changed += changed;
     if ((is_new || changed) && !desired->first[0])
@@ -180,16 +198,13 @@ static void set(struct desired *desired, const struct line *line, int64_t now_ms
     if (schedule_entry_parse(&entry, line->text, line->bytes, &err) < 0)
         return; /* it was read before: cannot be, but for a zone that has left the system */
     sent = memory_new(sizeof *sent);
-    *sent = (struct sent){.desired = desired, .lane = lane_of(entry.org, desired->duty.lanes)};
-    snprintf(sent->name, sizeof sent->name, "%s/%s", entry.org, entry.schedule.name);
-    call_function(call, "schedule_set", sent->lane);
+    *sent = (struct sent){.desired = desired,
+                          .lane = line->of_all ? FIRST_LANE : lane_of(entry.org, desired->duty.lanes),
+                          .function = line->of_all ? "template_set" : "schedule_set"};
+    schedule_spoken(sent->name, entry.org, entry.schedule.name);
+    call_function(call, sent->function, sent->lane);
     call_add_string(call, desired->who);
-    call_add_string(call, entry.org);
-    call_add_string(call, entry.schedule.name);
-    call_add_string(call, ""); /* whatever there is */
-    call_add_positive(call, schedule_due_after(&entry.schedule, entry.recurrence, now_ms));
-    call_add_int(call, entry.schedule.offset_ms);
-    schedule_add_definition(&entry.schedule, call);
+    schedule_entry_add(&entry, now_ms, call);
     text = memory_string(entry.schedule.recurrence);
     schedule_entry_clear(&entry);
     (void)recurrences_get(desired->duty.recurrences, text, clock_mono_ms(),
@@ -199,21 +214,25 @@ static void set(struct desired *desired, const struct line *line, int64_t now_ms
     redis_send(desired->duty.redis, call, DUTY_TIMEOUT_MS, on_set, sent);
 }
 
-/* Now it is known what time it is for Redis. */
+/* Now it is known what time it is for Redis. In a step are those of organizations or those of all. */
 static void on_time_told(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct desired *desired = ctx;
     int64_t now_ms = reply_int(reply_at(reply, 0)) * 1000 + reply_int(reply_at(reply, 1)) / 1000;
+    const struct line *lines = (*desired->file)->lines, *first = &lines[desired->at], *end = &lines[(*desired->file)->count];
     size_t bytes = 0;
 
     if (err) {
         desired->failed = true;
         duty_failed(&desired->duty, &desired->times, "time", 0, err);
-    } else {
-        for (unsigned i = 0; i < PER_STEP && bytes < STEP_BYTES_MAX && desired->at < (*desired->file)->count; i++) {
-            bytes += (*desired->file)->lines[desired->at].bytes;
-            set(desired, &(*desired->file)->lines[desired->at++], now_ms);
-        }
+        end = first;
+    }
+    for (const struct line *line = first; line < end && line < first + PER_STEP && bytes < STEP_BYTES_MAX; line++) {
+        if (line->of_all != first->of_all)
+            break;
+        bytes += line->bytes;
+        desired->at++;
+        set(desired, line, now_ms);
     }
     end_call(desired);
 }

@@ -81,6 +81,14 @@ function definition.read(args, from)
   return new
 end
 
+-- Takes out what is said of its pause: the fields of one that begins with it, or nil. It is no part of the definition.
+function definition.take_pause(lane, who, new)
+  local by, at_ms = new.paused_by, to_int(new.paused_ms or '0', 'paused_ms', 0, definition.TIME_MS_MAX)
+  new.paused_by, new.paused_ms = nil, nil
+  if not by then return nil end
+  return { paused = '1', paused_by = by == '' and who or check_who(by), paused_ms = int_text(at_ms > 0 and at_ms or lane.now_ms) }
+end
+
 -- Refuses what is no definition: each of its fields must be there.
 function definition.check(new, most)
   for _, name in ipairs(definition.FIELDS) do

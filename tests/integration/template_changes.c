@@ -380,6 +380,30 @@ static void there_are_at_most_64(void **state)
     assert_int_equal(lane_redis(f, "ZCARD %s", lane_key(f, "schedules"))->integer, 64);
 }
 
+/* A backup: one that was paused, or a shadow, comes back so, from its first moment on; one that is there stays as it is. */
+static void it_may_begin_paused_and_as_a_shadow(void **state)
+{
+    struct fixture *f = *state;
+    make_orgs(f, 1);
+    struct definition definition = {.shadow = true, .paused_by = "ann"};
+
+    assert_string_equal(reply_text(reply_element(template_set(f, "report", &definition), 0)), "new");
+    walk_to_the_end(f, "report");
+
+    assert_string_equal(shown(f, org(f, 0), "paused_by"), "ann");
+    assert_string_equal(shown(f, org(f, 0), "turns"), "-0");
+    assert_string_equal(template_tick(f, org(f, 0), "report", "1", 0, minute(1)), "paused");
+    assert_string_equal(reply_text(reply_element(template_set(f, "report", &(struct definition){0}), 0)), "same");
+    lane_call(f, "template_change", "tester report resume");
+    definition.recurrence = "every 5000 0";
+    assert_string_equal(reply_text(reply_element(template_set(f, "report", &definition), 0)), "changed");
+    walk_to_the_end(f, "report");
+    assert_string_equal(shown(f, org(f, 0), "paused"), "");
+    template_set(f, "report", &(struct definition){0});
+    assert_string_equal(shown(f, org(f, 0), "turns"), "-0"); /* nothing but template_turn makes it live */
+    walk_to_the_end(f, "report");
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -395,6 +419,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_lane_that_is_behind_gets_what_lane_0_has),
         cmocka_unit_test(what_is_out_of_range_is_refused_before_anything_is_written),
         cmocka_unit_test(there_are_at_most_64),
+        cmocka_unit_test(it_may_begin_paused_and_as_a_shadow),
     };
 
     if (argc > 1)

@@ -21,7 +21,7 @@ static const char *answer(const redisReply *reply)
 static void make_shadows(struct fixture *f)
 {
     make_orgs(f, 2);
-    assert_string_equal(answer(template_set(f, "report", &(struct definition){.rev = "shadow"})), "new");
+    assert_string_equal(answer(template_set(f, "report", &(struct definition){.shadow = true})), "new");
     schedule_set(f, system_org(f), "all", NULL);
     assert_string_equal(answer(lane_call(f, "schedule_move", "tester %s all report", system_org(f))), "moves");
     walk_to_the_end(f, "report");

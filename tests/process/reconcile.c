@@ -268,6 +268,28 @@ static void a_schedule_that_is_refused_is_told_and_others_are_set(void **state)
     assert_int_equal(pool_number(pool, "EXISTS rota:{0}:org:acme:schedule:hourly"), 0);
 }
 
+static void what_every_organization_is_to_have_is_kept_so(void **state)
+{
+    struct pool *pool = *state;
+    const char *path = write_text(pool, "schedules.jsonl",
+                                  "{\"every_org\": \"same\", \"type\": \"t\", \"every\": \"1h\"}\n"
+                                  "{\"schedule\": \"acme/same\", \"type\": \"t\", \"every\": \"2h\"}\n"
+                                  "{\"every_org\": \"night\", \"type\": \"t\", \"cron\": \"0 3 * * *\", \"paused\": true}\n");
+    pool_scheduler(pool, ROUND, "--schedules", path, NULL);
+
+    WAIT_UNTIL(pool_number(pool, "ZCARD rota:{0}:templates") == 2);
+    WAIT_UNTIL(has_one_future_due_time(pool, "same"));
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:acme:schedule:same template"), "");
+    WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night template"), "1") == 0);
+    ROTA_MUST(pool, 0, "schedule", "remove", "--every-org", "night");
+    WAIT_UNTIL(pool_number(pool, "HEXISTS rota:{0}:template:night removed") == 0 &&
+               strcmp(pool_string(pool, "HGET rota:{0}:template:night paused"), "1") == 0);
+    ROTA_MUST(pool, 0, "schedule", "resume", "--every-org", "night");
+    ROTA_MUST(pool, 0, "schedule", "set", "--every-org", "night", "--spread", "1m");
+    WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:{0}:template:night spread_ms"), "0") == 0);
+    assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:template:night paused"), 0);
+}
+
 /* ---- export, import ---- */
 
 /* Schedules of two organizations in lanes of their own, with all that a schedule can have. */
@@ -299,6 +321,55 @@ static void what_is_exported_is_imported_into_an_empty_redis(void **state)
     json_decref(answer);
     assert_string_equal(ROTA_MUST(pool, 0, "schedule", "export").out, backup.out);
     assert_non_null(strstr(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "0 new, 0 changed, 3 as they were"));
+}
+
+/* One of all of them, a paused one, a shadow, and one whose name an organization uses itself. */
+static void what_every_organization_has_is_exported_and_imported(void **state)
+{
+    struct pool *pool = *state;
+    make_some(pool);
+    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "a", "all", "--every", "1h");
+    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "z", "all", "hello", "--cron", "0 6 * * *", "--spread", "10m");
+    ROTA_MUST(pool, 0, "schedule", "pause", "--every-org", "z");
+    ROTA_MUST(pool, 0, "schedule", "migrate", "beta/b", "shadow", "--to-every-org", "each", "--type", "one");
+    struct ran backup = ROTA_MUST(pool, 0, "schedule", "export");
+    assert_non_null(strstr(backup.out, "\n{\"end\":true,\"schedules\":6,"));
+    assert_non_null(strstr(backup.out, "\"shadow\":true"));
+    assert_null(strstr(backup.err, "not in it"));
+    assert_null(strstr(ROTA_MUST(pool, 0, "schedule", "export", "acme").out, "every_org"));
+    pool_redis(pool, "FLUSHALL");
+    ROTA_MUST(pool, 0, "setup", "--lanes", "4", "--durability", "memory");
+
+    struct ran ran = ROTA_FED(pool, backup.out, "schedule", "import", "--strict", "-");
+
+    assert_int_equal(ran.status, 0);
+    assert_non_null(strstr(ran.err, "6 schedules, read back and as the file says: 6 new, 0 changed, 0 as they were"));
+    assert_string_equal(ROTA_MUST(pool, 0, "schedule", "export").out, backup.out);
+    assert_non_null(strstr(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "0 new, 0 changed, 6 as they were"));
+    assert_non_null(strstr(ROTA_MUST(pool, 0, "schedule", "show", "acme/a").out, "cron")); /* its own */
+    for (int lane = 0; lane < ROTA_LANES; lane++)
+        assert_int_equal(pool_number(pool, "ZCARD rota:{%d}:templates", lane), 3);
+    assert_string_equal(pool_string(pool, "HGET rota:{3}:template:each turns"), "-0");
+
+    ROTA_MUST(pool, 0, "schedule", "remove", "--every-org", "a");
+    ran = ROTA_FED(pool, backup.out, "schedule", "import", "-");
+    assert_int_equal(ran.status, EX_TEMPFAIL);
+    assert_non_null(strstr(ran.err, "schedule a of every organization is being removed"));
+}
+
+static void an_export_says_what_is_not_in_it(void **state)
+{
+    struct pool *pool = *state;
+    make_some(pool);
+    for (int i = 0; i < 2; i++)
+        ROTA_MUST(pool, 0, "org", "set", i ? "acme" : "beta", "--weight", "50");
+    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "z", "all", "--every", "1h");
+    ROTA_MUST(pool, 0, "schedule", "set", "acme/z", "--off");
+    ROTA_MUST(pool, 0, "schedule", "set", "beta/z", "--priority", "5");
+
+    struct ran ran = ROTA_MUST(pool, 0, "schedule", "export");
+
+    assert_non_null(strstr(ran.err, "not in it: what organizations say themselves of schedules of every organization, 2 times"));
 }
 
 static void an_import_changes_what_is_different_and_keeps_a_pause(void **state)
@@ -385,7 +456,10 @@ int main(int argc, char **argv)
         POOL_TEST(what_the_file_names_is_set_again_and_all_else_left_alone),
         POOL_TEST(a_bad_file_ends_the_start_and_keeps_the_old_one_later),
         POOL_TEST(a_schedule_that_is_refused_is_told_and_others_are_set),
+        POOL_TEST(what_every_organization_is_to_have_is_kept_so),
         ROTA_TEST_LANES(what_is_exported_is_imported_into_an_empty_redis),
+        ROTA_TEST_LANES(what_every_organization_has_is_exported_and_imported),
+        ROTA_TEST_LANES(an_export_says_what_is_not_in_it),
         ROTA_TEST_LANES(an_import_changes_what_is_different_and_keeps_a_pause),
         ROTA_TEST_LANES(a_file_with_a_mistake_changes_nothing),
         ROTA_TEST_LANES(a_line_that_redis_refuses_is_named),

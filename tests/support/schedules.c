@@ -45,6 +45,12 @@ const redisReply *template_set(struct fixture *f, const char *name, const struct
     args_text(&args, "%s", name);
     args_text(&args, "%s", d->rev ? d->rev : "");
     add_definition(f, &args, d);
+    for (int i = 0; i < 2; i++)
+        if (d->shadow)
+            args_text(&args, "%s", i ? "1" : "shadow");
+    for (int i = 0; i < 2; i++)
+        if (d->paused_by)
+            args_text(&args, "%s", i ? d->paused_by : "paused_by");
     return lane_call_args(f, "template_set", &args);
 }
 

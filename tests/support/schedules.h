@@ -13,6 +13,8 @@ struct definition {
     int64_t spread_ms, offset_ms;
     const char *recurrence;           /* every minute */
     const struct lane_record *record; /* type test */
+    bool shadow;                      /* of one of every organization, as is: it begins so */
+    const char *paused_by;            /* NULL: nobody */
 };
 
 /* The `n`th minute from the start of the clock. */

@@ -65,6 +65,9 @@ static void lines_come_out_as_they_went_in(void **state)
         "\"missed\":\"skip\",\"window\":\"1m\",\"overlap\":\"cancel-running\",\"paused\":true,\"type\":\"t\",\"payload\":\"{}\"}",
         "{\"schedule\":\"acme/a\",\"at\":\"2026-11-20T08:15:00.000Z\",\"tz\":\"UTC\",\"missed\":\"once\",\"window\":\"1500ms\","
         "\"overlap\":\"allow\",\"type\":\"t\",\"payload_b64\":\"/wD/\"}",
+        "{\"every_org\":\"digest\",\"cron\":\"0 6 * * "
+        "*\",\"tz\":\"UTC\",\"missed\":\"once\",\"window\":\"1d\",\"overlap\":\"skip\","
+        "\"spread\":\"10m\",\"shadow\":true,\"paused\":\"ann\",\"type\":\"t\",\"payload\":\"\"}",
     };
     (void)state;
     for (size_t i = 0; i < COUNT(lines); i++) {
@@ -131,6 +134,8 @@ static void wrong_lines_are_refused_with_a_reason(void **state)
         {"\"every\": \"1s\", \"priority\": 101", "-100..100"},
         {"\"every\": \"1s\", \"queue\": \"No\"", "queue"},
         {"\"every\": \"1s\", \"every\": \"2s\"", "duplicate"},
+        {"\"every\": \"1s\", \"every_org\": \"b\"", "\"schedule\" and \"every_org\" exclude each other"},
+        {"\"every\": \"1s\", \"shadow\": true", "\"shadow\" goes with \"every_org\""},
     };
     char line[400];
     (void)state;
@@ -154,6 +159,8 @@ static void wrong_names_are_refused(void **state)
                                         "{",
                                         "{\"type\": \"t\", \"every\": \"1s\"}",
                                         "{\"schedule\": \"acme/a\", \"every\": \"1s\"}",
+                                        "{\"every_org\": \"acme/a\", \"type\": \"t\", \"every\": \"1s\"}",
+                                        "{\"every_org\": \"a\", \"shadow\": 1, \"type\": \"t\", \"every\": \"1s\"}",
                                         "{\"schedule\": \"acme\", \"type\": \"t\", \"every\": \"1s\"}",
                                         "{\"schedule\": \"acme/\", \"type\": \"t\", \"every\": \"1s\"}",
                                         "{\"schedule\": \"Acme/a\", \"type\": \"t\", \"every\": \"1s\"}",
@@ -196,6 +203,8 @@ static int read_file(const char *text, bool strict, struct error *err)
 }
 
 #define LINE(name) "{\"schedule\":\"acme/" name "\",\"type\":\"t\",\"every\":\"1s\"}\n"
+
+#define OF_ALL(name) "{\"every_org\":\"" name "\",\"type\":\"t\",\"every\":\"1s\"}\n"
 
 static char *with_end(const char *text, int schedules)
 {
@@ -262,6 +271,9 @@ static void nothing_follows_the_end_and_nothing_is_there_twice(void **state)
     assert_non_null(strstr(err.message, "behind the line that ends"));
     assert_true(read_file(LINE("a") "\n" LINE("a"), false, &err) < 0);
     assert_non_null(strstr(err.message, "acme/a is there twice, first in line 1"));
+    assert_int_equal(read_file(LINE("a") OF_ALL("a"), false, &err), 2);
+    assert_true(read_file(OF_ALL("a") OF_ALL("a"), false, &err) < 0);
+    assert_non_null(strstr(err.message, "a of every organization is there twice"));
     assert_true(read_file("{\"end\":true,\"schedules\":0}\n", false, &err) < 0);
     assert_true(read_file("{\"end\":true,\"schedules\":0,\"sha256\":5}\n", false, &err) < 0);
     assert_true(read_file("{\"end\":true,", false, &err) < 0);
