@@ -259,6 +259,23 @@ void diagnose_type(struct diagnosis *diagnosis, const char *type, const char *qu
            "give one a handler: handlers.%s in its file; or cancel them: rota job explain %s", type, sample);
 }
 
+void diagnose_schedules(struct diagnosis *diagnosis, const struct schedule_measures *measures)
+{
+    const char *of = measures->more ? "of the first " : "of ";
+
+    if (measures->unhealthy > 0)
+        advise(find(diagnosis, FINDING_WARN, "schedules",
+                    "%s%" PRId64 " schedules %" PRId64 " unhealthy, as %s: no job of it was done for more than two periods", of,
+                    measures->schedules, measures->unhealthy, measures->first_unhealthy),
+               "rota schedule list --unhealthy; rota schedule show %s", measures->first_unhealthy);
+    if (measures->mended > 0)
+        advise(find(diagnosis, FINDING_WARN, "schedules", "%s%" PRId64 " schedules %" PRId64 " mended in the last day, as %s", of,
+                    measures->schedules, measures->mended, measures->first_mended),
+               "what was out of order: rota schedule show %s; rota audit log", measures->first_mended);
+    if (measures->schedules > 0 && measures->unhealthy == 0 && measures->mended == 0)
+        find(diagnosis, FINDING_OK, "schedules", "%s%" PRId64 " schedules none is unhealthy", of, measures->schedules);
+}
+
 void diagnose_deletion(struct diagnosis *diagnosis, const char *org)
 {
     advise(find(diagnosis, FINDING_WARN, "deletion",

@@ -75,6 +75,15 @@ void diagnose_queue(struct diagnosis *diagnosis, const struct queue_measures *qu
 /* A type that waits in a queue and that none of its workers knows. `sample` is a job of it. */
 void diagnose_type(struct diagnosis *diagnosis, const char *type, const char *queue, const char *sample);
 
+struct schedule_measures {
+    int64_t schedules; /* that were looked at; 0: there is nothing to say */
+    bool more;         /* there are more */
+    int64_t unhealthy, mended;
+    const char *first_unhealthy, *first_mended; /* "acme/report" */
+};
+#define SCHEDULE_MEASURE_BYTES 160
+void diagnose_schedules(struct diagnosis *diagnosis, const struct schedule_measures *measures);
+
 /* The deletion of an organization has begun and not ended. */
 void diagnose_deletion(struct diagnosis *diagnosis, const char *org);
 

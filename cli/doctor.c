@@ -6,6 +6,7 @@
 
 #include "cli/connection.h"
 #include "cli/diagnosis.h"
+#include "cli/doctor_schedules.h"
 #include "cli/doctor_work.h"
 #include "cli/live.h"
 #include "cli/text.h"
@@ -215,6 +216,8 @@ static int examine(struct cli *cli, struct deployment_options *options, struct d
         rc = measure_programs(cli, &live, &programs, err);
     if (rc == 0)
         rc = doctor_work(cli, &live, work, server.intake, err);
+    if (rc == 0)
+        rc = doctor_schedules(cli, work, err);
     stall_ms = server.ping_p99_us / 1000 > server.fork_ms ? server.ping_p99_us / 1000 : server.fork_ms;
     diagnose_server(diagnosis, &server);
     if (rc == 0)
@@ -294,7 +297,8 @@ const struct command doctor_commands[] = {
     {"doctor", "", "Check the deployment: server, programs, queues; say what to do", doctor_settings, 0, 0, doctor,
      "The checks that programs make when they start, with the numbers behind them; latency, headroom and persistence of the "
      "server;\n"
-     "clocks; who leads; versions; queues and types that no worker serves; whether what stops a worker waits long enough; "
+     "clocks; who leads; versions; queues and types that no worker serves; schedules that are unhealthy or were mended; whether "
+     "what stops a worker waits long enough; "
      "whether\n"
      "session time-outs have room for the stalls that were seen. Each is ok, warn or fail, with what was found and what to do. "
      "Exits\n"

@@ -67,6 +67,20 @@ static void work_that_nobody_serves_is_found(void **state)
     EXAMINE(pool, 0, "queue bulk", "warn", "pause", "warn");
 }
 
+static void schedules_that_are_unhealthy_or_were_mended_are_named(void **state)
+{
+    struct pool *pool = *state;
+    struct ran ran; /* exit status 1: nobody leads, and changes it back */
+
+    ROTA_MUST(pool, 0, "schedule", "add", "acme/a", "t", "--every", "1h");
+    ran = EXAMINE(pool, 1, "schedules", "ok");
+    assert_has(ran.out, "of 1 schedules none is unhealthy");
+    pool_call(pool, lane_of("acme", ROTA_LANES), "schedule_health", "acme a 1 1");
+    ran = EXAMINE(pool, 1, "schedules", "warn");
+    assert_has(ran.out, "1 unhealthy, as acme/a");
+    assert_has(ran.out, "rota schedule show acme/a");
+}
+
 static void a_weak_server_fails(void **state)
 {
     struct pool *pool = *state;
@@ -102,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROTA_TEST_LANES(a_deployment_that_works_is_well),
         ROTA_TEST_LANES(work_that_nobody_serves_is_found),
+        ROTA_TEST_LANES(schedules_that_are_unhealthy_or_were_mended_are_named),
         ROTA_TEST_LANES(a_weak_server_fails),
         ROTA_TEST_LANES(what_cannot_be_reached_fails),
     };

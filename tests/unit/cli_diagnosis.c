@@ -186,6 +186,16 @@ static void work_wants_workers(void **state)
     assert_finding(&diagnosis, "types", FINDING_WARN, "type web waits in queue default (acme/j1)", "handlers.web");
     diagnose_pause(&diagnosis, "bob");
     assert_finding(&diagnosis, "pause", FINDING_WARN, "everything is paused by bob", "rota resume");
+    diagnose_schedules(&diagnosis, &(struct schedule_measures){.schedules = 9});
+    assert_finding(&diagnosis, "schedules", FINDING_OK, "of 9 schedules none is unhealthy", "");
+    diagnosis.count = 0;
+    diagnose_schedules(&diagnosis,
+                       &(struct schedule_measures){.schedules = 9, .more = true, .unhealthy = 2, .first_unhealthy = "acme/a"});
+    assert_finding(&diagnosis, "schedules", FINDING_WARN, "of the first 9 schedules 2 unhealthy, as acme/a", "--unhealthy");
+    diagnosis.count = 0;
+    diagnose_schedules(&diagnosis, &(struct schedule_measures){.schedules = 9, .mended = 1, .first_mended = "acme/b"});
+    assert_finding(&diagnosis, "schedules", FINDING_WARN, "of 9 schedules 1 mended in the last day, as acme/b", "show acme/b");
+    diagnosis.count = 0;
     diagnose_deletion(&diagnosis, "acme");
     assert_finding(&diagnosis, "deletion", FINDING_WARN, "organization acme is being deleted", "rota org delete acme");
 }
