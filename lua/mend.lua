@@ -6,7 +6,7 @@ local MEND_MAX = 100 -- schedules that are mended, or looked at, in a call
 local RETRY_MS_MAX = 3600000 -- that tick_later puts a schedule off for
 local AUDIT_FIELDS = {
   'rev', 'recurrence', 'missed', 'overlap', 'window_ms', 'spread_ms', 'offset_ms', 'from_ms', 'until_ms', 'created_ms', 'changed_ms', 'next_ms', 'since_ms',
-  'last_ms', 'retry_ms', 'pending_ms', 'pending_go', 'paused', 'last_job', 'last_done_ms', 'unhealthy_ms', 'template', 'off',
+  'last_ms', 'retry_ms', 'pending_ms', 'pending_go', 'paused', 'last_job', 'last_done_ms', 'unhealthy_ms', 'template', 'off', 'moves_to',
 }
 
 -- As much of an organization as finds the keys of its schedules and jobs.
@@ -35,6 +35,7 @@ local function look_at(lane, org, name)
     fields.record = not schedule.unsettled and '' or nil
   elseif call('HSTRLEN', schedule.key, 'record') > 0 then
     fields.record = ''
+    agenda.add_turns(lane, fields)
   end
   return schedule
 end

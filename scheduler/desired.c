@@ -56,7 +56,7 @@ static void put_those_of_all_last(struct desired_file *file)
 static int read_lines(struct desired_file *file, struct schedule_file *check, size_t bytes, struct error *err)
 {
     const char *at = file->text, *end = file->text + bytes;
-    struct schedule_entry entry;
+    struct schedule_entry entry = {.org = ""};
 
     for (size_t number = 1; at < end; number++) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));

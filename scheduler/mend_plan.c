@@ -20,6 +20,17 @@ static bool leaves_out(const struct schedule *schedule, const struct recurrence 
            schedule_due_after(schedule, recurrence, stored_ms - 1) == stored_ms;
 }
 
+/* Due times of the other one's turn, of one that moves to one of every organization, are none of its own. */
+static bool is_unhealthy(const struct schedule *schedule, const struct recurrence *recurrence, int64_t now_ms)
+{
+    struct schedule own = *schedule; /* borrows */
+    int64_t others_ms = own.moves_to[0] && own.turns[0] ? turns_last(own.turns, true, now_ms) : -1;
+
+    if (others_ms > own.since_ms)
+        own.since_ms = others_ms;
+    return schedule_is_unhealthy(&own, recurrence, now_ms);
+}
+
 void mend_plan_make(struct mend_plan *ret, const char *org, const struct schedule *schedule, const struct recurrence *recurrence,
                     int64_t now_ms)
 {
@@ -29,7 +40,7 @@ void mend_plan_make(struct mend_plan *ret, const char *org, const struct schedul
                               .offset_ms = schedule_offset_ms(org, schedule->name, schedule->spread_ms)};
     if (schedule->paused || schedule->off)
         return;
-    ret->unhealthy = schedule->next_ms > 0 && (!recurrence || schedule_is_unhealthy(schedule, recurrence, now_ms));
+    ret->unhealthy = schedule->next_ms > 0 && (!recurrence || is_unhealthy(schedule, recurrence, now_ms));
     if (!recurrence)
         return;
     first_ms = expected(schedule, recurrence, now_ms);

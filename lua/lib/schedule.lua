@@ -116,6 +116,12 @@ function definition.same(fields, new, names)
   return true
 end
 
+-- Of one that moves to one of every organization: whose due times are whose. Calls: <= 1, once for each template.
+function agenda.add_turns(lane, fields)
+  local template = fields.moves_to and every_org.load(lane, fields.moves_to)
+  fields.turns = template and (template.turns or '+0') or nil -- without turns it has moved for good
+end
+
 -- A schedule as a table {name, key, fields}; nil if there is none. Of one of every organization (lib/template.lua) the fields are those of its
 -- template and its own; besides template (the fields of that), own_rev, fresh (it has no hash yet). Calls: <= 4, the template's once.
 function agenda.load(lane, org_name, name)
@@ -124,8 +130,7 @@ function agenda.load(lane, org_name, name)
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
   local schedule = { name = name, key = key, fields = fields, own_rev = tonumber(fields.rev or 0) }
   if flat[1] and not fields.template then
-    local template = fields.moves_to and every_org.load(lane, fields.moves_to)
-    fields.turns = template and (template.turns or '+0') or nil -- without turns it has moved for good
+    agenda.add_turns(lane, fields)
     return schedule
   end
   schedule.template = every_org.load(lane, name)

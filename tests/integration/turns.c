@@ -225,9 +225,25 @@ static void the_newest_eight_are_kept(void **state)
     assert_string_equal(kept(f, system_org(f), "all", 0, 10), "");
 }
 
+/* Where they look whether it is healthy. */
+static void rounds_that_mend_know_whose_turn_it_is(void **state)
+{
+    struct fixture *f = *state;
+    const char *turns = "";
+    make_shadows(f);
+
+    const redisReply *list = reply_element(lane_call(f, "schedule_audit", "leader 0 100"), 2);
+    for (size_t i = 0; i < list->elements; i += 3)
+        if (strcmp(reply_text(reply_element(list, i + 1)), "all") == 0)
+            turns = value_of(reply_element(list, i + 2), "turns");
+
+    assert_string_equal(turns, "-0");
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rounds_that_mend_know_whose_turn_it_is),
         cmocka_unit_test(before_the_turn_both_run_and_the_new_one_is_a_shadow),
         cmocka_unit_test(AP_14_each_due_time_is_served_by_exactly_one_of_them),
         cmocka_unit_test(a_turn_that_is_to_come_can_be_taken_back),

@@ -100,6 +100,21 @@ static void two_periods_without_a_job_that_was_done_are_unhealthy(void **state)
     assert_false(plan_of("every 60s", schedule, 3 * MINUTE_MS).unhealthy);
 }
 
+/* It moves to one of every organization: while that is in charge it has no jobs, and nothing is wrong with that. */
+static void in_the_others_turn_it_is_not_unhealthy(void **state)
+{
+    struct schedule schedule = {
+        .last_done_ms = START_MS, .last_ms = START_MS + 9 * MINUTE_MS, .next_ms = START_MS + 10 * MINUTE_MS, .moves_to = "each"};
+    (void)state;
+    snprintf(schedule.turns, sizeof schedule.turns, "-0");
+    assert_true(plan_of("every 60s", schedule, 9 * MINUTE_MS).unhealthy);
+    snprintf(schedule.turns, sizeof schedule.turns, "-0 +%lld", START_MS + MINUTE_MS);
+    assert_false(plan_of("every 60s", schedule, 9 * MINUTE_MS).unhealthy);
+    snprintf(schedule.turns, sizeof schedule.turns, "+%lld -%lld", START_MS + MINUTE_MS, START_MS + 7 * MINUTE_MS);
+    assert_false(plan_of("every 60s", schedule, 9 * MINUTE_MS - 1).unhealthy); /* two of its own: 7 and 8 */
+    assert_true(plan_of("every 60s", schedule, 9 * MINUTE_MS).unhealthy);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -109,6 +124,7 @@ int main(void)
         cmocka_unit_test(one_that_leaves_due_times_out_is_put_right),
         cmocka_unit_test(due_times_that_have_passed_do_not_come_back),
         cmocka_unit_test(an_offset_that_is_not_its_own_is_put_right),
+        cmocka_unit_test(in_the_others_turn_it_is_not_unhealthy),
         cmocka_unit_test(two_periods_without_a_job_that_was_done_are_unhealthy),
     };
     return UNIT_RUN(tests);
