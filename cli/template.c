@@ -90,6 +90,11 @@ static void on_fetched(const struct reply *reply, void *ctx)
     struct spread *spread = ctx;
     const struct reply *list = reply_at(reply, 1);
 
+    if (reply_count(list) == 0) {
+        spread->name[0] = '\0'; /* it is gone meanwhile: look again */
+        spread->copied = true;
+        return;
+    }
     call_function(&spread->next, "template_copy", spread->lane);
     call_add_string(&spread->next, spread->name);
     for (size_t i = 0; i < reply_count(list); i++) {
@@ -121,7 +126,7 @@ static int spread_one(struct cli *cli, struct spread *spread, struct error *err)
         call_function(&call, "template", FIRST_LANE);
         call_add_string(&call, spread->name);
         rc = cli_call(cli, &call, on_fetched, spread, err);
-        if (rc == 0)
+        if (rc == 0 && spread->name[0])
             rc = cli_call(cli, &spread->next, on_copied, spread, err);
     }
     call_clear(&call);

@@ -49,7 +49,7 @@ static const char *const own_members[] = {"schedule", "every_org", "shadow", "cr
                                           "spread",   "from",      "until",  "paused", "paused_ms", NULL};
 static const char *const job_members[] = {"type",     "payload",      "payload_b64", "queue",   "limit",
                                           "priority", "max_attempts", "timeout_ms",  "headers", NULL};
-static const char *const one_job_members[] = {"id", "key", "due_ms", "delay_ms", "expires_ms", NULL};
+static const char *const one_job_members[] = {"id", "key", "coalesce", "earliest", "due_ms", "delay_ms", "expires_ms", NULL};
 
 static bool is_one_of(const char *const *names, const char *name)
 {

@@ -36,7 +36,7 @@ local function schedule_set(keys, args)
   local schedule = agenda.load(lane, org.name, name)
   local rev = schedule and tonumber(schedule.fields.rev) or 0
   if wanted and wanted ~= rev then return rev > 0 and { 'exists', rev } or { 'unknown' } end
-  refuse_instance(lane, schedule, name, 'what differs is set by schedule_own')
+  refuse_instance(lane, schedule, name, 'rota schedule set changes what an organization has of it')
   if schedule and definition.same(schedule.fields, new, definition.FIELDS) then return { 'same', rev, schedule.fields.next_ms or '' } end
   if not schedule and call('ZCARD', org_key(org, 'schedules')) >= SCHEDULES_MAX then
     refuse('INVALID', format('schedule %s would be number %d of the organization', name, SCHEDULES_MAX + 1))

@@ -144,7 +144,7 @@ register('template_turn', template_turn, {}, { 'HDEL', 'HGET', 'HGETALL', 'HINCR
 
 --[[ template_copy - makes one what it is in lane 0, in another lane, if it is older there.
   ARGV  1 name, 2.. field, value: all that function `template` has answered in lane 0, of one that is not removed
-  Returns 'copied' | 'same': it is not older | 'removing': an earlier one of that name still is being removed here
+  Returns 'copied' | 'same': it is not older, or was removed meanwhile | 'removing': an earlier one of that name still is being removed here
   Calls <= 10 ]]
 local function template_copy(keys, args)
   local lane, name, fields, defined = open_lane(keys), check_schedule(args[1]), definition.read(args, 2), {}
@@ -153,8 +153,9 @@ local function template_copy(keys, args)
   fields = copy_of(fields)
   for _, field in ipairs({ 'rev', 'created_ms', 'changed_ms', 'since_ms' }) do to_int(fields[field] or '', field, 0, 2 ^ 50) end
   local old = every_org.read(lane, name)
-  if old and tonumber(old.rev) >= tonumber(fields.rev) then return 'same' end
   if old and old.removed then return 'removing' end
+  local known = old and old.rev or call('HGET', lane.clock, 'templates') or 0 -- one that is not there and not newer was removed meanwhile
+  if tonumber(known) >= tonumber(fields.rev) then return 'same' end
   write_template(lane, name, old, fields)
   return 'copied'
 end
@@ -163,18 +164,20 @@ register('template_copy', template_copy, {}, { 'HDEL', 'HGET', 'HGETALL', 'HMGET
 --[[ template_sync - compares those of a lane with those of lane 0, and begins to remove those that are not there any more.
   ARGV  1 number of the last change in lane 0; 2.. name, rev: those that are there, and not removed
   Returns the name of one that is older here, or ''; then the lane knows that change
-  Calls <= 6 + 8 for each of at most 64 ]]
+  Calls <= 6 + 9 for each of at most 64 ]]
 local function template_sync(keys, args)
   local lane, change, theirs = open_lane(keys), to_int(args[1], 'change', 0, 2 ^ 50), {}
   for i = 2, #args, 2 do theirs[check_schedule(args[i])] = to_int(args[i + 1] or '', 'rev', 1, 2 ^ 50) end
   if tonumber(call('HGET', lane.clock, 'templates') or 0) >= change then return '' end
   for _, name in ipairs(call('ZRANGE', lane.prefix .. 'templates', '0', '-1')) do
-    local old = every_org.read(lane, name)
-    if old and not theirs[name] and not old.removed then
+    local found = call('HMGET', lane.prefix .. 'template:' .. name, 'rev', 'removed')
+    local rev, is_there = tonumber(found[1] or 0), found[1] and not found[2]
+    if is_there and not theirs[name] and rev <= change then -- a later one is not in their list yet
+      local old = every_org.read(lane, name)
       local fields = copy_of(old)
       fields.removed = '1'
       write_template(lane, name, old, fields)
-    elseif old and theirs[name] and tonumber(old.rev) >= theirs[name] then
+    elseif is_there and theirs[name] and rev >= theirs[name] then
       theirs[name] = nil
     end
   end
@@ -188,9 +191,10 @@ register('template_sync', template_sync, { 'allow-oom' }, { 'HDEL', 'HGET', 'HGE
 --[[ template_walk - a step of the walk over the organizations of the lane: those that have none of it yet get one, those whose times may have
   changed are put where the leader looks for what is due; of a removed one theirs is taken away, and a job of it that has not begun is cancelled.
   An organization that comes while the walk is under way has it already (register_org). One that has a schedule of its own of that name is left alone.
-  ARGV  1 name, 2 limit int 1..256 organizations (about; of a removed one 32; a step of a lane with few may have 128)
+  ARGV  1 name, 2 limit int 1..256 organizations (about; of a removed one 32; a step of a lane with few may have 128); 3 'again' to begin anew:
+        a cursor means nothing to another Redis server; or ''
   Returns {'walking' | 'done', organizations looked at in this step}
-  Calls <= 14 + 1 for each organization, of a removed one 75 ]]
+  Calls <= 14 + 2 for each organization, of a removed one 76 ]]
 
 local REMOVED_MAX = 32 -- instances in a step, about
 
@@ -205,8 +209,11 @@ end
 local function walk_page(lane, name, template, orgs)
   local fresh, looked_at = {}, {}
   for i = 1, #orgs, 2 do
-    local found = call('HMGET', lane.prefix .. 'org:' .. orgs[i] .. ':schedule:' .. name, 'template', 'rev')
-    local is_own, list = not found[1] and found[2], found[1] and looked_at or fresh
+    local key = lane.prefix .. 'org:' .. orgs[i] .. ':schedule:' .. name
+    local kind = call('TYPE', key).ok
+    local is_other = kind ~= 'hash' and kind ~= 'none' -- put there by hand: it is not in the way of others
+    local found = is_other and {} or call('HMGET', key, 'template', 'rev')
+    local is_own, list = is_other or (not found[1] and found[2]), found[1] and looked_at or fresh
     if not is_own and template.removed then
       remove_instance(lane, orgs[i], name)
     elseif not is_own then
@@ -236,6 +243,7 @@ local function template_walk(keys, args)
     end_walk(lane, name, template)
     return { 'done', 0 }
   end
+  if args[3] == 'again' then template.cursor, template.walked = '0', '0' end
   local page = call('ZSCAN', lane.prefix .. 'orgs', template.cursor, 'COUNT', template.removed and min(limit, REMOVED_MAX) or limit)
   walk_page(lane, name, template, page[2])
   save_lane(lane)
@@ -247,7 +255,7 @@ local function template_walk(keys, args)
   return { page[1] == '0' and 'done' or 'walking', #page[2] / 2 }
 end
 register('template_walk', template_walk, { 'allow-oom' }, {
-  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'UNLINK', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
+  'HDEL', 'HGET', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'TYPE', 'UNLINK', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZREM', 'ZSCAN', 'ZSCORE',
 })
 
 --[[ templates - the schedules of every organization, by name. Writes nothing.

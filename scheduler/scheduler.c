@@ -412,6 +412,8 @@ static void on_up(void *ctx)
     if (scheduler->session) {
         recovery_connected(scheduler->recovery);
         session_resume(scheduler->session);
+        if (scheduler->ticks)
+            ticks_resume(scheduler->ticks);
     }
     check(scheduler);
 }

@@ -15,7 +15,8 @@
 struct tender {
     struct templates *templates;
     uint32_t lane;
-    char name[SCHEDULE_NAME_BYTES_MAX + 1]; /* that is copied */
+    char name[SCHEDULE_NAME_BYTES_MAX + 1];  /* that is copied */
+    char begun[SCHEDULE_NAME_BYTES_MAX + 1]; /* of which a walk was begun on this connection; "": of none */
     struct complaint walks, copies;
 };
 
@@ -24,7 +25,7 @@ struct templates {
     templates_cb *on_step;
     void *ctx;
     struct tender *tenders;
-    int64_t change; /* the last one in the first lane, as far as is known */
+    int64_t change; /* the last one in the first lane, as far as is known; -1: nothing yet */
     struct call call;
 };
 
@@ -68,6 +69,8 @@ static void walk(struct tender *tender, const char *name)
     call_function(call, "template_walk", tender->lane);
     call_add_string(call, name);
     call_add_int(call, ORGS_PER_STEP);
+    call_add_string(call, strcmp(name, tender->begun) == 0 ? "" : "again");
+    snprintf(tender->begun, sizeof tender->begun, "%s", name);
     send(tender, on_walked);
 }
 
@@ -77,8 +80,12 @@ static void on_copied(const struct reply *reply, const struct error *err, void *
 {
     struct tender *tender = ctx;
 
-    if (answered(tender, &tender->copies, "template_copy", err))
-        end_step(tender, !reply_is(reply, "removing")); /* the walk that removes an earlier one comes first */
+    if (!answered(tender, &tender->copies, "template_copy", err))
+        return;
+    if (reply_is(reply, "removing"))
+        walk(tender, tender->name); /* that removes an earlier one comes first */
+    else
+        end_step(tender, true);
 }
 
 static void on_fetched(const struct reply *reply, const struct error *err, void *ctx)
@@ -144,7 +151,7 @@ struct templates *templates_new(const struct duty *duty, templates_cb *on_step, 
 {
     struct templates *templates = memory_new(sizeof *templates);
 
-    *templates = (struct templates){.duty = *duty, .on_step = on_step, .ctx = ctx};
+    *templates = (struct templates){.duty = *duty, .on_step = on_step, .ctx = ctx, .change = -1};
     templates->tenders = memory_new(sizeof *templates->tenders * duty->lanes);
     for (uint32_t lane = 0; lane < duty->lanes; lane++)
         templates->tenders[lane] = (struct tender){.templates = templates, .lane = lane};
@@ -158,6 +165,17 @@ void templates_free(struct templates *templates)
     free(templates->tenders);
     call_clear(&templates->call);
     free(templates);
+}
+
+void templates_resume(struct templates *templates)
+{
+    for (uint32_t lane = 0; lane < templates->duty.lanes; lane++)
+        templates->tenders[lane].begun[0] = '\0';
+}
+
+bool templates_are_known(const struct templates *templates, uint32_t lane, int64_t change)
+{
+    return lane == FIRST_LANE || (templates->change >= 0 && change >= templates->change);
 }
 
 bool templates_tend(struct templates *templates, uint32_t lane, int64_t change, const char *name, bool busy)

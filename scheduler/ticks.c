@@ -22,7 +22,8 @@
 #define SLEEP_MS_MIN        5 /* what comes within it goes in one round */
 #define SLEEP_MS_MAX        1000
 #define LATER_MS            60000
-#define COLUMNS             3 /* of an answer of `due`: org, name, fields */
+#define UNKNOWN_MS          50 /* until a lane is asked again that does not know whose turn it is */
+#define COLUMNS             3  /* of an answer of `due`: org, name, fields */
 
 /* One of a call that is under way. */
 struct served {
@@ -124,7 +125,7 @@ static void put_off(struct clerk *clerk, const struct served *served, const stru
 static void take_word(struct clerk *clerk, const struct served *served, const char *word)
 {
     clerk->moved = clerk->moved || (strcmp(word, "intake_paused") != 0 && strcmp(word, "early") != 0);
-    if (strncmp(word, "refused ", 8) == 0)
+    if (strncmp(word, "refused ", 8) == 0 && strcmp(word + 8, "deleting") != 0)
         log_error("due time without a job", "schedule=%s due_ms=%" PRId64 " why=%s", served->name, served->due_ms, word + 8);
     if (served->missed == 0 || strcmp(word, "stale") == 0 || strcmp(word, "paused") == 0 || strcmp(word, "early") == 0)
         return;
@@ -270,9 +271,10 @@ static int try_to_serve(struct clerk *clerk, const char *org, const struct sched
     return rc;
 }
 
-/* One that is due. Without fields it is gone, with the one that every organization had. */
+/* One that is due. Without fields it is gone, with the one that every organization had. Where the lane does not know (yet) what
+ * turns there are, one that takes turns waits. */
 static void serve(struct clerk *clerk, const char *org, const char *name, const struct reply *fields, const struct reply *records,
-                  int64_t now_ms)
+                  int64_t now_ms, bool knows_turns)
 {
     struct served served = {.rev = 0};
     struct schedule schedule = {0};
@@ -284,7 +286,9 @@ static void serve(struct clerk *clerk, const char *org, const char *name, const 
     } else if (schedule_decode(&schedule, name, fields, records, &err) == 0) {
         served.rev = schedule.rev;
         served.due_ms = schedule.next_ms;
-        if (try_to_serve(clerk, org, &schedule, &served, now_ms, &err) < 0)
+        if (schedule.turns[0] && !knows_turns)
+            clerk->sleep_ms = UNKNOWN_MS; /* whose due time it is may have been said in the first lane already */
+        else if (try_to_serve(clerk, org, &schedule, &served, now_ms, &err) < 0)
             put_off(clerk, &served, &err);
     } else {
         put_off(clerk, &served, &err);
@@ -321,7 +325,8 @@ static void on_due(const struct reply *reply, const struct error *err, void *ctx
     clerk->under_way = 1; /* this one */
     for (size_t i = 0; i + COLUMNS <= reply_count(list); i += COLUMNS)
         serve(clerk, reply_string(reply_at(list, i)), reply_string(reply_at(list, i + 1)), reply_at(list, i + 2),
-              reply_at(reply, 3), now_ms);
+              reply_at(reply, 3), now_ms,
+              templates_are_known(clerk->ticks->templates, clerk->lane, reply_int(reply_at(reply, 4))));
     send_batch(clerk);
     if (templates_tend(clerk->ticks->templates, clerk->lane, reply_int(reply_at(reply, 4)), reply_string(reply_at(reply, 5)),
                        clerk->full))
@@ -381,6 +386,11 @@ void ticks_free(struct ticks *ticks)
     call_clear(&ticks->batch.call);
     call_clear(&ticks->call);
     free(ticks);
+}
+
+void ticks_resume(struct ticks *ticks)
+{
+    templates_resume(ticks->templates);
 }
 
 void ticks_wake(struct ticks *ticks, uint32_t lane)

@@ -15,3 +15,6 @@ void ticks_free(struct ticks *ticks);
 
 /* Something may be due earlier than this lane was told. */
 void ticks_wake(struct ticks *ticks, uint32_t lane);
+
+/* There is a connection again. */
+void ticks_resume(struct ticks *ticks);

@@ -267,8 +267,8 @@ static void templates_stay_in_bounds(void **state)
         lane_call(f, "org_set", "tester %s rate 1000 burst 1000 max_running 1000", lane_org(f, n));
     template_set(f, "s", &weekly);
     assert_calls(f, "template_set", 14);
-    lane_call(f, "template_walk", "s 256");
-    assert_calls(f, "template_walk", 14 + ORGS);
+    lane_call(f, "template_walk", "s 256 again");
+    assert_calls(f, "template_walk", 14 + ORGS * 2);
     lane_call(f, "due", "256");
     assert_calls(f, "due", 5 + 4 * ORGS + 1);
     for (unsigned n = 1; n <= ORGS; n++)
@@ -293,8 +293,8 @@ static void templates_stay_in_bounds(void **state)
     lane_call(f, "template_sync", "9");
     assert_calls(f, "template_sync", 6 + 8);
     for (int steps = 0; steps < 4; steps++) {
-        lane_call(f, "template_walk", "s 256");
-        assert_calls(f, "template_walk of a removed one", 14 + ORGS * 75);
+        lane_call(f, "template_walk", "s 256 again");
+        assert_calls(f, "template_walk of a removed one", 14 + ORGS * 76);
     }
     assert_string_equal(lane_place(f, lane_org(f, 2), fixture_text(f, "s@%lld", (long long)minute(1))), "cancelled");
     assert_int_equal(lane_redis(f, "ZCARD %s", lane_key(f, "schedules"))->integer, 0);

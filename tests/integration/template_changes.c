@@ -258,6 +258,25 @@ static void removed_it_goes_from_all_with_the_jobs_that_have_not_begun(void **st
 
 /* ---- the other lanes ---- */
 
+/* One as lane 0 has it. */
+static const redisReply *fetch(struct fixture *f, const char *name)
+{
+    lane_use(f, 0);
+    return reply_element(lane_call(f, "template", "%s", name), 1);
+}
+
+/* That, told to lane 1. */
+static const char *copy(struct fixture *f, const char *name, const redisReply *fields)
+{
+    struct args args = {0};
+
+    args_text(&args, "%s", name);
+    for (size_t i = 0; i < fields->elements; i++)
+        args_add(&args, fields->element[i]->str, fields->element[i]->len);
+    lane_use(f, 1);
+    return reply_text(lane_call_args(f, "template_copy", &args));
+}
+
 /* All that lane 0 has to tell lane 1, as a leader does it. How many were copied. */
 static int catch_up(struct fixture *f)
 {
@@ -278,13 +297,7 @@ static int catch_up(struct fixture *f)
         const char *name = reply_text(lane_call_args(f, "template_sync", &args));
         if (!name[0])
             return copied;
-        lane_use(f, 0);
-        const redisReply *fields = reply_element(lane_call(f, "template", "%s", name), 1);
-        args_text(&args, "%s", name);
-        for (size_t i = 0; i < fields->elements; i++)
-            args_add(&args, fields->element[i]->str, fields->element[i]->len);
-        lane_use(f, 1);
-        if (strcmp(reply_text(lane_call_args(f, "template_copy", &args)), "removing") == 0)
+        if (strcmp(copy(f, name, fetch(f, name)), "removing") == 0)
             return copied;
         copied++;
     }
@@ -333,6 +346,45 @@ static void a_lane_that_is_behind_gets_what_lane_0_has(void **state)
     assert_int_equal(lane_redis(f, "ZCARD rota:{1}:schedules")->integer, 2);
     lane_use(f, 0);
     walk_to_the_end(f, "a");
+}
+
+/* Somebody has looked at lane 0, and says so when others are further. */
+static void what_is_told_late_undoes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    if (f->lanes == 1)
+        return;
+    lane_use(f, 0);
+    template_set(f, "a", &(struct definition){0});
+    const redisReply *a = fetch(f, "a");
+    template_set(f, "b", &(struct definition){0});
+    assert_string_equal(copy(f, "a", a), "copied");
+    assert_string_equal(copy(f, "b", fetch(f, "b")), "copied");
+
+    assert_string_equal(reply_text(lane_call(f, "template_sync", "1 a 1")), ""); /* there was no b then */
+    assert_int_equal(lane_redis(f, "HEXISTS rota:{1}:template:b removed")->integer, 0);
+
+    lane_use(f, 0);
+    lane_call(f, "template_change", "tester a remove");
+    walk_to_the_end(f, "a");
+    assert_int_equal(catch_up(f), 0);
+    walk_to_the_end(f, "a");
+    assert_string_equal(copy(f, "a", a), "same"); /* it is removed by now */
+    assert_int_equal(lane_redis(f, "EXISTS rota:{1}:template:a")->integer, 0);
+}
+
+static void a_key_of_somebody_else_is_not_in_the_way_of_the_others(void **state)
+{
+    struct fixture *f = *state;
+    make_orgs(f, 3);
+    lane_redis(f, "SET %s foo", lane_key(f, "org:%s:schedule:report", org(f, 1)));
+    f->unchecked = UNCHECKED_ALL;
+
+    template_set(f, "report", &(struct definition){0});
+    walk_to_the_end(f, "report");
+
+    assert_int_equal(lane_redis(f, "ZCARD %s", lane_key(f, "schedules"))->integer, 2);
+    lane_redis(f, "DEL %s", lane_key(f, "org:%s:schedule:report", org(f, 1)));
 }
 
 /* ---- refusals ---- */
@@ -417,6 +469,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(paused_for_all_it_misses_nothing),
         cmocka_unit_test(removed_it_goes_from_all_with_the_jobs_that_have_not_begun),
         cmocka_unit_test(a_lane_that_is_behind_gets_what_lane_0_has),
+        cmocka_unit_test(what_is_told_late_undoes_nothing),
+        cmocka_unit_test(a_key_of_somebody_else_is_not_in_the_way_of_the_others),
         cmocka_unit_test(what_is_out_of_range_is_refused_before_anything_is_written),
         cmocka_unit_test(there_are_at_most_64),
         cmocka_unit_test(it_may_begin_paused_and_as_a_shadow),

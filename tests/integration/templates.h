@@ -22,8 +22,10 @@ static inline void make_orgs(struct fixture *f, unsigned count)
 
 static inline void walk_to_the_end(struct fixture *f, const char *name)
 {
-    for (int steps = 0; strcmp(reply_text(reply_element(lane_call(f, "template_walk", "%s 50", name), 0)), "done") != 0; steps++)
-        assert_true(steps < 1000);
+    int steps = 0;
+
+    while (strcmp(reply_text(reply_element(lane_call(f, "template_walk", "%s 50 %s", name, ""), 0)), "done") != 0)
+        assert_true(++steps < 1000);
 }
 
 /* How many are due. */

@@ -182,6 +182,27 @@ static void what_only_lane_0_knows_reaches_all_lanes(void **state)
     assert_int_equal(count_armed(pool, 40, "tick"), 0);
 }
 
+/* It is removed and defined again, and a lane has heard of the one but has not ended it when the other comes. */
+static void what_is_defined_again_while_it_goes_comes_back_in_all_lanes(void **state)
+{
+    struct pool *pool = *state;
+    struct process *leader = pool_scheduler(pool, "--lanes", pool_text(pool, "%u", pool->lanes), NULL);
+    make_orgs(pool, 40);
+    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "tick", "t", "--every", "1h");
+    WAIT_UNTIL(count_armed(pool, 40, "tick") == 40);
+    process_signal(leader, SIGKILL);
+
+    ROTA_MUST(pool, 0, "schedule", "remove", "--every-org", "tick");
+    pool_call(pool, 0, "template_walk", "tick 256 again");
+    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "tick", "t", "--every", "2h");
+    start_scheduler(pool);
+
+    for (unsigned lane = 0; lane < pool->lanes; lane++)
+        WAIT_UNTIL(pool_number(pool, "HEXISTS rota:{%u}:template:tick removed", lane) == 0 &&
+                   pool_number(pool, "EXISTS rota:{%u}:template:tick", lane) == 1);
+    WAIT_UNTIL(count_armed(pool, 40, "tick") == 40);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     struct pool *pool = *state;
@@ -214,6 +235,7 @@ int main(int argc, char **argv)
         POOL_TEST(AP_7_an_organization_says_itself_what_it_wants_otherwise),
         POOL_TEST(AP_10_a_new_organization_is_in_the_next_tick),
         POOL_TEST_LANES(what_only_lane_0_knows_reaches_all_lanes),
+        POOL_TEST_LANES(what_is_defined_again_while_it_goes_comes_back_in_all_lanes),
         POOL_TEST(what_makes_no_sense_is_refused),
     };
 
