@@ -113,7 +113,9 @@ const struct comparison_due *comparison_end(struct comparison *comparison, size_
             continue; /* those of organizations are not kept any more, or have not come yet */
         comparison->dues[i].missing = (int64_t)json_object_size(comparison->left[i]);
         json_object_foreach(comparison->left[i], org, member)
+        {
             comparison->tell(org, comparison->dues[i].due_ms, member, NULL, comparison->ctx);
+        }
         json_object_clear(comparison->left[i]);
     }
     *ret_count = comparison->count;

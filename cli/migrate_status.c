@@ -150,15 +150,15 @@ static json_t *rate_to_json(const struct rate *rate)
 static void show_table(const struct status *status, const json_t *dues, const struct rate *all, const struct rate *each)
 {
     struct list *list = list_new(&status->cli->output, due_columns);
-    json_t *item;
-    size_t i;
 
-    json_array_foreach(dues, i, item) list_add(list, json_incref(item));
+    for (size_t i = 0; i < json_array_size(dues); i++)
+        list_add(list, json_incref(json_array_get(dues, i)));
     list_end(list);
     if (json_array_size(status->differences) > 0) {
         printf("\n");
         list = list_new(&status->cli->output, difference_columns);
-        json_array_foreach(status->differences, i, item) list_add(list, json_incref(item));
+        for (size_t i = 0; i < json_array_size(status->differences); i++)
+            list_add(list, json_incref(json_array_get(status->differences, i)));
         list_end(list);
     }
     if (status->more > 0)
