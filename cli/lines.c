@@ -48,7 +48,7 @@ bool lines_is_file(const struct lines *lines)
 
 int lines_rewind(struct lines *lines, struct error *err)
 {
-    if (lseek(lines->fd, 0, SEEK_SET) < 0)
+    if (lines->fd < 0 || lseek(lines->fd, 0, SEEK_SET) < 0)
         return error_set(err, ERR_IO, "%s: %s", lines->path, strerror(errno));
     buffer_reset(&lines->bytes);
     lines->start = lines->looked = lines->number = 0;

@@ -376,8 +376,8 @@ static void a_fork_bomb_within_its_limits_ends(void **state)
 {
     static const char *const bombs[] = {
         "bomb() { [ $1 -lt 7 ] && { bomb $(($1 + 1)) | bomb $(($1 + 1)) & }; for i in $(seq 600); do sleep 0.1; done; }; bomb 0",
-        "echo '[ $1 -lt 7 ] && { setsid sh ./b $(($1 + 1)) & setsid sh ./b $(($1 + 1)) & }\n"
-        "for i in $(seq 600); do setsid sleep 0.1; done' > b; sh ./b 0 & sleep 600",
+        ("echo '[ $1 -lt 7 ] && { setsid sh ./b $(($1 + 1)) & setsid sh ./b $(($1 + 1)) & }\n"
+         "for i in $(seq 600); do setsid sleep 0.1; done' > b; sh ./b 0 & sleep 600"),
         "echo '[ $1 -lt 3000 ] && setsid sh ./b $(($1 + 1)) & exit' > b; sh ./b 0 & sh ./b 0 & sleep 600",
     };
     struct ground *ground = *state;
