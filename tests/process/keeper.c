@@ -371,14 +371,16 @@ static void a_time_out_reaches_what_has_moved_away(void **state)
 }
 
 /* A bomb in the handler's group, one whose parts all have sessions of their own, and one that forks and ends all the time. Should
- * nothing hold them, the first two have 2^7 branches at most, and the last two chains of 3000. */
+ * nothing hold them, the first two have 2^7 branches at most, and the last two chains of 3000. What waits for the time-out needs
+ * no further process: there may be none left for it. */
 static void a_fork_bomb_within_its_limits_ends(void **state)
 {
     static const char *const bombs[] = {
-        "bomb() { [ $1 -lt 7 ] && { bomb $(($1 + 1)) | bomb $(($1 + 1)) & }; for i in $(seq 600); do sleep 0.1; done; }; bomb 0",
+        "bomb() { [ $1 -lt 7 ] && { bomb $(($1 + 1)) | bomb $(($1 + 1)) & }; for i in $(seq 600); do sleep 0.1; done; }; bomb 0 "
+        "& exec sleep 600",
         ("echo '[ $1 -lt 7 ] && { setsid sh ./b $(($1 + 1)) & setsid sh ./b $(($1 + 1)) & }\n"
-         "for i in $(seq 600); do setsid sleep 0.1; done' > b; sh ./b 0 & sleep 600"),
-        "echo '[ $1 -lt 3000 ] && setsid sh ./b $(($1 + 1)) & exit' > b; sh ./b 0 & sh ./b 0 & sleep 600",
+         "for i in $(seq 600); do setsid sleep 0.1; done' > b; sh ./b 0 & exec sleep 600"),
+        "echo '[ $1 -lt 3000 ] && setsid sh ./b $(($1 + 1)) & exit' > b; sh ./b 0 & sh ./b 0 & exec sleep 600",
     };
     struct ground *ground = *state;
     struct outcome outcome;
