@@ -13,6 +13,7 @@
 #include "common/memory.h"
 #include "common/reply.h"
 #include "common/schedule_file.h"
+#include "common/schedule_own.h"
 
 #define PAGE           100
 #define PAGE_BYTES_MAX (4 * 1024 * 1024) /* of the lines of a page; one goes at least */
@@ -38,7 +39,6 @@ struct export
     FILE *out;
     struct schedule_file *file;
     const char *org; /* "": every one */
-    size_t own;      /* of what organizations say themselves of one of every organization: left out */
     struct buffer line;
     char names[PAGE][SCHEDULE_NAME_BYTES_MAX + 1]; /* of a page */
     size_t count, told;                            /* told: of these, in their order */
@@ -64,13 +64,8 @@ static int write_line(struct export *export, const struct schedule *schedule, st
     return 0;
 }
 
-/* True if the organization says something itself of one of every organization. */
-static bool has_own(const struct schedule *schedule)
-{
-    return schedule->off || (schedule->own && schedule->own[0]) || (schedule->paused && !schedule->paused_all);
-}
-
-/* A schedule that was asked for. One that is gone by now, or goes, is in no backup. */
+/* A schedule that was asked for. One that is gone by now, or goes, is in no backup, nor one of every organization of which this
+ * one says nothing. */
 static void on_exported(const struct reply *reply, void *ctx)
 {
     struct export *export = ctx;
@@ -85,9 +80,7 @@ static void on_exported(const struct reply *reply, void *ctx)
         leave_out(export, name, &err);
         return;
     }
-    if (schedule.of_all)
-        export->own += has_own(&schedule);
-    else if (!schedule.removed && write_line(export, &schedule, &err) < 0)
+    if ((!schedule.of_all || schedule_own_says(&schedule)) && !schedule.removed && write_line(export, &schedule, &err) < 0)
         leave_out(export, name, &err);
     schedule_clear(&schedule);
 }
@@ -204,11 +197,6 @@ static int schedule_export(struct cli *cli, struct error *err)
         rc = path[0] ? export_to(&export, &orgs, path, err) : export_all(&export, &orgs, err);
     if (rc == 0)
         cli_note(cli, "%zu schedules exported%s%s", schedule_file_count(export.file), path[0] ? " to " : "", path);
-    if (rc == 0 && export.own > 0)
-        cli_note(cli,
-                 "not in it: what organizations say themselves of schedules of every organization, %zu times (rota schedule show "
-                 "ORG/NAME)",
-                 export.own);
     schedule_file_free(export.file);
     buffer_clear(&export.line);
     names_clear(&orgs);
@@ -222,12 +210,9 @@ struct item {
     struct import *import;
     char org[NAME_BYTES_MAX + 1], name[SCHEDULE_NAME_BYTES_MAX + 1];
     size_t line;
-    char *definition; /* as text */
-    bool paused, shadow, answered;
+    char *definition;                   /* as text */
+    bool paused, shadow, own, answered; /* own: what an organization says itself of one of every organization */
 };
-
-/* Those of organizations go first: one that has a schedule of the same name as one of all has it then, and keeps it. */
-enum which { ALL, OF_ORGS, OF_ALL };
 
 struct import {
     struct cli *cli;
@@ -239,6 +224,7 @@ struct import {
     size_t missing, different, same, paused_other, shadow_other; /* that were compared */
     char first[SCHEDULE_SPOKEN_BYTES];                           /* that is missing or different */
     char removing[SCHEDULE_NAME_BYTES_MAX + 1];                  /* one of every organization that goes; "" */
+    char nowhere[SCHEDULE_SPOKEN_BYTES]; /* of which an organization says something, and there is none; "" */
 };
 
 /* Sends what is to be done with one entry. */
@@ -280,7 +266,8 @@ static int add_item(struct import *import, const struct schedule_entry *entry, s
                           .line = lines_number(import->lines),
                           .definition = buffer_give(&text),
                           .paused = entry->schedule.paused,
-                          .shadow = entry->schedule.turns[0] != '\0'};
+                          .shadow = entry->schedule.turns[0] != '\0',
+                          .own = schedule_entry_rank(entry) == RANK_OWN};
     memcpy(item->org, entry->org, sizeof item->org);
     memcpy(item->name, entry->schedule.name, sizeof item->name);
     import->count++;
@@ -289,13 +276,8 @@ static int add_item(struct import *import, const struct schedule_entry *entry, s
     return import->count == PAGE || import->bytes > PAGE_BYTES_MAX ? end_page(import, err) : 0;
 }
 
-static bool is_wanted(const struct schedule_entry *entry, enum which which)
-{
-    return which == ALL || (entry->org[0] == '\0') == (which == OF_ALL);
-}
-
-/* Goes through all lines. Without `send` they are only looked at. */
-static int walk(struct import *import, import_send *send, enum which which, bool strict, struct error *err)
+/* Goes through all lines of a rank, or all (RANKS). Without `send` they are only looked at. */
+static int walk(struct import *import, import_send *send, enum schedule_rank rank, bool strict, struct error *err)
 {
     struct schedule_file *file = schedule_file_new();
     struct schedule_entry entry;
@@ -306,7 +288,7 @@ static int walk(struct import *import, import_send *send, enum which which, bool
     while (rc == 0 && (line = lines_next(import->lines, &bytes, NULL, NULL, &rc, err))) {
         rc = schedule_file_read(file, line, bytes, &entry, err);
         if (rc == 1) {
-            rc = send && is_wanted(&entry, which) ? add_item(import, &entry, bytes, send, err) : 0;
+            rc = send && (rank == RANKS || schedule_entry_rank(&entry) == rank) ? add_item(import, &entry, bytes, send, err) : 0;
             schedule_entry_clear(&entry);
         } else if (rc < 0) {
             error_wrap(err, "%s:%zu", import->path, lines_number(import->lines));
@@ -330,6 +312,8 @@ static void on_set(const struct reply *reply, void *ctx)
     item->import->changed += reply_is(reply_at(reply, 0), "changed");
     if (reply_is(reply_at(reply, 0), "removing"))
         memcpy(item->import->removing, item->name, sizeof item->name);
+    if (item->own && reply_is(reply_at(reply, 0), "unknown"))
+        schedule_spoken(item->import->nowhere, item->org, item->name);
 }
 
 static void send_set(struct item *item, const struct schedule_entry *entry)
@@ -337,7 +321,7 @@ static void send_set(struct item *item, const struct schedule_entry *entry)
     struct cli *cli = item->import->cli;
     struct call call = {0};
 
-    change_begin(&call, entry->org[0] ? "schedule_set" : "template_set", entry->org[0] ? cli_lane(cli, entry->org) : 0);
+    change_begin(&call, schedule_entry_function(entry), entry->org[0] ? cli_lane(cli, entry->org) : 0);
     schedule_entry_add(entry, cli_now_ms(cli), &call);
     cli_send(cli, &call, on_set, item);
     call_clear(&call);
@@ -361,13 +345,14 @@ static void on_compared(const struct reply *reply, void *ctx)
     struct schedule found = {.rev = 0};
     struct error err;
     bool is_there = reply_count(fields) > 0, same = is_there && schedule_decode(&found, item->name, fields, NULL, &err) == 0 &&
-                                                    !found.removed && !found.of_all && is_as_wanted(item, &found);
+                                                    !found.removed && found.of_all == item->own && is_as_wanted(item, &found);
+    bool paused = item->own ? found.own_paused_by != NULL : found.paused;
 
     item->answered = true;
-    import->missing += !is_there;
-    import->different += is_there && !same;
+    import->missing += !is_there && !item->own; /* an organization that is not known yet: what it has is changed */
+    import->different += !same && (is_there || item->own);
     import->same += same;
-    import->paused_other += same && found.paused != item->paused;
+    import->paused_other += same && paused != item->paused;
     import->shadow_other += same && !item->org[0] && (found.turns[0] != '\0') != item->shadow;
     if (!same && !import->first[0])
         schedule_spoken(import->first, item->org, item->name);
@@ -404,12 +389,22 @@ static void tell(struct import *import, size_t new_ones, size_t changed, bool dr
 
 static int set_all(struct import *import, struct error *err)
 {
-    if (walk(import, send_set, OF_ORGS, false, err) < 0 || walk(import, send_set, OF_ALL, false, err) < 0)
+    if (walk(import, send_set, RANK_OF_ORGS, false, err) < 0 || walk(import, send_set, RANK_OF_ALL, false, err) < 0)
         return error_wrap(err, "%zu schedules new, %zu changed, then", import->new_ones, import->changed);
     if (import->removing[0])
         return cli_fail(import->cli, err, EX_TEMPFAIL,
                         "schedule %s of every organization is being removed: import again when it is gone", import->removing);
-    return template_spread(import->cli, err);
+    if (template_spread(import->cli, err) < 0)
+        return err->code;
+    if (walk(import, send_set, RANK_OWN, false, err) < 0)
+        return error_wrap(err, "%zu schedules new, %zu changed, then", import->new_ones, import->changed);
+    if (import->nowhere[0])
+        return cli_fail(
+            import->cli, err, EX_DATAERR,
+            "the file says what %s has itself of a schedule of every organization, and there is none of that name: all "
+            "else is set",
+            import->nowhere);
+    return 0;
 }
 
 /* Sets all, and looks whether all is as the file says. */
@@ -419,7 +414,7 @@ static int import_lines(struct import *import, struct error *err)
 
     if (set_all(import, err) < 0)
         return err->code;
-    if (walk(import, send_compare, ALL, false, err) < 0)
+    if (walk(import, send_compare, RANKS, false, err) < 0)
         return error_wrap(err, "all is set, but cannot be read back");
     if (import->missing + import->different > 0)
         return cli_fail(cli, err, EX_DATAERR,
@@ -442,12 +437,12 @@ static int schedule_import(struct cli *cli, struct error *err)
     import->lines = lines_open(import->path, SCHEDULE_LINE_BYTES_MAX, err);
     if (strcmp(import->path, "-") == 0)
         import->path = "stdin";
-    if (!import->lines || lines_keep(import->lines, err) < 0 || walk(import, NULL, ALL, strict, err) < 0 ||
+    if (!import->lines || lines_keep(import->lines, err) < 0 || walk(import, NULL, RANKS, strict, err) < 0 ||
         cli_connect(cli, true, NULL, err) < 0)
         rc = err->code;
     else if (!dry_run)
         rc = import_lines(import, err);
-    else if ((rc = walk(import, send_compare, ALL, strict, err)) == 0)
+    else if ((rc = walk(import, send_compare, RANKS, strict, err)) == 0)
         tell(import, import->missing, import->different, true);
     lines_close(import->lines);
     free(import);
@@ -471,7 +466,7 @@ const struct command schedule_backup_commands[] = {
      schedule_export,
      "Lines of JSON, whatever the output is, sorted; the last one has the number of schedules and a sum of all bytes before it.\n"
      "What a schedule is, and whether it is paused; not what became of its due times. docs/SCHEDULES.md describes the lines.\n"
-     "Without ORG also those of every organization; not what organizations say of these themselves."},
+     "What organizations say themselves of schedules of every organization is in it; without ORG also these."},
     {"schedule import", "FILE|-", "Set the schedules that a file names", import_settings, 1, 1, schedule_import,
      "The whole file is checked before anything is written. What is the same already stays as it is, with its next due time; "
      "what\n"

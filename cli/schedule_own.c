@@ -10,6 +10,7 @@
 #include "cli/schedule_definition.h"
 #include "cli/schedule_view.h"
 #include "common/memory.h"
+#include "common/schedule_own.h"
 #include "common/units.h"
 
 /* What an organization may say itself, in Redis' words, and the flags that say it. */
@@ -45,25 +46,13 @@ bool schedule_own_is_asked(const struct cli *cli)
     return config_bool(cli->config, off_key) || config_bool(cli->config, on_key) || flag_is_given(cli, default_key);
 }
 
-/* True if the list of words (`separator` between them) has `word`. */
-static bool has_word(const char *list, char separator, const char *word)
-{
-    size_t bytes = strlen(word);
-    const char separators[] = {separator, '\0'};
-
-    for (const char *at = list; at && *at; at += strcspn(at, separators), at += *at == separator)
-        if (strncmp(at, word, bytes) == 0 && (at[bytes] == separator || at[bytes] == '\0'))
-            return true;
-    return false;
-}
-
 /* True if --default names it. */
 static bool is_given_back(const struct cli *cli, const struct own_field *field)
 {
     const char *list = config_string(cli->config, default_key);
     char name[SCHEDULE_NAME_BYTES_MAX + 1];
 
-    return has_word(list, ',', "all") || has_word(list, ',', schedule_field_name(field->name, name));
+    return schedule_own_has_word(list, ',', "all") || schedule_own_has_word(list, ',', schedule_field_name(field->name, name));
 }
 
 static bool is_given(const struct cli *cli, const struct own_field *field)
@@ -133,7 +122,7 @@ static void add_parts(struct cli *cli, const struct definition *definition, stru
     for (size_t i = 0; i < OWN_PARTS; i++) {
         bool back = is_given_back(cli, &own_parts[i]), given = is_given(cli, &own_parts[i]);
         changes = changes || back || given;
-        if (!back && (given || has_word(definition->old.own_parts, ' ', own_parts[i].name)))
+        if (!back && (given || schedule_own_has_word(definition->old.own_parts, ' ', own_parts[i].name)))
             buffer_add_format(&parts, "%s%s", parts.length > 0 ? " " : "", own_parts[i].name);
     }
     if (changes) {

@@ -53,6 +53,8 @@ static const struct field fields[] = {
     {"own_parts", STRING, AT(own_parts)},
     {"off", FLAG, AT(off)},
     {"paused_all", FLAG, AT(paused_all)},
+    {"own_paused_by", STRING, AT(own_paused_by)},
+    {"own_paused_ms", NUMBER, AT(own_paused_ms)},
     {"moves_to", TEXT_AT(moves_to)},
     {"turns", TEXT_AT(turns)},
     {"removed", FLAG, AT(removed)},
@@ -182,6 +184,7 @@ void schedule_clear(struct schedule *schedule)
     free(schedule->refused);
     free(schedule->own);
     free(schedule->own_parts);
+    free(schedule->own_paused_by);
     *schedule = (struct schedule){0};
 }
 

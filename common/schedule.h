@@ -66,6 +66,8 @@ struct schedule {
     char *own_parts; /* those of its record; NULL */
     bool off;        /* its due times pass */
     bool paused_all; /* it is paused for every organization */
+    char *own_paused_by; /* who has paused it for this one; NULL: nobody */
+    int64_t own_paused_ms;
     /* Of two that take turns: one for all organizations, and one for each. */
     char moves_to[SCHEDULE_NAME_BYTES_MAX + 1]; /* the one of every organization that this one moves to; "": it does not */
     char turns[TURNS_BYTES_MAX];                /* whose due times are whose; "": they are its own */

@@ -101,9 +101,11 @@ static int read_end(struct schedule_file *file, const char *line, size_t bytes, 
 /* GLib reads the data of a zone once, as long as somebody has it. */
 static void keep_zone(struct schedule_file *file, const struct schedule_entry *entry)
 {
-    const char *name = zone_name(recurrence_zone(entry->recurrence));
+    const char *name = entry->recurrence ? zone_name(recurrence_zone(entry->recurrence)) : NULL;
     struct error ignored;
 
+    if (!name)
+        return;
     for (size_t i = 0; i < file->zone_count; i++)
         if (strcmp(zone_name(file->zones[i]), name) == 0)
             return;

@@ -11,10 +11,12 @@
 #include "common/nearest.h"
 #include "common/recurrence.h"
 #include "common/request.h"
+#include "common/schedule_own.h"
 #include "common/units.h"
 
 #define TEXT_BYTES_MAX   4096 /* of a time, a duration, a zone */
 #define PAUSED_BYTES_MAX 128  /* of a name: check_who in lua/lib/events.lua */
+#define ANY_TYPE         "-"  /* of a record whose type does not count */
 
 const char *schedule_spoken(char ret[SCHEDULE_SPOKEN_BYTES], const char *org, const char *name)
 {
@@ -32,8 +34,8 @@ struct reader {
     struct schedule_entry *entry;
     struct request request; /* what it says of its jobs */
     struct recurrence_spec spec;
-    unsigned kinds; /* how many of cron, every, rrule, at */
-    bool window, of_all;
+    unsigned kinds;           /* how many of cron, every, rrule, at */
+    bool window, of_all, own; /* own: what an organization says itself of one of all */
     const char *line;
     size_t bytes;
     struct error *err;
@@ -44,9 +46,9 @@ static const struct {
     enum recurrence_kind kind;
 } kinds[] = {{"cron", RECURRENCE_CRON}, {"every", RECURRENCE_EVERY}, {"rrule", RECURRENCE_RRULE}, {"at", RECURRENCE_AT}};
 
-static const char *const own_members[] = {"schedule", "every_org", "shadow", "cron",   "every",     "rrule",
-                                          "at",       "tz",        "start",  "missed", "window",    "overlap",
-                                          "spread",   "from",      "until",  "paused", "paused_ms", NULL};
+static const char *const own_members[] = {
+    "schedule", "every_org", "own_of_every_org", "off",     "shadow", "cron", "every", "rrule",  "at",        "tz",
+    "start",    "missed",    "window",           "overlap", "spread", "from", "until", "paused", "paused_ms", NULL};
 static const char *const job_members[] = {"type",     "payload",      "payload_b64", "queue",   "limit",
                                           "priority", "max_attempts", "timeout_ms",  "headers", NULL};
 static const char *const one_job_members[] = {"id", "key", "coalesce", "earliest", "due_ms", "delay_ms", "expires_ms", NULL};
@@ -103,11 +105,21 @@ static int read_every_org(struct reader *reader, const json_t *value)
     return 0;
 }
 
-static int read_shadow(struct schedule *schedule, const json_t *value, struct error *err)
+static int read_flag(const json_t *value, const char *name, bool *ret, struct error *err)
 {
     if (!json_is_boolean(value))
-        return error_set(err, ERR_INVALID, "\"shadow\" must be true or false");
-    snprintf(schedule->turns, sizeof schedule->turns, "%s", json_is_true(value) ? "-0" : "");
+        return error_set(err, ERR_INVALID, "\"%s\" must be true or false", name);
+    *ret = json_is_true(value);
+    return 0;
+}
+
+static int read_shadow(struct schedule *schedule, const json_t *value, struct error *err)
+{
+    bool shadow = false;
+
+    if (read_flag(value, "shadow", &shadow, err) < 0)
+        return err->code;
+    snprintf(schedule->turns, sizeof schedule->turns, "%s", shadow ? "-0" : "");
     return 0;
 }
 
@@ -188,6 +200,10 @@ static int read_own(struct reader *reader, const char *name, json_t *value)
         return read_name(reader, value);
     if (strcmp(name, "every_org") == 0)
         return read_every_org(reader, value);
+    if (strcmp(name, "own_of_every_org") == 0)
+        return read_flag(value, name, &schedule->of_all, err);
+    if (strcmp(name, "off") == 0)
+        return read_flag(value, name, &schedule->off, err);
     if (strcmp(name, "shadow") == 0)
         return read_shadow(schedule, value, err);
     if (strcmp(name, "tz") == 0)
@@ -213,6 +229,33 @@ static int read_own(struct reader *reader, const char *name, json_t *value)
     return read_paused(schedule, value, err);
 }
 
+static int read_member(struct reader *reader, const char *name, json_t *value)
+{
+    if (reader->own && json_is_null(value) && schedule_own_may_be_none(name))
+        return 0;
+    return is_one_of(own_members, name) ? read_own(reader, name, value)
+           : is_one_of(job_members, name)
+               ? request_read_member(&reader->request, reader->line, reader->bytes, name, value, reader->err)
+               : refuse_unknown(name, reader->err);
+}
+
+/* Whether there is what must be there, of when it is due and of what. */
+static int check_needed(const struct reader *reader)
+{
+    struct error *err = reader->err;
+
+    if (reader->own && reader->kinds == 0)
+        return reader->spec.zone || reader->spec.start
+                   ? error_set(err, ERR_INVALID, "\"tz\" and \"start\" go with one of \"cron\", \"every\", \"rrule\" and \"at\"")
+                   : 0;
+    if (reader->kinds != 1)
+        return error_set(err, ERR_INVALID, "there must be one of \"cron\", \"every\", \"rrule\" and \"at\", not %u",
+                         reader->kinds);
+    if (reader->spec.kind == RECURRENCE_RRULE && !reader->spec.start)
+        return error_set(err, ERR_INVALID, "\"start\" is missing: the local time from which the rule holds");
+    return 0;
+}
+
 /* What one member cannot say. */
 static int check(struct reader *reader)
 {
@@ -226,15 +269,18 @@ static int check(struct reader *reader)
                                         : "\"schedule\" is missing: ORG/NAME; or \"every_org\": NAME");
     if (schedule->turns[0] && !reader->of_all)
         return error_set(err, ERR_INVALID, "\"shadow\" goes with \"every_org\"");
-    if (reader->kinds != 1)
-        return error_set(err, ERR_INVALID, "there must be one of \"cron\", \"every\", \"rrule\" and \"at\", not %u",
-                         reader->kinds);
-    if (reader->spec.kind == RECURRENCE_RRULE && !reader->spec.start)
-        return error_set(err, ERR_INVALID, "\"start\" is missing: the local time from which the rule holds");
+    if (reader->own && reader->of_all)
+        return error_set(err, ERR_INVALID, "\"own_of_every_org\" goes with \"schedule\"");
+    if (schedule->off && !reader->own)
+        return error_set(err, ERR_INVALID, "\"off\" goes with \"own_of_every_org\"");
+    if (check_needed(reader) < 0)
+        return err->code;
     if (schedule->until_ms > 0 && schedule->until_ms < schedule->from_ms)
         return error_set(err, ERR_INVALID, "\"until\" is before \"from\"");
     if (schedule->paused_ms > 0 && !schedule->paused)
         return error_set(err, ERR_INVALID, "\"paused_ms\" goes with \"paused\"");
+    if (!record->type[0] && reader->own)
+        snprintf(record->type, sizeof record->type, ANY_TYPE);
     if (!record->type[0])
         return error_set(err, ERR_INVALID, "\"type\" is missing");
     if (type_check(record->type, err) < 0 || (record->queue[0] && name_check(record->queue, "queue", err) < 0) ||
@@ -243,18 +289,42 @@ static int check(struct reader *reader)
     return 0;
 }
 
-static int complete(struct reader *reader)
+static int complete_recurrence(struct reader *reader)
 {
     struct schedule_entry *entry = reader->entry;
-    struct schedule *schedule = &entry->schedule;
-    struct buffer text = {0}, record = {0};
-    int rc;
+    struct buffer text = {0};
 
+    if (reader->kinds == 0)
+        return 0;
     entry->recurrence = recurrence_new(&reader->spec, reader->err);
     if (!entry->recurrence)
         return reader->err->code;
     recurrence_format(&text, entry->recurrence);
-    schedule->recurrence = buffer_give(&text);
+    entry->schedule.recurrence = buffer_give(&text);
+    return 0;
+}
+
+/* Of what an organization says itself: which it is, and its pause. */
+static void complete_own(struct schedule *schedule, const json_t *object)
+{
+    schedule_own_read(schedule, object);
+    if (!schedule->paused)
+        return;
+    schedule->own_paused_by = memory_string(schedule->paused_by ? schedule->paused_by : "");
+    schedule->own_paused_ms = schedule->paused_ms;
+}
+
+static int complete(struct reader *reader, const json_t *object)
+{
+    struct schedule_entry *entry = reader->entry;
+    struct schedule *schedule = &entry->schedule;
+    struct buffer record = {0};
+    int rc;
+
+    if (complete_recurrence(reader) < 0)
+        return reader->err->code;
+    if (reader->own)
+        complete_own(schedule, object);
     if (!reader->window)
         schedule->window_ms = schedule_default_window_ms(schedule->missed);
     if (!reader->of_all)
@@ -281,18 +351,17 @@ int schedule_entry_parse(struct schedule_entry *ret, const char *line, size_t by
         json_decref(object);
         return error_set(err, ERR_INVALID, "%s", object ? "must be a JSON object" : where.text);
     }
+    reader.own = json_is_true(json_object_get(object, "own_of_every_org"));
     json_object_foreach(object, name, value)
     {
-        rc = is_one_of(own_members, name)   ? read_own(&reader, name, value)
-             : is_one_of(job_members, name) ? request_read_member(&reader.request, line, bytes, name, value, err)
-                                            : refuse_unknown(name, err);
+        rc = read_member(&reader, name, value);
         if (rc < 0)
             break;
     }
     if (rc == 0)
         rc = check(&reader);
     if (rc == 0)
-        rc = complete(&reader); /* the spec borrows from the object */
+        rc = complete(&reader, object); /* the spec borrows from the object */
     json_decref(object);
     request_clear(&reader.request);
     if (rc == 0)
@@ -309,13 +378,33 @@ void schedule_entry_clear(struct schedule_entry *entry)
     *entry = (struct schedule_entry){.org = ""};
 }
 
+enum schedule_rank schedule_entry_rank(const struct schedule_entry *entry)
+{
+    return !entry->org[0] ? RANK_OF_ALL : entry->schedule.of_all ? RANK_OWN : RANK_OF_ORGS;
+}
+
+const char *schedule_entry_function(const struct schedule_entry *entry)
+{
+    static const char *const functions[RANKS] = {"schedule_set", "template_set", "schedule_own"};
+
+    return functions[schedule_entry_rank(entry)];
+}
+
 void schedule_entry_add(const struct schedule_entry *entry, int64_t now_ms, struct call *call)
 {
+    enum schedule_rank rank = schedule_entry_rank(entry);
+
     if (entry->org[0])
         call_add_string(call, entry->org);
     call_add_string(call, entry->schedule.name);
     call_add_string(call, ""); /* whatever there is */
-    if (entry->org[0]) {
+    if (rank == RANK_OWN) {
+        call_add_string(call, ""); /* its next due time: the leader finds it */
+        call_add_string(call, "");
+        schedule_own_add(&entry->schedule, call);
+        return;
+    }
+    if (rank == RANK_OF_ORGS) {
         call_add_positive(call, schedule_due_after(&entry->schedule, entry->recurrence, now_ms));
         call_add_int(call, entry->schedule.offset_ms);
     }
@@ -363,6 +452,15 @@ static int add_record(json_t *object, const struct schedule *schedule, struct er
     return rc;
 }
 
+static void add_pause(json_t *object, const char *paused_by, int64_t paused_ms)
+{
+    json_t *who = paused_by && paused_by[0] ? json_string(paused_by) : NULL; /* NULL also if it is no UTF-8 */
+
+    json_object_set_new(object, "paused", who ? who : json_true());
+    if (paused_ms > 0)
+        json_object_set_new(object, "paused_ms", json_integer(paused_ms));
+}
+
 json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule, bool state, struct error *err)
 {
     json_t *object = json_object();
@@ -371,7 +469,8 @@ json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule,
         json_object_set_new(object, "schedule", json_sprintf("%s/%s", org, schedule->name));
     else
         json_object_set_new(object, "every_org", json_string(schedule->name));
-    add_recurrence(object, schedule->recurrence);
+    if (schedule->recurrence)
+        add_recurrence(object, schedule->recurrence);
     json_object_set_new(object, "missed", json_string(schedule_missed_words[schedule->missed]));
     add_duration(object, "window", schedule->window_ms);
     json_object_set_new(object, "overlap", json_string(schedule_overlap_words[schedule->overlap]));
@@ -381,21 +480,35 @@ json_t *schedule_entry_to_json(const char *org, const struct schedule *schedule,
     add_time(object, "until", schedule->until_ms);
     if (state && !org[0] && schedule->turns[0])
         json_object_set_new(object, "shadow", json_true());
-    if (state && schedule->paused) {
-        json_t *who = schedule->paused_by ? json_string(schedule->paused_by) : NULL; /* NULL also if it is no UTF-8 */
-        json_object_set_new(object, "paused", who ? who : json_true());
-        if (schedule->paused_ms > 0)
-            json_object_set_new(object, "paused_ms", json_integer(schedule->paused_ms));
-    }
+    if (state && schedule->paused)
+        add_pause(object, schedule->paused_by, schedule->paused_ms);
     if (add_record(object, schedule, err) == 0)
         return object;
     json_decref(object);
     return NULL;
 }
 
+/* Only what the organization says itself. */
+static json_t *own_to_json(const char *org, const struct schedule *schedule, bool state, struct error *err)
+{
+    json_t *whole = schedule_entry_to_json(org, schedule, false, err), *object;
+
+    if (!whole)
+        return NULL;
+    object = json_pack("{s:O, s:b}", "schedule", json_object_get(whole, "schedule"), "own_of_every_org", true);
+    schedule_own_pick(object, schedule, whole);
+    json_decref(whole);
+    if (schedule->off)
+        json_object_set_new(object, "off", json_true());
+    if (state && schedule->own_paused_by)
+        add_pause(object, schedule->own_paused_by, schedule->own_paused_ms);
+    return object;
+}
+
 int schedule_entry_format(struct buffer *out, const char *org, const struct schedule *schedule, bool state, struct error *err)
 {
-    json_t *object = schedule_entry_to_json(org, schedule, state, err);
+    json_t *object =
+        org[0] && schedule->of_all ? own_to_json(org, schedule, state, err) : schedule_entry_to_json(org, schedule, state, err);
     char *text;
 
     if (!object)

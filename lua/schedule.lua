@@ -61,11 +61,13 @@ end
 register('schedule_set', schedule_set, {}, { 'EXISTS', 'HDEL', 'HGETALL', 'HMGET', 'HSET', 'TIME', 'XADD', 'ZADD', 'ZCARD', 'ZRANGE', 'ZSCORE' })
 
 --[[ schedule_own - what an organization says itself of a schedule of every organization; the rest stays that of the template.
-  ARGV  1 who, 2 org, 3 name, 4 rev: int, that of the definition this is about
+  ARGV  1 who, 2 org, 3 name, 4 rev: int, that of the definition this is about; '': whatever there is, also of an organization that is not known
+        yet; then 5 and 6 are '': the leader finds them
         5 next_ms int, '' if it has no due time any more; it counts if its times become others that the caller knows; 6 offset_ms int 0..spread_ms
         7.. field, value: of recurrence, missed, window_ms, overlap, spread_ms, from_ms, until_ms; own_parts (type, payload and options of the
         record that are its own, with spaces between) with own_record, a record that has them; off: '1', due times pass, and the job of
-        it that waits is cancelled. '' gives the template's back
+        it that waits is cancelled. '' gives the template's back. Besides, of one of which nothing was said yet, and that is to be paused:
+        paused_by ('': who), paused_ms (0: now)
   Returns {'changed' | 'same', rev, next_ms or '', id of the job that was cancelled or ''} | {'exists', rev}: there is another definition than `rev` | {'unknown'}
   Errors  INVALID naming field, value and range, or if it is the organization's alone; nothing was changed
   Calls <= 80 ]]
@@ -83,19 +85,18 @@ local function check_parts(org, new)
   definition.check_record(new.own_record, setting(org, 'max_payload_bytes'))
 end
 
--- The fields of args[7..], checked.
-local function read_own(org, args)
-  local new, defined = {}, {}
-  for i = 7, #args, 2 do
-    local name, value = args[i], args[i + 1] or ''
+-- The fields of args[7..], checked, and those of a pause or nil.
+local function read_own(lane, who, org, args)
+  local new, defined = definition.read(args, 7), {}
+  local pause = definition.take_pause(lane, who, new)
+  for name, value in pairs(new) do
     if not has_word(table.concat(OWN, ' '), name) then refuse('INVALID', format('unknown field "%s"', sub(name, 1, 40))) end
     if value ~= '' and has_word(table.concat(definition.FIELDS, ' '), name) then defined[name] = value end
-    new[name] = value
   end
   definition.check_fields(defined, 0)
   check_parts(org, new)
   if new.off and new.off ~= '' and new.off ~= '1' then refuse('INVALID', format('off is "%s", it must be 1 or empty', sub(new.off, 1, 40))) end
-  return new
+  return new, pause
 end
 
 -- What it says now, and what it would say. Of the record its parts.
@@ -107,44 +108,63 @@ local function own_text(fields)
   return table.concat(words, ' ')
 end
 
-local function schedule_own(keys, args)
-  local lane, who = open_lane(keys), check_who(args[1])
-  local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
-  check_stays(org)
-  local rev, next_ms, new = to_int(args[4], 'rev', 1, 2 ^ 50), read_next(args[5]), read_own(org, args)
-  local offset_ms, schedule = to_int(args[6], 'offset_ms', 0, definition.SPREAD_MS_MAX), agenda.load(lane, org.name, name)
-  if not schedule then return { 'unknown' } end
-  if not schedule.template then refuse('INVALID', format('schedule %s is of this organization alone: schedule_set changes it', name)) end
-  local fields = schedule.fields
-  if tonumber(fields.rev) ~= rev then return { 'exists', tonumber(fields.rev) } end
+-- What it says now, what it is to say, and whether that differs. Calls: 1.
+local function compare_own(schedule, new)
   local before, after, differs = {}, {}, false
   for i, value in ipairs(call('HMGET', schedule.key, unpack(OWN))) do
     local field = OWN[i]
     before[field] = value or ''
     after[field] = new[field] or before[field]
-    differs = differs or before[field] ~= after[field]
+    differs = differs or (field ~= 'own_record' and before[field] ~= after[field])
   end
-  if not differs then return { 'same', rev, fields.next_ms or '', '' } end
+  return before, after, differs or not every_org.same_parts(before.own_record, after.own_record, after.own_parts)
+end
+
+-- True if nobody but the leader can say when it is due next: the template's times are its times again, or the caller does not know those.
+local function is_leaders(before, after, blind)
+  if blind and before.spread_ms ~= after.spread_ms then return true end
+  for _, field in ipairs(definition.DUE) do
+    if before[field] ~= after[field] and (blind or after[field] == '') then return true end
+  end
+  return false
+end
+
+local function schedule_own(keys, args)
+  local lane, who = open_lane(keys), check_who(args[1])
+  local org, name = load_org(lane, check_org(args[2])), check_schedule(args[3])
+  check_stays(org)
+  local blind, new, pause = args[4] == '', read_own(lane, who, org, args)
+  local wanted, next_ms = not blind and to_int(args[4], 'rev', 1, 2 ^ 50), blind and '' or read_next(args[5])
+  local offset_ms = not blind and to_int(args[6], 'offset_ms', 0, definition.SPREAD_MS_MAX)
+  local schedule = agenda.load(lane, org.name, name, blind)
+  if not schedule then return { 'unknown' } end
+  if not schedule.template then refuse('INVALID', format('schedule %s is of this organization alone: schedule_set changes it', name)) end
+  local fields, rev = schedule.fields, tonumber(schedule.fields.rev)
+  if wanted and rev ~= wanted then return { 'exists', rev } end
+  local before, after, differs = compare_own(schedule, new)
+  if schedule.own_rev > 0 or fields.own_paused_by then pause = nil end
+  if not differs and not pause and not schedule.early then return { 'same', rev, fields.next_ms or '', '' } end
   local on = before.off ~= '' and after.off == ''
   local moves_times = on or not definition.same(before, after, definition.DUE)
+  local leaders = is_leaders(before, after, blind) or (blind and (on or not fields.next_ms))
+  if leaders then next_ms = '' end
   register_org(lane, org)
-  local changes = { rev = schedule.own_rev + 1, changed_ms = lane.now_ms, offset_ms = offset_ms > 0 and offset_ms or '', retry_ms = '' }
+  local changes = { rev = schedule.own_rev + 1, changed_ms = lane.now_ms, retry_ms = '' }
   for field, value in pairs(new) do changes[field] = value end
-  local gives_back = false -- then the caller cannot know its times
-  for _, field in ipairs(definition.DUE) do gives_back = gives_back or (before[field] ~= '' and after[field] == '') end
-  if gives_back then next_ms = '' end
-  if moves_times then changes.since_ms = since(lane, next_ms) end
-  if moves_times or not fields.next_ms then changes.next_ms = next_ms end
+  for field, value in pairs(pause or {}) do changes[field] = value end
+  if offset_ms then changes.offset_ms = offset_ms > 0 and offset_ms or '' end
+  if moves_times or schedule.early then changes.since_ms = since(lane, next_ms) end
+  if leaders or moves_times or not fields.next_ms then changes.next_ms = next_ms end
   if after.off ~= '' then changes.pending_ms, changes.pending_go = '', '' end
   agenda.save(schedule, changes)
   agenda.place(lane, org, schedule)
-  if gives_back then
+  if leaders and not fields.off and not fields.paused then
     call('ZADD', lane.prefix .. 'schedules', lane.now_text, org.name .. '/' .. name) -- the leader looks at it
     wake_scheduler(lane)
   end
   local job = after.off ~= '' and before.off == '' and agenda.take_job_back(lane, org, schedule) or ''
   save_lane(lane)
-  note_change(lane, who, 'schedule_own', org.name, name, own_text(before), own_text(after))
+  note_change(lane, who, 'schedule_own', org.name, name, own_text(before), own_text(after) .. (pause and ' paused' or ''))
   return { 'changed', rev + 1, schedule.fields.next_ms or '', job }
 end
 register('schedule_own', schedule_own, {}, {
@@ -181,7 +201,8 @@ local function schedule_resume(keys, args)
   if not schedule.fields.paused then return 'same' end
   if schedule.fields.paused_all then return 'template' end
   if tonumber(schedule.fields.rev) ~= rev then return 'changed' end
-  agenda.save(schedule, { paused = '', paused_by = '', paused_ms = '', next_ms = next_ms, since_ms = since(lane, next_ms) })
+  local own_rev = schedule.template and schedule.own_rev + 1 or nil -- something was said of it: schedule_own does not pause it again
+  agenda.save(schedule, { paused = '', paused_by = '', paused_ms = '', next_ms = next_ms, since_ms = since(lane, next_ms), rev = own_rev })
   agenda.place(lane, org, schedule)
   note_change(lane, who, 'schedule_resume', org.name, name, 'paused', '')
   return 'resumed'
@@ -284,12 +305,12 @@ register('schedule_run', schedule_run, {}, {
 -- The names of an organization: its own, and those of every organization.
 local function names_of(lane, org_name, cursor, limit)
   if cursor ~= '' then check_schedule(cursor) end
-  local org, names, seen = load_org(lane, check_org(org_name)), {}, {}
+  local key, names, seen = lane.prefix .. 'org:' .. check_org(org_name) .. ':schedules', {}, {}
   local function add(name)
     if not seen[name] and name >= cursor then names[#names + 1], seen[name] = name, true end
   end
-  for _, name in ipairs(call('ZRANGEBYLEX', org_key(org, 'schedules'), cursor == '' and '-' or '[' .. cursor, '+', 'LIMIT', 0, limit + 1)) do add(name) end
-  if org.known then
+  for _, name in ipairs(call('ZRANGEBYLEX', key, cursor == '' and '-' or '[' .. cursor, '+', 'LIMIT', 0, limit + 1)) do add(name) end
+  if call('ZSCORE', lane.prefix .. 'orgs', org_name) then
     for _, name in ipairs(call('ZRANGE', lane.prefix .. 'templates', '0', '0', 'BYSCORE')) do add(name) end
   end
   table.sort(names)

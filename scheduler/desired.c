@@ -23,31 +23,30 @@
 struct line {
     const char *text; /* in the file's */
     size_t bytes;
-    bool of_all;
+    enum schedule_rank rank;
 };
 
 struct desired_file {
     char *path, *text;
-    struct line *lines; /* those that name a schedule; those of every organization behind the others */
+    struct line *lines; /* those that name a schedule, by their ranks */
     size_t count;
 };
 
-static void add_line(struct desired_file *file, const char *text, size_t bytes, bool of_all)
+static void add_line(struct desired_file *file, const char *text, size_t bytes, enum schedule_rank rank)
 {
     if ((file->count & (file->count - 1)) == 0) /* 0, 1, 2, 4, ...: it is full */
         file->lines = memory_resize(file->lines, sizeof *file->lines * (file->count ? 2 * file->count : 1));
-    file->lines[file->count++] = (struct line){text, bytes, of_all};
+    file->lines[file->count++] = (struct line){text, bytes, rank};
 }
 
-/* An organization that has a schedule of the same name of its own must have that first: then it keeps it. */
-static void put_those_of_all_last(struct desired_file *file)
+static void put_in_order(struct desired_file *file)
 {
     struct line *lines = memory_new(sizeof *lines * (file->count + 1));
     size_t at = 0;
 
-    for (int of_all = 0; of_all < 2; of_all++)
+    for (unsigned rank = 0; rank < RANKS; rank++)
         for (size_t i = 0; i < file->count; i++)
-            if (file->lines[i].of_all == (of_all == 1))
+            if (file->lines[i].rank == rank)
                 lines[at++] = file->lines[i];
     free(file->lines);
     file->lines = lines;
@@ -67,12 +66,12 @@ static int read_lines(struct desired_file *file, struct schedule_file *check, si
         if (rc < 0)
             return error_wrap(err, "%s:%zu", file->path, number);
         if (rc > 0) {
-            add_line(file, at, length, !entry.org[0]);
+            add_line(file, at, length, schedule_entry_rank(&entry));
             schedule_entry_clear(&entry);
         }
         at += length + 1;
     }
-    put_those_of_all_last(file);
+    put_in_order(file);
     return schedule_file_end(check, false, err);
 }
 
@@ -157,15 +156,20 @@ static void end_call(struct desired *desired)
         step(desired);
 }
 
+static void note_refusal(struct desired *desired, const struct sent *sent, const char *why)
+{
+    if (complaint_raise(&desired->refusals, "a schedule of the file is refused", clock_mono_ms()))
+        log_error("a schedule of the file is refused", "file=%s schedule=%s err=%s", (*desired->file)->path, sent->name, why);
+}
+
 /* One that is refused, as with a payload that its organization does not allow, is in nobody's way. */
 static void note_failure(struct desired *desired, const struct sent *sent, const struct error *err)
 {
     if (!duty_is_refused(err)) {
         desired->failed = true;
         duty_failed(&desired->duty, &desired->calls, sent->function, sent->lane, err);
-    } else if (complaint_raise(&desired->refusals, "a schedule of the file is refused", clock_mono_ms())) {
-        log_error("a schedule of the file is refused", "file=%s schedule=%s err=%s", (*desired->file)->path, sent->name,
-                  err->message);
+    } else {
+        note_refusal(desired, sent, err->message);
     }
 }
 
@@ -179,6 +183,8 @@ static void on_set(const struct reply *reply, const struct error *err, void *ctx
         note_failure(desired, sent, err);
     else
         duty_worked(&desired->calls, sent->function, sent->lane);
+    if (reply_is(reply_at(reply, 0), "unknown") && desired->new_ones == 0) /* new ones: their lanes hear of them soon */
+        note_refusal(desired, sent, "there is no schedule of every organization of that name");
     desired->new_ones += is_new;
     desired->changed += changed;
     if ((is_new || changed) && !desired->first[0])
@@ -199,22 +205,23 @@ static void set(struct desired *desired, const struct line *line, int64_t now_ms
         return; /* it was read before: cannot be, but for a zone that has left the system */
     sent = memory_new(sizeof *sent);
     *sent = (struct sent){.desired = desired,
-                          .lane = line->of_all ? FIRST_LANE : lane_of(entry.org, desired->duty.lanes),
-                          .function = line->of_all ? "template_set" : "schedule_set"};
+                          .lane = line->rank == RANK_OF_ALL ? FIRST_LANE : lane_of(entry.org, desired->duty.lanes),
+                          .function = schedule_entry_function(&entry)};
     schedule_spoken(sent->name, entry.org, entry.schedule.name);
     call_function(call, sent->function, sent->lane);
     call_add_string(call, desired->who);
     schedule_entry_add(&entry, now_ms, call);
-    text = memory_string(entry.schedule.recurrence);
+    text = entry.schedule.recurrence ? memory_string(entry.schedule.recurrence) : NULL;
     schedule_entry_clear(&entry);
-    (void)recurrences_get(desired->duty.recurrences, text, clock_mono_ms(),
-                          &err); /* keeps the data of its zone for the next line */
+    if (text)
+        (void)recurrences_get(desired->duty.recurrences, text, clock_mono_ms(),
+                              &err); /* keeps the data of its zone for the next line */
     free(text);
     desired->under_way++;
     redis_send(desired->duty.redis, call, DUTY_TIMEOUT_MS, on_set, sent);
 }
 
-/* Now it is known what time it is for Redis. In a step are those of organizations or those of all. */
+/* Now it is known what time it is for Redis. In a step are those of one rank. */
 static void on_time_told(const struct reply *reply, const struct error *err, void *ctx)
 {
     struct desired *desired = ctx;
@@ -228,7 +235,7 @@ static void on_time_told(const struct reply *reply, const struct error *err, voi
         end = first;
     }
     for (const struct line *line = first; line < end && line < first + PER_STEP && bytes < STEP_BYTES_MAX; line++) {
-        if (line->of_all != first->of_all)
+        if (line->rank != first->rank)
             break;
         bytes += line->bytes;
         desired->at++;

@@ -123,8 +123,9 @@ function agenda.add_turns(lane, fields)
 end
 
 -- A schedule as a table {name, key, fields}; nil if there is none. Of one of every organization (lib/template.lua) the fields are those of its
--- template and its own; besides template (the fields of that), own_rev, fresh (it has no hash yet). Calls: <= 4, the template's once.
-function agenda.load(lane, org_name, name)
+-- template and its own; besides template (the fields of that), own_rev, fresh (it has no hash yet). `anyway`: that one also of an organization
+-- that is not known; then it is `early`. Calls: <= 4, the template's once.
+function agenda.load(lane, org_name, name, anyway)
   local key = lane.prefix .. 'org:' .. org_name .. ':schedule:' .. name
   local flat, fields = call('HGETALL', key), {}
   for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
@@ -137,7 +138,8 @@ function agenda.load(lane, org_name, name)
   if not schedule.template then return nil end
   if not flat[1] then
     local entry = call('ZSCORE', lane.prefix .. 'schedules', org_name .. '/' .. name)
-    if not entry and call('EXISTS', lane.prefix .. 'org:' .. org_name) == 0 then return nil end
+    schedule.early = not entry and call('EXISTS', lane.prefix .. 'org:' .. org_name) == 0
+    if schedule.early and not anyway then return nil end
     schedule.fresh, fields.since_ms = true, entry or nil
   end
   every_org.lay_over(schedule.template, fields)

@@ -59,6 +59,33 @@ function every_org.as_shadow(record)
   return make_record(record, record, options, record)
 end
 
+local function same_value(one, other)
+  if type(one) ~= 'table' or type(other) ~= 'table' then return one == other end
+  for name, value in pairs(one) do
+    if other[name] ~= value then return false end
+  end
+  for name in pairs(other) do
+    if one[name] == nil then return false end
+  end
+  return true
+end
+
+-- True if two records have the same in those parts that `parts` names. '' is none; both were accepted before.
+function every_org.same_parts(one, other, parts)
+  if one == '' or other == '' then return one == other end
+  local options, other_options = record_options(one), record_options(other)
+  for name in string.gmatch(parts, '%S+') do
+    if name == 'type' then
+      if (record_type(one)) ~= (record_type(other)) then return false end
+    elseif name == 'payload' then
+      if sub(one, #record_without_payload(one) + 1) ~= sub(other, #record_without_payload(other) + 1) then return false end
+    elseif not same_value(options[name], other_options[name]) then
+      return false
+    end
+  end
+  return true
+end
+
 -- True if `turns` say that the due time is the template's, not that of the schedule which moves to it.
 function every_org.owns(turns, due_ms)
   local own = sub(turns, 1, 1) == '-' -- before the first word it is the other way round
@@ -101,8 +128,8 @@ function every_org.load(lane, name)
   return fields and not fields.removed and fields or nil
 end
 
--- Completes the fields of an instance by those of its template; `own` names what is the organization's. Its rev and its since_ms are those of
--- both: they only grow.
+-- Completes the fields of an instance by those of its template; `own` names what is the organization's, and own_paused_by and own_paused_ms are
+-- those of a pause of its own. Its rev and its since_ms are those of both: they only grow.
 function every_org.lay_over(template, fields)
   local own = {}
   for _, name in ipairs(definition.FIELDS) do
@@ -115,6 +142,7 @@ function every_org.lay_over(template, fields)
   local function later(name) return int_text(max(tonumber(template[name]), tonumber(fields[name] or 0))) end
   fields.template, fields.own, fields.rev = '1', table.concat(own, ' '), int_text(tonumber(template.rev) + tonumber(fields.rev or 0))
   fields.since_ms, fields.changed_ms, fields.turns = later('since_ms'), later('changed_ms'), template.turns
+  if fields.paused then fields.own_paused_by, fields.own_paused_ms = fields.paused_by, fields.paused_ms end
   if template.paused then
     fields.paused, fields.paused_by, fields.paused_ms, fields.paused_all = '1', template.paused_by, template.paused_ms, '1'
   end

@@ -284,6 +284,8 @@ static void templates_stay_in_bounds(void **state)
     assert_calls(f, "schedule", 6);
     lane_call(f, "schedule_own", "tester %s s 1 %lld 0 off 1 missed all", lane_org(f, 1), (long long)minute(2));
     assert_calls(f, "schedule_own", 80);
+    lane_call(f, "schedule_own", "tester %s s %s %s %s missed all", lane_org(f, ORGS + 1), "", "", "");
+    assert_calls(f, "schedule_own of an organization that is not known", 80);
     lane_call(f, "templates", "");
     assert_calls(f, "templates", 5 + 1);
     lane_call(f, "template", "s");

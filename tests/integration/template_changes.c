@@ -456,6 +456,94 @@ static void it_may_begin_paused_and_as_a_shadow(void **state)
     walk_to_the_end(f, "report");
 }
 
+/* A backup in an empty Redis: whoever says it does not know the organization's times, and nobody knows the organization. */
+static void an_organization_that_is_not_known_yet_can_say_it(void **state)
+{
+    struct fixture *f = *state;
+    make_armed(f, 1, &(struct definition){0});
+    const char *digest = lane_digest(f);
+    assert_string_equal(answer(lane_call(f, "schedule_own", "tester %s none %s %s %s off 1", org(f, 5), "", "", "")), "unknown");
+    assert_string_equal(answer(lane_call(f, "schedule_own", "tester %s report 1 %lld 0 off 1", org(f, 5), (long long)minute(2))),
+                        "unknown");
+    assert_error(lane_call(f, "schedule_own", "tester %s report %s %s %s missed maybe", org(f, 5), "", "", ""), "INVALID missed");
+    assert_error(lane_call(f, "schedule_own", "tester %s report %s %s %s paused_by a paused_ms -1", org(f, 5), "", "", ""),
+                 "INVALID paused_ms");
+    assert_string_equal(lane_digest(f), digest);
+    clock_advance_ms(f, 1000); /* the template is older */
+
+    assert_string_equal(answer(lane_call(f, "schedule_own", "tester %s report %s %s %s missed all", org(f, 5), "", "", "")),
+                        "changed");
+
+    assert_string_equal(lane_redis(f, "ZSCORE %s %s", lane_key(f, "orgs"), org(f, 5))->str, now_text(f));
+    assert_string_equal(shown(f, org(f, 5), "own"), "missed");
+    assert_string_equal(shown(f, org(f, 5), "since_ms"), now_text(f));
+    assert_string_equal(shown(f, org(f, 5), "rev"), "2");
+    assert_int_equal(due_count(f), 1); /* the leader is to look at it */
+    assert_string_equal(template_tick(f, org(f, 5), "report", "2", 0, minute(1)), "rearmed");
+    assert_string_equal(entry(f, org(f, 5)), fixture_text(f, "%lld", (long long)minute(1)));
+    assert_int_equal(reply_element(lane_call(f, "schedules", "%s %s 100", org(f, 5), ""), 2)->elements, 3);
+    assert_string_equal(answer(lane_call(f, "schedule_own", "tester %s report %s %s %s missed all", org(f, 5), "", "", "")),
+                        "same");
+    assert_string_equal(answer(lane_call(f, "schedule_own", "tester %s report %s %s %s off 1", org(f, 6), "", "", "")),
+                        "changed");
+    assert_string_equal(entry(f, org(f, 6)), "inf");
+    assert_string_equal(answer(lane_call(f, "schedule_own", "tester %s report %s %s %s off %s", org(f, 6), "", "", "", "")),
+                        "changed");
+    assert_string_equal(entry(f, org(f, 6)), now_text(f));
+}
+
+/* Whoever does not know its times changes what there is; times that stay are not looked at anew. */
+static void whatever_there_is_it_may_be_said_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct bytes record = lane_record(f, &(struct lane_record){.type = "other", .priority = 7});
+    struct bytes same = lane_record(f, &(struct lane_record){.type = "t", .priority = 7});
+    make_armed(f, 1, &(struct definition){0});
+    own(f, "1", "missed all");
+
+    const redisReply *reply = lane_call(f, "schedule_own", "tester %s report %s %s %s missed %s own_parts priority own_record %b",
+                                        org(f, 0), "", "", "", "", record.data, record.length);
+
+    assert_string_equal(answer(reply), "changed");
+    assert_string_equal(shown(f, org(f, 0), "own"), "priority");
+    assert_string_equal(entry(f, org(f, 0)), fixture_text(f, "%lld", (long long)minute(1)));
+    reply = lane_call(f, "schedule_own", "tester %s report %s %s %s own_parts priority own_record %b", org(f, 0), "", "", "",
+                      same.data, same.length);
+    assert_string_equal(answer(reply), "same"); /* in what counts of it */
+    reply = lane_call(f, "schedule_own", "tester %s report %s %s %s spread_ms 5000", org(f, 0), "", "", "");
+    assert_string_equal(answer(reply), "changed");
+    assert_string_equal(entry(f, org(f, 0)), now_text(f)); /* its place within the spread */
+}
+
+/* As with all others, a pause comes back with what was lost, and never takes back what somebody has done since. */
+static void it_may_begin_paused_by_one_of_them(void **state)
+{
+    struct fixture *f = *state;
+    make_armed(f, 2, &(struct definition){0});
+    lane_call(f, "template_change", "tester report pause");
+
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(
+            answer(lane_call(f, "schedule_own", "tester %s report %s %s %s paused_by ann paused_ms 7", org(f, 0), "", "", "")),
+            i == 0 ? "changed" : "same");
+    assert_string_equal(shown(f, org(f, 0), "own_paused_by"), "ann");
+    assert_string_equal(shown(f, org(f, 0), "own_paused_ms"), "7");
+    assert_string_equal(shown(f, org(f, 1), "own_paused_by"), "");
+    lane_call(f, "template_change", "tester report resume");
+    walk_to_the_end(f, "report");
+    assert_string_equal(shown(f, org(f, 0), "paused_by"), "ann");
+    assert_string_equal(shown(f, org(f, 1), "paused"), "");
+    for (unsigned i = 0; i < 2; i++) { /* the second one has only ever been paused and resumed */
+        lane_call(f, "schedule_pause", "tester %s report", org(f, i));
+        assert_reply(lane_call(f, "schedule_resume", "tester %s report %s %lld", org(f, i), shown(f, org(f, i), "rev"),
+                               (long long)minute(2)),
+                     "resumed");
+        assert_string_equal(
+            answer(lane_call(f, "schedule_own", "tester %s report %s %s %s paused_by ann", org(f, i), "", "", "")), "same");
+        assert_string_equal(shown(f, org(f, i), "paused"), "");
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -474,6 +562,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_out_of_range_is_refused_before_anything_is_written),
         cmocka_unit_test(there_are_at_most_64),
         cmocka_unit_test(it_may_begin_paused_and_as_a_shadow),
+        cmocka_unit_test(an_organization_that_is_not_known_yet_can_say_it),
+        cmocka_unit_test(whatever_there_is_it_may_be_said_anew),
+        cmocka_unit_test(it_may_begin_paused_by_one_of_them),
     };
 
     if (argc > 1)

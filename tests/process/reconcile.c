@@ -290,6 +290,31 @@ static void what_every_organization_is_to_have_is_kept_so(void **state)
     assert_int_equal(pool_number(pool, "HEXISTS rota:{0}:template:night paused"), 0);
 }
 
+static void what_an_organization_is_to_say_itself_is_kept_so(void **state)
+{
+    struct pool *pool = *state;
+    const char *path =
+        write_text(pool, "schedules.jsonl",
+                   "{\"schedule\": \"beta/night\", \"own_of_every_org\": true, \"every\": \"2h\", \"priority\": 5}\n"
+                   "{\"schedule\": \"acme/night\", \"own_of_every_org\": true, \"off\": true, \"paused\": \"ann\"}\n"
+                   "{\"schedule\": \"acme/none\", \"own_of_every_org\": true, \"off\": true}\n"
+                   "{\"every_org\": \"night\", \"type\": \"t\", \"cron\": \"0 3 * * *\"}\n");
+    struct process *scheduler = pool_scheduler(pool, ROUND, "--schedules", path, NULL);
+
+    WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night off"), "1") == 0);
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night paused_by"), "ann");
+    WAIT_UNTIL(recurring_field(pool, "beta/night", "next_ms") > 0); /* the leader finds it */
+    assert_int_equal(recurring_field(pool, "beta/night", "next_ms") % (2 * 3600 * SECOND_MS), 0);
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:beta:schedule:night own_parts"), "priority");
+    process_wait_for(scheduler, "schedule=acme/none");
+    ROTA_MUST(pool, 0, "schedule", "resume", "acme/night");
+    ROTA_MUST(pool, 0, "schedule", "set", "acme/night", "--on");
+    ROTA_MUST(pool, 0, "schedule", "set", "beta/night", "--default", "all");
+    WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night off"), "1") == 0);
+    WAIT_UNTIL(strcmp(pool_string(pool, "HGET rota:{0}:org:beta:schedule:night own_parts"), "priority") == 0);
+    assert_string_equal(pool_string(pool, "HGET rota:{0}:org:acme:schedule:night paused"), "");
+}
+
 /* ---- export, import ---- */
 
 /* Schedules of two organizations in lanes of their own, with all that a schedule can have. */
@@ -336,7 +361,6 @@ static void what_every_organization_has_is_exported_and_imported(void **state)
     struct ran backup = ROTA_MUST(pool, 0, "schedule", "export");
     assert_non_null(strstr(backup.out, "\n{\"end\":true,\"schedules\":7,"));
     assert_non_null(strstr(backup.out, "\"shadow\":true"));
-    assert_null(strstr(backup.err, "not in it"));
     assert_null(strstr(ROTA_MUST(pool, 0, "schedule", "export", "acme").out, "every_org"));
     pool_redis(pool, "FLUSHALL");
     ROTA_MUST(pool, 0, "setup", "--lanes", "4", "--durability", "memory");
@@ -358,19 +382,74 @@ static void what_every_organization_has_is_exported_and_imported(void **state)
     assert_non_null(strstr(ran.err, "schedule a of every organization is being removed"));
 }
 
-static void an_export_says_what_is_not_in_it(void **state)
+/* Of one schedule of every organization: what two of them say, and a third has turned off and paused; a fourth says nothing. */
+static void make_overrides(struct pool *pool)
+{
+    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "z", "all", "hello", "--every", "1h", "--queue", "slow", "--spread",
+              "10m");
+    for (int i = 0; i < 4; i++)
+        ROTA_MUST(pool, 0, "org", "set", (const char *[]){"acme", "beta", "gamma", "delta"}[i], "--weight", "50");
+    ROTA_MUST(pool, 0, "schedule", "set", "acme/z", "--cron", "0 6 * * *", "--tz", "Europe/Zurich", "--queue", "",
+              "--max-attempts", "3");
+    ROTA_MUST(pool, 0, "schedule", "set", "beta/z", "--priority", "5", "--missed", "all", "--spread", "0s", "other", "mine");
+    ROTA_MUST(pool, 0, "schedule", "set", "gamma/z", "--off");
+    ROTA_MUST(pool, 0, "schedule", "pause", "gamma/z");
+}
+
+static void what_organizations_say_themselves_is_exported_and_imported(void **state)
 {
     struct pool *pool = *state;
-    make_some(pool);
-    for (int i = 0; i < 2; i++)
-        ROTA_MUST(pool, 0, "org", "set", i ? "acme" : "beta", "--weight", "50");
-    ROTA_MUST(pool, 0, "schedule", "add", "--every-org", "z", "all", "--every", "1h");
-    ROTA_MUST(pool, 0, "schedule", "set", "acme/z", "--off");
-    ROTA_MUST(pool, 0, "schedule", "set", "beta/z", "--priority", "5");
+    make_overrides(pool);
+    struct ran backup = ROTA_MUST(pool, 0, "schedule", "export");
+    assert_has(
+        backup.out,
+        "{\"schedule\":\"acme/z\",\"own_of_every_org\":true,\"cron\":\"0 6 * * *\",\"tz\":\"Europe/Zurich\",\"queue\":null,"
+        "\"max_attempts\":3}\n");
+    assert_has(backup.out, "\"spread\":null,\"type\":\"other\",\"payload\":\"mine\",\"priority\":5}\n");
+    assert_null(strstr(backup.out, "delta/z"));
+    assert_has(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "0 new, 0 changed, 4 as they were");
+    pool_redis(pool, "FLUSHALL");
+    ROTA_MUST(pool, 0, "setup", "--lanes", "4", "--durability", "memory");
+    assert_has(ROTA_FED(pool, backup.out, "schedule", "import", "--dry-run", "-").err, "1 would be new, 3 would be changed");
 
-    struct ran ran = ROTA_MUST(pool, 0, "schedule", "export");
+    struct ran ran = ROTA_FED(pool, backup.out, "schedule", "import", "--strict", "-");
 
-    assert_non_null(strstr(ran.err, "not in it: what organizations say themselves of schedules of every organization, 2 times"));
+    assert_int_equal(ran.status, 0);
+    assert_has(ran.err, "4 schedules, read back and as the file says: 1 new, 3 changed, 0 as they were");
+    assert_string_equal(ROTA_MUST(pool, 0, "schedule", "export").out, backup.out);
+    assert_has(ROTA_MUST(pool, 0, "schedule", "show", "gamma/z").out, "off");
+    assert_has(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "0 new, 0 changed, 4 as they were");
+    ROTA_MUST(pool, 0, "schedule", "set", "acme/z", "--overlap", "allow", "--default", "queue");
+    ROTA_MUST(pool, 0, "schedule", "set", "gamma/z", "--on");
+    ROTA_MUST(pool, 0, "schedule", "resume", "gamma/z");
+    ran = ROTA_FED(pool, backup.out, "schedule", "import", "-"); /* what it does not name is the template's */
+    assert_has(ran.err, "0 new, 2 changed, 2 as they were");
+    assert_has(ran.err, "1 that were there are paused and not so in the file");
+    ROTA_MUST(pool, 0, "schedule", "pause", "gamma/z");
+    assert_has(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "4 as they were");
+}
+
+/* A pause of its own is not lost behind that of all; and there must be a schedule to say something of. */
+static void a_backup_has_a_pause_below_a_pause_and_refuses_what_belongs_to_nothing(void **state)
+{
+    struct pool *pool = *state;
+    make_overrides(pool);
+    ROTA_MUST(pool, 0, "schedule", "pause", "--every-org", "z");
+    struct ran backup = ROTA_MUST(pool, 0, "schedule", "export", "gamma");
+    assert_has(backup.out, "{\"schedule\":\"gamma/z\",\"own_of_every_org\":true,\"off\":true,\"paused\":\"");
+    assert_has(ROTA_FED(pool, backup.out, "schedule", "import", "-").err, "0 new, 0 changed, 1 as they were");
+    pool_redis(pool, "FLUSHALL");
+    ROTA_MUST(pool, 0, "setup", "--lanes", "4", "--durability", "memory");
+
+    struct ran ran = ROTA_FED(pool, backup.out, "schedule", "import", "-");
+
+    assert_int_equal(ran.status, EX_DATAERR);
+    assert_has(ran.err, "what gamma/z has itself of a schedule of every organization, and there is none of that name");
+    ROTA_MUST(pool, 0, "schedule", "add", "gamma/z", "t", "--every", "1h");
+    ran = ROTA_FED(pool, backup.out, "schedule", "import", "-");
+    assert_true(ran.status != 0);
+    assert_has(ran.err, "stdin:1: schedule gamma/z: ");
+    assert_has(ran.err, "of this organization alone");
 }
 
 static void an_import_changes_what_is_different_and_keeps_a_pause(void **state)
@@ -458,9 +537,11 @@ int main(int argc, char **argv)
         POOL_TEST(a_bad_file_ends_the_start_and_keeps_the_old_one_later),
         POOL_TEST(a_schedule_that_is_refused_is_told_and_others_are_set),
         POOL_TEST(what_every_organization_is_to_have_is_kept_so),
+        POOL_TEST(what_an_organization_is_to_say_itself_is_kept_so),
         ROTA_TEST_LANES(what_is_exported_is_imported_into_an_empty_redis),
         ROTA_TEST_LANES(what_every_organization_has_is_exported_and_imported),
-        ROTA_TEST_LANES(an_export_says_what_is_not_in_it),
+        ROTA_TEST_LANES(what_organizations_say_themselves_is_exported_and_imported),
+        ROTA_TEST_LANES(a_backup_has_a_pause_below_a_pause_and_refuses_what_belongs_to_nothing),
         ROTA_TEST_LANES(an_import_changes_what_is_different_and_keeps_a_pause),
         ROTA_TEST_LANES(a_file_with_a_mistake_changes_nothing),
         ROTA_TEST_LANES(a_line_that_redis_refuses_is_named),

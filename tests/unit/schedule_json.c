@@ -5,6 +5,7 @@
 #include "common/job.h"
 #include "common/recurrence.h"
 #include "common/schedule_file.h"
+#include "common/schedule_own.h"
 #include "tests/unit/unit.h"
 
 static struct schedule_entry parse(const char *line)
@@ -68,6 +69,17 @@ static void lines_come_out_as_they_went_in(void **state)
         "{\"every_org\":\"digest\",\"cron\":\"0 6 * * "
         "*\",\"tz\":\"UTC\",\"missed\":\"once\",\"window\":\"1d\",\"overlap\":\"skip\","
         "\"spread\":\"10m\",\"shadow\":true,\"paused\":\"ann\",\"type\":\"t\",\"payload\":\"\"}",
+        "{\"schedule\":\"acme/a\",\"own_of_every_org\":true,\"cron\":\"30 8 * * "
+        "mon-fri\",\"tz\":\"Europe/Zurich\",\"missed\":\"all\","
+        "\"window\":\"6h\",\"overlap\":\"allow\",\"spread\":\"5m\",\"from\":\"2026-01-01T00:00:00.000Z\",\"until\":\"2027-01-"
+        "01T00:00:00."
+        "000Z\",\"type\":\"t\",\"payload\":\"hello\",\"queue\":\"mail\",\"priority\":-7,\"timeout_ms\":5000,\"max_attempts\":3,"
+        "\"limit\":\"smtp:x\",\"headers\":{\"b\":\"1\"},\"off\":true,\"paused\":\"ann\",\"paused_ms\":1795208423447}",
+        "{\"schedule\":\"acme/a\",\"own_of_every_org\":true,\"spread\":null,\"from\":null,\"until\":null,\"payload_b64\":\"/wD/"
+        "\",\"queue\":"
+        "null,\"priority\":null,\"timeout_ms\":null,\"max_attempts\":null,\"limit\":null,\"headers\":null}",
+        "{\"schedule\":\"acme/a\",\"own_of_every_org\":true,\"payload\":\"\",\"paused\":true}",
+        "{\"schedule\":\"acme/a\",\"own_of_every_org\":true}",
     };
     (void)state;
     for (size_t i = 0; i < COUNT(lines); i++) {
@@ -78,6 +90,34 @@ static void lines_come_out_as_they_went_in(void **state)
         free(text);
         schedule_entry_clear(&entry);
     }
+}
+
+/* Of what an organization says itself it is known what that is, and nothing else is. */
+static void what_is_its_own_is_what_the_line_names(void **state)
+{
+    struct schedule_entry entry =
+        parse("{\"max_attempts\": 3, \"from\": null, \"tz\": \"Europe/Zurich\", \"schedule\": \"acme/a\", \"type\": \"x\", "
+              "\"cron\": \"0 3 * * *\", \"own_of_every_org\": true, \"paused\": \"ann\", \"payload\": null}");
+    struct job_record record;
+    struct error err;
+    (void)state;
+
+    assert_string_equal(entry.schedule.own, "recurrence from_ms type payload max_attempts");
+    assert_string_equal(entry.schedule.own_parts, "type payload max_attempts");
+    assert_string_equal(entry.schedule.recurrence, "cron tz=Europe/Zurich 0 3 * * *");
+    assert_string_equal(entry.schedule.own_paused_by, "ann");
+    assert_true(schedule_own_says(&entry.schedule));
+    assert_int_equal(job_record_decode(&record, entry.schedule.record, entry.schedule.record_bytes, &err), 0);
+    assert_string_equal(record.type, "x");
+    assert_int_equal(record.max_attempts, 3);
+    assert_int_equal(record.payload_bytes, 4); /* a payload that is null is JSON */
+    job_record_clear(&record);
+    assert_int_equal(schedule_entry_rank(&entry), RANK_OWN);
+    assert_string_equal(schedule_entry_function(&entry), "schedule_own");
+    schedule_entry_clear(&entry);
+    entry = parse("{\"schedule\": \"acme/a\", \"own_of_every_org\": true, \"off\": false}");
+    assert_false(schedule_own_says(&entry.schedule));
+    schedule_entry_clear(&entry);
 }
 
 static void a_pause_is_no_part_of_the_definition(void **state)
@@ -136,6 +176,23 @@ static void wrong_lines_are_refused_with_a_reason(void **state)
         {"\"every\": \"1s\", \"every\": \"2s\"", "duplicate"},
         {"\"every\": \"1s\", \"every_org\": \"b\"", "\"schedule\" and \"every_org\" exclude each other"},
         {"\"every\": \"1s\", \"shadow\": true", "\"shadow\" goes with \"every_org\""},
+        {"\"every\": \"1s\", \"off\": true", "\"off\" goes with \"own_of_every_org\""},
+        {"\"every\": \"1s\", \"priority\": null", "\"priority\" must be"},
+        {"\"every\": \"1s\", \"own_of_every_org\": 1", "\"own_of_every_org\" must be true or false"},
+        {"\"own_of_every_org\": false", "not 0"},
+        {"\"own_of_every_org\": true, \"off\": \"yes\"", "\"off\" must be true or false"},
+        {"\"own_of_every_org\": true, \"shadow\": true", "\"shadow\" goes with \"every_org\""},
+        {"\"own_of_every_org\": true, \"every_org\": \"b\"", "exclude each other"},
+        {"\"own_of_every_org\": true, \"tz\": \"UTC\"", "\"tz\" and \"start\" go with one of"},
+        {"\"own_of_every_org\": true, \"every\": \"1s\", \"cron\": \"* * * * *\"", "not 2"},
+        {"\"own_of_every_org\": true, \"every\": null", "\"every\" must be a string"},
+        {"\"own_of_every_org\": true, \"missed\": null", "\"missed\" must be a string"},
+        {"\"own_of_every_org\": true, \"overlap\": \"no\"", "must be one of"},
+        {"\"own_of_every_org\": true, \"payload_b64\": null", "\"payload_b64\" must be a string"},
+        {"\"own_of_every_org\": true, \"max_attempts\": 1001", "1000"},
+        {"\"own_of_every_org\": true, \"paused_ms\": 5", "goes with \"paused\""},
+        {"\"own_of_every_org\": true, \"id\": null", "belongs to one job"},
+        {"\"own_of_every_org\": true, \"of\": true", "did you mean \"off\"?"},
     };
     char line[400];
     (void)state;
@@ -204,6 +261,7 @@ static int read_file(const char *text, bool strict, struct error *err)
 
 #define LINE(name) "{\"schedule\":\"acme/" name "\",\"type\":\"t\",\"every\":\"1s\"}\n"
 
+#define OWN_OF(name) "{\"schedule\":\"acme/" name "\",\"own_of_every_org\":true,\"off\":true}\n"
 #define OF_ALL(name) "{\"every_org\":\"" name "\",\"type\":\"t\",\"every\":\"1s\"}\n"
 
 static char *with_end(const char *text, int schedules)
@@ -272,6 +330,9 @@ static void nothing_follows_the_end_and_nothing_is_there_twice(void **state)
     assert_true(read_file(LINE("a") "\n" LINE("a"), false, &err) < 0);
     assert_non_null(strstr(err.message, "acme/a is there twice, first in line 1"));
     assert_int_equal(read_file(LINE("a") OF_ALL("a"), false, &err), 2);
+    assert_int_equal(read_file(OWN_OF("a") OF_ALL("a"), false, &err), 2);
+    assert_true(read_file(LINE("a") OWN_OF("a"), false, &err) < 0); /* one or the other */
+    assert_non_null(strstr(err.message, "acme/a is there twice, first in line 1"));
     assert_true(read_file(OF_ALL("a") OF_ALL("a"), false, &err) < 0);
     assert_non_null(strstr(err.message, "a of every organization is there twice"));
     assert_true(read_file("{\"end\":true,\"schedules\":0}\n", false, &err) < 0);
@@ -285,6 +346,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_short_line_has_the_defaults_of_the_flags),
         cmocka_unit_test(lines_come_out_as_they_went_in),
+        cmocka_unit_test(what_is_its_own_is_what_the_line_names),
         cmocka_unit_test(a_pause_is_no_part_of_the_definition),
         cmocka_unit_test(a_payload_that_is_json_is_not_changed),
         cmocka_unit_test(wrong_lines_are_refused_with_a_reason),
