@@ -67,7 +67,9 @@ const struct config_setting *flag_find(const struct config_setting *settings, co
     const struct config_setting *tables[] = {settings, config_builtin}, *found = NULL;
 
     for (int i = 0; i < 2 && !found; i++)
-        found = typed[1] == '-' ? find_long(tables[i], typed + 2) : typed[2] == '\0' ? find_letter(tables[i], typed[1]) : NULL;
+        found = typed[1] == '-'                        ? find_long(tables[i], typed + 2)
+                : typed[1] != '\0' && typed[2] == '\0' ? find_letter(tables[i], typed[1])
+                                                       : NULL;
     return found;
 }
 

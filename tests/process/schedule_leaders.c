@@ -68,7 +68,7 @@ static void PB_3_a_leader_that_wakes_up_late_does_nothing_a_second_time(void **s
     int64_t first_ms = RECURRING(pool, "acme/tick", EACH);
 
     for (int i = 0; i < 3; i++) {
-        const char *session = leader(pool);
+        const char *session = pool_text(pool, "%s", leader(pool));
         unsigned stood_down = count_text(process_log(leads), "msg=\"standing down");
         process_signal(leads, SIGSTOP);
         WAIT_UNTIL(strcmp(leader(pool), session) != 0);
@@ -92,7 +92,7 @@ static void PB_6_who_loses_the_lead_ten_times_and_has_it_again_ticks_once(void *
     int64_t first_ms = RECURRING(pool, "acme/tick", EACH);
 
     for (unsigned i = 1; i <= 10; i++) {
-        const char *session = leader(pool);
+        const char *session = pool_text(pool, "%s", leader(pool));
         pool_redis(pool, "FCALL rota_1_close 2 rota:{0} rota:{0}:clock %s 64", session);
         WAIT_UNTIL(count_text(process_log(scheduler), " msg=leading") == 1 + i);
         assert_string_not_equal(leader(pool), session);

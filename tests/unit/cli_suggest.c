@@ -55,6 +55,7 @@ static void flags_and_their_words_are_offered(void **state)
     assert_offers("json", SUGGEST_NOTHING, "-o", "j");
     assert_offers("json", SUGGEST_NOTHING, "job", "list", "-o", "j");
     assert_offers("", SUGGEST_NOTHING, "job", "list", "--limit", "");
+    assert_offers("", SUGGEST_NOTHING, "job", "list", "-=x"); /* no flag at all */
 }
 
 static void what_only_redis_knows_is_named(void **state)
