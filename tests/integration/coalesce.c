@@ -137,6 +137,33 @@ static void it_waits_until_the_last_retry(void **state)
 }
 
 /* Further claims of the same finish get it at once. */
+/* It has begun, though it does not run just now: what it has done so far was before the change. */
+static void a_change_between_two_tries_makes_a_follow_up(void **state)
+{
+    static const char *const verdicts[] = {"retry 1000 5", "release", "release 1000"};
+    struct fixture *f = *state;
+    lane_open(f, "w1", 600000);
+
+    for (unsigned i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
+        unsigned number = 10 * i + 1;
+        assert_string_equal(change(f, number, "first"), "new");
+        struct lane_lease lease = lane_claim_one(f, "w1");
+        assert_string_equal(lane_end(f, &lease, verdicts[i]), "ok");
+
+        assert_string_equal(change(f, number + 1, "second"), fixture_text(f, "follows c%u", number));
+        assert_string_equal(change(f, number + 2, "third"), fixture_text(f, "merged c%u", number + 1));
+
+        clock_advance_ms(f, 1000);
+        lane_call(f, "promote", "100");
+        lease = lane_claim_one(f, "w1");
+        assert_says(lease.record, "first");
+        assert_string_equal(lane_end(f, &lease, "done"), "ok");
+        lease = lane_claim_one(f, "w1");
+        assert_says(lease.record, "third");
+        assert_string_equal(lane_end(f, &lease, "done"), "ok");
+    }
+}
+
 static void the_call_that_ends_the_first_may_claim_the_second(void **state)
 {
     struct fixture *f = *state;
@@ -925,6 +952,7 @@ int main(void)
         cmocka_unit_test(GA_1_a_hundred_changes_make_one_job),
         cmocka_unit_test(GA_2_a_change_while_it_runs_makes_exactly_one_follow_up),
         cmocka_unit_test(it_waits_until_the_last_retry),
+        cmocka_unit_test(a_change_between_two_tries_makes_a_follow_up),
         cmocka_unit_test(the_call_that_ends_the_first_may_claim_the_second),
         cmocka_unit_test(another_key_or_organization_is_another_matter),
         cmocka_unit_test(however_the_first_ends_the_second_goes_on),
